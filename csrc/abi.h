@@ -1,0 +1,57 @@
+// What every kernel and every caller of kernels agree on: plain structs, no classes, no exceptions.
+//
+// An operator has a contract (ops/<operator>/<operator>.h): one struct that says where the arrays lie, how long
+// each axis is and how far apart neighbours are. Its rungs are complete kernels for that contract. A rung is
+// compiled once per ISA; each copy is one `Rung` row below, collected by the registry.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+namespace loopnest {
+
+enum Dtype : int { F32 = 0, F64 = 1 };
+
+// One member of the team of threads that runs a kernel together (SPMD: every member calls `run` with its own rank
+// and takes its own static share of the work). `barrier` returns when all members have called it.
+struct Team {
+  int rank;
+  int size;
+  void (*barrier)(const Team*);
+  void* pool;  // the pool's own, not for kernels
+};
+
+// First member of every operator's struct: memory that the caller provides, because kernels never allocate.
+struct Workspace {
+  const void* packed;  // what the rung's `prepare` wrote for these weights; 64-byte aligned
+  void* scratch;       // rung's `scratch_bytes` bytes, shared by the team; 64-byte aligned, contents undefined
+};
+
+// One kernel for one ISA and dtype. `args` is the operator's struct.
+struct Rung {
+  const char* op;    // "conv2d"
+  const char* name;  // "tile"
+  int step;          // 3, as in r3_tile.h: the position on the ladder
+  const char* isa;   // "avx2"
+  Dtype dtype;
+  const char* idea;                        // one line for people
+  const char* (*supports)(const void* args);  // null if it can, otherwise the reason why not
+  size_t (*packed_bytes)(const void* args);   // 0: nothing to prepare
+  void (*prepare)(const void* args, void* packed, const Team*);
+  size_t (*scratch_bytes)(const void* args, int threads);
+  void (*run)(const void* args, const Team*);
+};
+
+// Instruments that must be compiled per ISA as well: see simd/measure.h.
+struct Instruments {
+  double (*fma)(int64_t rounds);  // runs rounds of independent multiply-adds, returns floating-point operations done
+  double (*read)(const float* data, int64_t count, int64_t rounds);  // sums the data, returns bytes read
+};
+
+struct IsaTable {
+  const char* isa;
+  const Rung* rungs;
+  size_t count;
+  Instruments instruments;
+};
+
+}  // namespace loopnest

@@ -1,0 +1,50 @@
+// Everything that is compiled once per ISA, in one anonymous namespace; isa/<name>.cpp includes this file and exports
+// one table. No other file of the kernels may be included from a header that the baseline also compiles.
+#pragma once
+#if defined(__x86_64__)
+#include <immintrin.h>  // mask loads only; its functions are always inlined and leave no symbols
+#endif
+#include "abi.h"
+#include "ops/conv2d/conv2d.h"
+#include "ops/gemm/gemm.h"
+#include "ops/lstm/lstm.h"
+
+namespace loopnest::LOOPNEST_ISA {
+namespace {
+
+// This ISA's row of isa.inc.
+struct Isa {
+  const char* name;
+  int vector_bytes;
+  int registers;
+};
+#define ISA(name, arch, vector_bytes, registers, flags) constexpr Isa row_##name = {#name, vector_bytes, registers};
+#include "isa.inc"
+#undef ISA
+#define LOOPNEST_ROW_(name) row_##name
+#define LOOPNEST_ROW(name) LOOPNEST_ROW_(name)
+constexpr Isa isa = LOOPNEST_ROW(LOOPNEST_ISA);
+constexpr int isa_vector_bytes = isa.vector_bytes;
+constexpr int isa_registers = isa.registers;
+
+#include "simd/vec.h"
+#include "simd/block.h"
+#include "simd/share.h"
+#include "simd/rung.h"
+#include "simd/measure.h"
+
+// The rungs of every operator: one line per operator in ladders.inc, one line per rung in its ladder.inc.
+#define LADDER_HEADERS
+#include "ladders.inc"
+#undef LADDER_HEADERS
+
+constexpr Rung rungs[] = {
+#define LADDER_ROWS
+#include "ladders.inc"
+#undef LADDER_ROWS
+};
+
+constexpr IsaTable table() { return {isa.name, rungs, sizeof rungs / sizeof rungs[0], {measure_fma, measure_read}}; }
+
+}  // namespace
+}  // namespace loopnest::LOOPNEST_ISA

@@ -1,0 +1,36 @@
+// conv2d and its two backward passes: one struct, three operators over the same seven loops.
+//
+//   y[n, oc, oh, ow] = bias[oc] + sum over ic, kh, kw of x[n, ic, ih, iw] * w[oc, ic, kh, kw]
+//   ih = oh * stride_h - pad_h + kh * dilation_h,  iw likewise; x is 0 outside the image   (no flip: a correlation)
+//
+//   conv2d                   reads x, w, bias    writes y
+//   conv2d_backward_input    reads y (= dL/dy), w    writes x (= dL/dx)
+//   conv2d_backward_weight   reads y (= dL/dy), x    writes w (= dL/dw) and bias (= dL/dbias, if not null)
+//
+// Every array has its strides, in elements, any sign, so NCHW, channels-last and sliced arrays are all read in place.
+// Results that loopnest allocates are channels-last: y_c = 1.
+// With groups, output channel oc reads the input channels [g * ic/groups, (g+1) * ic/groups), g = oc / (oc/groups).
+#pragma once
+#include "../../abi.h"
+
+namespace loopnest {
+
+struct Conv2d {
+  Workspace workspace;
+  void* x;     // [n, ic, ih, iw]
+  void* w;     // [oc, ic/groups, kh, kw]
+  void* bias;  // [oc], stride 1, or null
+  void* y;     // [n, oc, oh, ow]
+  int64_t n, ic, ih, iw;
+  int64_t oc, kh, kw;
+  int64_t oh, ow;
+  int64_t stride_h, stride_w;
+  int64_t pad_h, pad_w;  // rows above and columns to the left; what lies below and to the right follows from oh, ow
+  int64_t dilation_h, dilation_w;
+  int64_t groups;
+  int64_t x_n, x_c, x_h, x_w;
+  int64_t w_o, w_i, w_h, w_w;
+  int64_t y_n, y_c, y_h, y_w;
+};
+
+}  // namespace loopnest

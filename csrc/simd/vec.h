@@ -1,0 +1,90 @@
+// One vector register over the compiler's vector extension: `vec<float>` has as many lanes as the ISA's register.
+//
+// Arithmetic is plain C: `acc += x * w` works for vec*vec and for scalar*vec (the scalar is broadcast), and the
+// compiler fuses it into one FMA where the ISA has it. On the scalar ISA a vec<T> is a T.
+//
+// Included inside `namespace loopnest::<isa> { namespace { ... } }`, like all that kernels use: no symbol of an ISA
+// library may be visible to the linker beside its table, or the AVX-512 copy could end up serving every CPU.
+#pragma once
+
+template <class T, int L>
+struct vec_of {
+  typedef T type __attribute__((vector_size(L * sizeof(T)), may_alias));
+};
+template <class T>
+struct vec_of<T, 1> {
+  using type = T;
+};
+
+template <class T>
+constexpr int lanes = isa_vector_bytes == 0 ? 1 : isa_vector_bytes / int(sizeof(T));
+
+template <class T>
+using vec = typename vec_of<T, lanes<T>>::type;
+
+// ---- memory; no alignment is assumed ----
+
+template <class T>
+inline vec<T> load(const T* p) {
+  vec<T> v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+
+template <class T>
+inline void store(T* p, vec<T> v) {
+  __builtin_memcpy(p, &v, sizeof v);
+}
+
+template <class T>
+inline vec<T> broadcast(T x) {
+  return x - vec<T>{};  // x - 0 is x for every x, -0.0 and NaN included; x + 0 would not be
+}
+
+// The first n lanes (0 <= n <= lanes); the others are 0, and memory beyond p[n-1] is not touched.
+template <class T>
+inline vec<T> load_n(const T* p, ptrdiff_t n) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) return vec<T>(_mm512_maskz_loadu_ps(__mmask16((1u << n) - 1), p));
+  else return vec<T>(_mm512_maskz_loadu_pd(__mmask8((1u << n) - 1), p));
+#else
+  vec<T> v{};
+  __builtin_memcpy(&v, p, size_t(n) * sizeof(T));
+  return v;
+#endif
+}
+
+template <class T>
+inline void store_n(T* p, vec<T> v, ptrdiff_t n) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) _mm512_mask_storeu_ps(p, __mmask16((1u << n) - 1), __m512(v));
+  else _mm512_mask_storeu_pd(p, __mmask8((1u << n) - 1), __m512d(v));
+#else
+  __builtin_memcpy(p, &v, size_t(n) * sizeof(T));
+#endif
+}
+
+// ---- lanes ----
+
+template <class T>
+inline T get_lane(vec<T> v, int i) {
+  if constexpr (lanes<T> == 1) return v;
+  else return v[i];
+}
+
+template <class T>
+inline T sum_lanes(vec<T> v) {
+  T s = 0;
+  for (int i = 0; i < lanes<T>; i++) s += get_lane<T>(v, i);
+  return s;
+}
+
+template <class T>
+inline vec<T> max(vec<T> a, vec<T> b) {
+  return a > b ? a : b;
+}
+
+template <class T>
+inline vec<T> min(vec<T> a, vec<T> b) {
+  return a < b ? a : b;
+}
