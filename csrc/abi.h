@@ -9,7 +9,7 @@
 
 namespace loopnest {
 
-enum Dtype : int { F32 = 0, F64 = 1 };
+enum Dtype : int { F32 = 0, F64 = 1, I64 = 2 };  // kernels exist for F32 and F64; I64 is for indices
 
 // One member of the team of threads that runs a kernel together (SPMD: every member calls `run` with its own rank
 // and takes its own static share of the work). `barrier` returns when all members have called it.
