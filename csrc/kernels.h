@@ -6,8 +6,11 @@
 #endif
 #include "abi.h"
 #include "ops/conv2d/conv2d.h"
+#include "ops/cross_entropy/cross_entropy.h"
+#include "ops/embedding/embedding.h"
 #include "ops/gemm/gemm.h"
 #include "ops/lstm/lstm.h"
+#include "ops/map/map.h"
 
 namespace loopnest::LOOPNEST_ISA {
 namespace {
@@ -32,6 +35,8 @@ constexpr int isa_registers = isa.registers;
 #include "simd/share.h"
 #include "simd/rung.h"
 #include "simd/measure.h"
+
+#include "ops/map/walk.h"
 
 // The rungs of every operator: one line per operator in ladders.inc, one line per rung in its ladder.inc.
 #define LADDER_HEADERS

@@ -1,0 +1,35 @@
+// How the elementwise kernels go through their arrays: `walk` hands out pieces of the last axis.
+//
+// The elements, counted in the order of the axes, are shared among the team like one long row, so that a member may
+// start in the middle of the last axis. Every element is computed on its own and by the same instructions wherever
+// a piece begins, so results do not depend on the team.
+#pragma once
+
+// body(const T* in, const T* dy, T* out, ptrdiff_t n): n neighbours along the last axis, each array with its stride.
+template <class T, class F>
+inline void walk(const Map& a, const Team& team, F body) {
+  constexpr int last = map_rank - 1;
+  ptrdiff_t total = 1, index[map_rank];
+  for (int64_t length : a.shape) total *= length;
+  if (total == 0) return;
+  Range mine = share(total, team, 64);  // 64: no two members write to one cache line of a dense array
+  ptrdiff_t rest = mine.begin;
+  for (int d = last; d >= 0; d--) {
+    index[d] = rest % a.shape[d];
+    rest /= a.shape[d];
+  }
+  for (ptrdiff_t done = mine.begin; done < mine.end;) {
+    ptrdiff_t in = 0, dy = 0, out = 0;
+    for (int d = 0; d < map_rank; d++) {
+      in += index[d] * a.in_stride[d];
+      dy += index[d] * a.dy_stride[d];
+      out += index[d] * a.out_stride[d];
+    }
+    ptrdiff_t n = a.shape[last] - index[last];
+    if (n > mine.end - done) n = mine.end - done;
+    body(static_cast<const T*>(a.in) + in, static_cast<const T*>(a.dy) + dy, static_cast<T*>(a.out) + out, n);
+    done += n;
+    index[last] = 0;  // on to the next row, like an odometer
+    for (int d = last - 1; d >= 0 && ++index[d] == a.shape[d]; d--) index[d] = 0;
+  }
+}
