@@ -31,6 +31,7 @@ constexpr int isa_vector_bytes = isa.vector_bytes;
 constexpr int isa_registers = isa.registers;
 
 #include "simd/vec.h"
+#include "simd/math.h"
 #include "simd/block.h"
 #include "simd/share.h"
 #include "simd/rung.h"
