@@ -1,4 +1,8 @@
-// The contracts of all operators, for the baseline side (registry, bindings).
+// The contracts and checks of all operators, for the baseline side (registry, bindings).
 #pragma once
 #include "ops/conv2d/check.h"
+#include "ops/cross_entropy/check.h"
+#include "ops/embedding/check.h"
 #include "ops/gemm/check.h"
+#include "ops/lstm/check.h"
+#include "ops/map/check.h"

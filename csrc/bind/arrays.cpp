@@ -1,5 +1,7 @@
 #include "arrays.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -63,11 +65,11 @@ Array Inputs::read(const char* name, py::handle object) {
   return out;
 }
 
-py::array make_array(int dtype, int rank, const int64_t* shape, std::initializer_list<int> order, Array& out) {
+py::array make_array(int dtype, int rank, const int64_t* shape, const std::vector<int>& order, Array& out) {
   out = Array{};
   out.dtype = dtype;
   out.rank = rank;
-  std::vector<int> axes(order);
+  std::vector<int> axes = order;
   for (int i = int(axes.size()); i < rank; i++) axes.push_back(i);
   int64_t step = 1;
   for (int i = rank; i-- > 0;) {
@@ -88,6 +90,14 @@ py::array make_array(int dtype, int rank, const int64_t* shape, std::initializer
   for (int i = 0; i < rank; i++) strides.push_back(out.stride[i] * size);
   py::dtype type = dtype == F32 ? py::dtype::of<float>() : dtype == F64 ? py::dtype::of<double>() : py::dtype::of<int64_t>();
   return py::array(type, lengths, strides, out.data, owner);
+}
+
+py::array make_like(const Array& x, Array& out) {
+  std::vector<int> order;
+  for (int i = 0; i < x.rank; i++) order.push_back(i);
+  auto size = [&](int axis) { return std::abs(x.stride[axis]); };
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return size(a) > size(b); });
+  return make_array(x.dtype, x.rank, x.shape, order, out);
 }
 
 }  // namespace loopnest

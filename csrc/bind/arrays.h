@@ -3,6 +3,8 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <vector>
+
 #include "../array.h"
 #include "../error.h"
 
@@ -29,7 +31,10 @@ class Inputs {
 
 // A new array from the arena. `order` lists the axes from the outermost to the innermost in memory; empty: 0, 1, 2, ...
 // Its contents are undefined. Strides of axes follow NumPy's; `out` describes it for the kernels.
-py::array make_array(int dtype, int rank, const int64_t* shape, std::initializer_list<int> order, Array& out);
+py::array make_array(int dtype, int rank, const int64_t* shape, const std::vector<int>& order, Array& out);
+
+// A dense array of x's shape, its axes in the order that x has in memory.
+py::array make_like(const Array& x, Array& out);
 
 // (N, C, H, W) with C innermost in memory.
 inline py::array make_channels_last(int dtype, const int64_t shape[4], Array& out) {

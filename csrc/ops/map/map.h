@@ -9,7 +9,7 @@
 //
 // `backward` reads the forward's result, not its input: that is what PyTorch keeps as well.
 //
-// Six axes, outermost first, unused ones have length 1. Strides are in elements, any sign; 0 is fine for inputs.
+// Eight axes, outermost first, unused ones have length 1. Strides are in elements, any sign; 0 is fine for inputs.
 // Kernels walk the last axis in their inner loop and are fast where its strides are 1, so the caller puts the axis
 // with the smallest strides last and merges axes that continue each other: `map_collapse` does both.
 // Forward operators do not look at dy; let its strides be 0, so that they do not keep axes from being merged.
@@ -19,7 +19,7 @@
 
 namespace loopnest {
 
-constexpr int map_rank = 6;
+constexpr int map_rank = 8;
 
 struct Map {
   Workspace workspace;
