@@ -1,0 +1,47 @@
+"""The textbook formula of every operator, in NumPy, to be read and to be compared with.
+
+These functions compute in float64 whatever comes in and return float64 (int64 for indices). They take
+PyTorch's argument names and shapes: images (N, C, H, W), sequences (T, N, F). They loop over kernel taps
+and time steps and leave the rest to slices and matrix products, so hundreds of test shapes take seconds.
+They trust their arguments: `loopnest.ops` is where shapes are checked. Nothing here imports anything but
+NumPy.
+
+`loopnest.reference.bound` says how far a float32 (or float64) kernel may be from these results, and why.
+"""
+
+from .activation import relu, relu_backward, sigmoid, sigmoid_backward, tanh, tanh_backward
+from .conv2d import conv2d, conv2d_backward_input, conv2d_backward_weight
+from .cross_entropy import cross_entropy, cross_entropy_backward
+from .embedding import embedding, embedding_backward
+from .gemm import gemm, linear, linear_backward
+from .lstm import LstmGradients, LstmSteps, lstm, lstm_backward, lstm_stack, lstm_steps
+from .pool2d import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
+
+__all__ = [
+    "LstmGradients",
+    "LstmSteps",
+    "avg_pool2d",
+    "avg_pool2d_backward",
+    "conv2d",
+    "conv2d_backward_input",
+    "conv2d_backward_weight",
+    "cross_entropy",
+    "cross_entropy_backward",
+    "embedding",
+    "embedding_backward",
+    "gemm",
+    "linear",
+    "linear_backward",
+    "lstm",
+    "lstm_backward",
+    "lstm_stack",
+    "lstm_steps",
+    "max_pool2d",
+    "max_pool2d_backward",
+    "relu",
+    "relu_backward",
+    "sigmoid",
+    "sigmoid_backward",
+    "tanh",
+    "tanh_backward",
+]

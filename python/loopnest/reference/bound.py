@@ -1,0 +1,468 @@
+"""How far a correct kernel may be from the reference: bounds that are derived, not guessed.
+
+One rounding changes a result x by at most u |x|, u = 2^-24 in float32. A sum of K products, computed in any
+order, with or without FMA, passes each product through at most K roundings, so
+
+    |computed - exact| <= gamma(K) * sum |x| |w|,      gamma(K) = K u / (1 - K u)
+
+(Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed. 2002, lemma 3.1 and section 3.1). The
+bounds hold for each element, and are far smaller than a guessed 1e-5 for small shapes and honest for large
+ones. Two additions:
+
+- u is that of the kernel plus that of float64, 2^-53, because the reference rounds as well.
+- Workers flush denormals to zero: each operation may also lose up to the smallest normal number.
+
+They do not cover Winograd or FFT, whose intermediate sums may be larger than sum |x| |w|.
+
+Where errors pass through several operations (LSTM, cross-entropy), the textbook formula is run once more on
+pairs (value, error), class `Near`: the error of each operation is what the operands bring plus its own
+rounding ("running error analysis", Higham section 3.3), written so that the order of the operations does
+not matter. Errors of a recurrence feed back into it, so the bound grows with every step: by a factor of up
+to |w_hh| x slope each. It is sharp enough to find a bug for tens of steps with weights of PyTorch's initial
+size and not meant for thousands.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from . import activation as exact
+from ._args import Array, IntOrPair, Padding, as_float64
+from .conv2d import conv2d, conv2d_backward_input, conv2d_backward_weight
+from .cross_entropy import _parts as cross_entropy_parts
+from .pool2d import avg_pool2d, avg_pool2d_backward
+
+# What we ask of the kernels' exp, log, sigmoid and tanh: at most 8 u of error, relative to the result for exp
+# and log, relative to 1 for the others (sigmoid and tanh never exceed it).
+FUNCTION_ROUNDINGS = 8
+
+
+def unit(dtype: DTypeLike = np.float32) -> float:
+    """u: the kernel's and the reference's relative error of one operation together.
+
+    >>> unit(np.float32) == 2.0**-24 + 2.0**-53
+    True
+    """
+    return float(np.finfo(dtype).eps) / 2 + 2.0**-53
+
+
+def gamma(k: int, dtype: DTypeLike = np.float32) -> float:
+    """K u / (1 - K u): the relative error of K roundings. ValueError if K u >= 1.
+
+    >>> round(gamma(1000) * 2**24)
+    1000
+    """
+    ku = k * unit(dtype)
+    if ku >= 1:
+        raise ValueError(f"gamma: {k} roundings of {np.dtype(dtype)} leave no digit")
+    return ku / (1 - ku)
+
+
+def _tiny(k: int, dtype: DTypeLike) -> float:
+    """What k multiplications and k additions may lose to flushed denormals."""
+    return 2 * k * float(np.finfo(dtype).tiny)
+
+
+# ---- sums of products: gamma(K) times the same operator on absolute values ----
+
+
+def conv2d_bound(
+    input: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+    dtype: DTypeLike = np.float32,
+) -> Array:
+    """Largest |error| of each element of conv2d: gamma(K) conv2d(|x|, |w|, |bias|).
+
+    K = IC / groups * KH * KW + 1: the products and the bias.
+
+    >>> one = np.ones((1, 1, 1, 1))
+    >>> float(np.round(conv2d_bound(one, one)[0, 0, 0, 0] * 2**24))
+    2.0
+    """
+    k = int(np.prod(np.shape(weight)[1:])) + 1
+    size = conv2d(
+        np.abs(input),
+        np.abs(weight),
+        None if bias is None else np.abs(bias),
+        stride,
+        padding,
+        dilation,
+        groups,
+    )
+    return gamma(k, dtype) * size + _tiny(k, dtype)
+
+
+def conv2d_backward_input_bound(
+    input_size: tuple[int, int, int, int],
+    weight: ArrayLike,
+    grad_output: ArrayLike,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+    dtype: DTypeLike = np.float32,
+) -> Array:
+    """Largest |error| of each element of dx: at most K = OC / groups * KH * KW products meet in one."""
+    oc, _, kh, kw = np.shape(weight)
+    k = oc // groups * kh * kw
+    size = conv2d_backward_input(
+        input_size, np.abs(weight), np.abs(grad_output), stride, padding, dilation, groups
+    )
+    return gamma(k, dtype) * size + _tiny(k, dtype)
+
+
+def conv2d_backward_weight_bound(
+    input: ArrayLike,
+    weight_size: tuple[int, int, int, int],
+    grad_output: ArrayLike,
+    stride: IntOrPair = 1,
+    padding: Padding = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+    dtype: DTypeLike = np.float32,
+) -> tuple[Array, Array]:
+    """Largest |error| of each element of (dw, dbias): sums of K = N * OH * OW products."""
+    n, _, oh, ow = np.shape(grad_output)
+    k = max(n * oh * ow, 1)
+    dw, dbias = conv2d_backward_weight(
+        np.abs(input), weight_size, np.abs(grad_output), stride, padding, dilation, groups
+    )
+    return gamma(k, dtype) * dw + _tiny(k, dtype), gamma(k, dtype) * dbias + _tiny(k, dtype)
+
+
+def gemm_bound(
+    a: ArrayLike,
+    b: ArrayLike,
+    bias: ArrayLike | None = None,
+    c: ArrayLike | None = None,
+    dtype: DTypeLike = np.float32,
+) -> Array:
+    """Largest |error| of each element of a b + bias + c: gamma(K + 2) (|a| |b| + |bias| + |c|).
+
+    >>> gemm_bound([[1.0, -1.0]], [[1.0], [1.0]])[0, 0] > 2 * 2.0**-24
+    np.True_
+    """
+    k = np.shape(a)[1] + 2
+    size = np.abs(as_float64(a)) @ np.abs(as_float64(b))
+    for term in (bias, c):
+        if term is not None:
+            size = size + np.abs(as_float64(term))
+    return gamma(k, dtype) * size + _tiny(k, dtype)
+
+
+def avg_pool2d_bound(
+    input: ArrayLike, kernel_size: IntOrPair, *args: object, dtype: DTypeLike = np.float32
+) -> Array:
+    """Largest |error| of avg_pool2d: KH * KW - 1 additions, one division or reciprocal and product."""
+    k = int(np.prod(kernel_size if isinstance(kernel_size, tuple) else (kernel_size, kernel_size))) + 2
+    return gamma(k, dtype) * avg_pool2d(np.abs(input), kernel_size, *args) + _tiny(k, dtype)  # type: ignore[arg-type]
+
+
+def avg_pool2d_backward_bound(
+    grad_output: ArrayLike,
+    input_size: tuple[int, int, int, int],
+    kernel_size: IntOrPair,
+    *args: object,
+    dtype: DTypeLike = np.float32,
+) -> Array:
+    """Largest |error| of each element of avg_pool2d's dx: at most KH * KW shares meet in one."""
+    k = int(np.prod(kernel_size if isinstance(kernel_size, tuple) else (kernel_size, kernel_size))) + 2
+    size = avg_pool2d_backward(np.abs(grad_output), input_size, kernel_size, *args)  # type: ignore[arg-type]
+    return gamma(k, dtype) * size + _tiny(k, dtype)
+
+
+# ---- running error analysis ----
+
+
+class Near(NamedTuple):
+    """A computed value is within `error` of `value`, element by element."""
+
+    value: Array
+    error: Array
+
+    @property
+    def size(self) -> Array:
+        """The largest magnitude that the computed value may have."""
+        return np.abs(self.value) + self.error
+
+
+def _given(x: ArrayLike) -> Near:
+    value = as_float64(x)
+    return Near(value, np.zeros_like(value))
+
+
+class _Arithmetic:
+    """The operations on Near, for one dtype."""
+
+    def __init__(self, dtype: DTypeLike):
+        self.dtype = dtype
+
+    def sum_of_products(self, products: list[tuple[Near, Near]], terms: list[Near]) -> Near:
+        """Sum of a @ b over the pairs, plus the terms, in any order: K roundings for K summands."""
+        k = sum(a.value.shape[-1] for a, _ in products) + len(terms)
+        value: Array = sum((a.value @ b.value for a, b in products), np.zeros(()))
+        brought: Array = sum(
+            (np.abs(a.value) @ b.error + a.error @ np.abs(b.value) + a.error @ b.error for a, b in products),
+            np.zeros(()),
+        )
+        size: Array = sum((a.size @ b.size for a, b in products), np.zeros(()))
+        for term in terms:
+            value, brought, size = value + term.value, brought + term.error, size + term.size
+        return Near(value, brought + gamma(k, self.dtype) * size + _tiny(k, self.dtype))
+
+    def add(self, *terms: Near) -> Near:
+        return self.sum_of_products([], list(terms))
+
+    def multiply(self, *factors: Near) -> Near:
+        """A product of factors in any order: one rounding fewer than factors."""
+        value, error = factors[0]
+        for x in factors[1:]:
+            error = np.abs(value) * x.error + error * x.size
+            value = value * x.value
+        k = len(factors) - 1
+        return Near(value, error + gamma(k, self.dtype) * (np.abs(value) + error) + _tiny(k, self.dtype))
+
+    def one_minus(self, x: Near) -> Near:
+        return self.add(Near(np.ones_like(x.value), np.zeros_like(x.error)), Near(-x.value, x.error))
+
+    def sigmoid(self, x: Near) -> Near:
+        """The slope is largest where the interval comes closest to 0."""
+        nearest = exact.sigmoid(np.maximum(np.abs(x.value) - x.error, 0))
+        return self._function(exact.sigmoid(x.value), nearest * (1 - nearest) * x.error)
+
+    def tanh(self, x: Near) -> Near:
+        nearest = exact.tanh(np.maximum(np.abs(x.value) - x.error, 0))
+        return self._function(exact.tanh(x.value), (1 - nearest * nearest) * x.error)
+
+    def _function(self, value: Array, brought: Array) -> Near:
+        return Near(value, np.minimum(brought, 2.0) + FUNCTION_ROUNDINGS * unit(self.dtype))
+
+
+def _split(x: Near) -> list[Near]:
+    return [
+        Near(v, e) for v, e in zip(np.split(x.value, 4, axis=-1), np.split(x.error, 4, axis=-1), strict=True)
+    ]
+
+
+def _join(parts: list[Near]) -> Near:
+    return Near(
+        np.concatenate([p.value for p in parts], axis=-1), np.concatenate([p.error for p in parts], axis=-1)
+    )
+
+
+def _transposed(x: Near) -> Near:
+    return Near(x.value.T, x.error.T)
+
+
+class LstmBound(NamedTuple):
+    """Largest |error| of each element of what `lstm_steps` returns."""
+
+    output: Array  # (T, N, H)
+    h_n: Array  # (N, H)
+    c_n: Array  # (N, H)
+    gates: Array  # (T, N, 4H)
+    cells: Array  # (T, N, H)
+
+
+class LstmBackwardBound(NamedTuple):
+    """Largest |error| of each element of what `lstm_backward` returns."""
+
+    input: Array
+    weight_ih: Array
+    weight_hh: Array
+    bias_ih: Array
+    bias_hh: Array
+    h_0: Array
+    c_0: Array
+
+
+class _LstmRun(NamedTuple):
+    h: list[Near]  # h[-1] .. h[T-1]: one more than steps
+    c: list[Near]
+    gates: list[list[Near]]  # per step i f g o
+
+
+def _lstm_forward(
+    op: _Arithmetic,
+    input: ArrayLike,
+    weight_ih: ArrayLike,
+    weight_hh: ArrayLike,
+    bias_ih: ArrayLike | None,
+    bias_hh: ArrayLike | None,
+    h_0: ArrayLike | None,
+    c_0: ArrayLike | None,
+) -> _LstmRun:
+    x, w_ih, w_hh = as_float64(input), _transposed(_given(weight_ih)), _transposed(_given(weight_hh))
+    n, hidden = x.shape[1], w_hh.value.shape[0]
+    biases = [_given(b) for b in (bias_ih, bias_hh) if b is not None]
+    h = [_given(np.zeros((n, hidden)) if h_0 is None else h_0)]
+    c = [_given(np.zeros((n, hidden)) if c_0 is None else c_0)]
+    gates = []
+    for step in x:
+        i, f, g, o = _split(op.sum_of_products([(_given(step), w_ih), (h[-1], w_hh)], biases))
+        i, f, g, o = op.sigmoid(i), op.sigmoid(f), op.tanh(g), op.sigmoid(o)
+        c.append(op.add(op.multiply(f, c[-1]), op.multiply(i, g)))
+        h.append(op.multiply(o, op.tanh(c[-1])))
+        gates.append([i, f, g, o])
+    return _LstmRun(h, c, gates)
+
+
+def lstm_bound(
+    input: ArrayLike,
+    weight_ih: ArrayLike,
+    weight_hh: ArrayLike,
+    bias_ih: ArrayLike | None = None,
+    bias_hh: ArrayLike | None = None,
+    h_0: ArrayLike | None = None,
+    c_0: ArrayLike | None = None,
+    reverse: bool = False,
+    dtype: DTypeLike = np.float32,
+) -> LstmBound:
+    """Largest |error| of the LSTM, with d(.) the error of a value and a[t] the sum before a gate.
+
+        size    = |w_ih| |x[t]| + |w_hh| (|h[t-1]| + d(h[t-1])) + |b_ih| + |b_hh|
+        d(a[t]) = |w_hh| d(h[t-1]) + gamma(I + H + 2) size
+        d(gate) = slope d(a[t]) + 8 u       slope: the steepest in [a - d(a), a + d(a)]
+        d(c[t]) = f d(c[t-1]) + |c[t-1]| d(f) + i d(g) + |g| d(i) + second order + 2 roundings
+        d(h[t]) = o d(tanh c[t]) + |tanh c[t]| d(o) + second order + 1 rounding
+
+    >>> b = lstm_bound(np.ones((3, 1, 1)), np.ones((4, 1)), np.ones((4, 1)))
+    >>> bool(b.output[0, 0, 0] < b.output[2, 0, 0] < 1e-5)
+    True
+    """
+    x = as_float64(input)[::-1] if reverse else as_float64(input)
+    run = _lstm_forward(_Arithmetic(dtype), x, weight_ih, weight_hh, bias_ih, bias_hh, h_0, c_0)
+    (t_len, n, _), hidden = x.shape, np.shape(weight_hh)[1]
+    order = slice(None, None, -1) if reverse else slice(None)
+    output = np.array([h.error for h in run.h[1:]]).reshape(t_len, n, hidden)[order]
+    cells = np.array([c.error for c in run.c[1:]]).reshape(t_len, n, hidden)[order]
+    gates = np.array([_join(g).error for g in run.gates]).reshape(t_len, n, 4 * hidden)[order]
+    return LstmBound(output, run.h[-1].error, run.c[-1].error, gates, cells)
+
+
+def lstm_backward_bound(
+    grad_output: ArrayLike,
+    grad_h_n: ArrayLike | None,
+    grad_c_n: ArrayLike | None,
+    input: ArrayLike,
+    weight_ih: ArrayLike,
+    weight_hh: ArrayLike,
+    bias_ih: ArrayLike | None = None,
+    bias_hh: ArrayLike | None = None,
+    h_0: ArrayLike | None = None,
+    c_0: ArrayLike | None = None,
+    reverse: bool = False,
+    dtype: DTypeLike = np.float32,
+) -> LstmBackwardBound:
+    """Largest |error| of each gradient, if gates and cells come from a forward pass of the same dtype.
+
+    The formula of `lstm_backward` on (value, error); the gradients of weights are one sum over all T * N
+    rows.
+    """
+    op = _Arithmetic(dtype)
+    x, dy = as_float64(input), as_float64(grad_output)
+    if reverse:
+        x, dy = x[::-1], dy[::-1]
+    w_ih, w_hh = _given(weight_ih), _given(weight_hh)
+    (t_len, n, width), hidden = x.shape, w_hh.value.shape[1]
+    run = _lstm_forward(op, x, weight_ih, weight_hh, bias_ih, bias_hh, h_0, c_0)
+    dh = _given(np.zeros((n, hidden)) if grad_h_n is None else grad_h_n)
+    dc = _given(np.zeros((n, hidden)) if grad_c_n is None else grad_c_n)
+
+    d_gates: list[Near] = []
+    dx: list[Array] = []
+    for t in reversed(range(t_len)):
+        i, f, g, o = run.gates[t]
+        a = op.tanh(run.c[t + 1])
+        dh = op.add(dh, _given(dy[t]))
+        dc = op.add(dc, op.multiply(dh, o, op.one_minus(op.multiply(a, a))))
+        before = [
+            op.multiply(dc, g, i, op.one_minus(i)),
+            op.multiply(dc, run.c[t], f, op.one_minus(f)),
+            op.multiply(dc, i, op.one_minus(op.multiply(g, g))),
+            op.multiply(dh, a, o, op.one_minus(o)),
+        ]
+        d_gates.insert(0, _join(before))
+        dx.insert(0, op.sum_of_products([(d_gates[0], w_ih)], []).error)
+        dh, dc = op.sum_of_products([(d_gates[0], w_hh)], []), op.multiply(dc, f)
+
+    def rows(parts: list[Near], columns: int) -> Near:
+        return Near(
+            np.array([p.value for p in parts]).reshape(t_len * n, columns),
+            np.array([p.error for p in parts]).reshape(t_len * n, columns),
+        )
+
+    all_gates = _transposed(rows(d_gates, 4 * hidden))  # (4H, T * N)
+    dw_ih = op.sum_of_products([(all_gates, _given(x.reshape(t_len * n, width)))], []).error
+    dw_hh = op.sum_of_products([(all_gates, rows(run.h[:-1], hidden))], []).error
+    dbias = op.sum_of_products([(all_gates, _given(np.ones((t_len * n, 1))))], []).error[:, 0]
+    dx_error = np.array(dx).reshape(t_len, n, width)
+    return LstmBackwardBound(
+        dx_error[::-1] if reverse else dx_error, dw_ih, dw_hh, dbias, dbias.copy(), dh.error, dc.error
+    )
+
+
+# ---- cross-entropy ----
+
+
+class CrossEntropyBound(NamedTuple):
+    """Largest |error| of the loss (its shape as the reduction says) and of dL/dinput for grad_output = 1."""
+
+    loss: Array
+    input: Array
+
+
+def cross_entropy_bound(
+    input: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+    dtype: DTypeLike = np.float32,
+) -> CrossEntropyBound:
+    """With s[c] = z[c] - max z (one rounding), S = sum of e^s[c], log p = s - log S:
+
+        relative error of S <= gamma(max |s| + 8 + C)    |s| u from s, 8 u from exp, C u from the sum
+        error of log p      <= that + 8 u (1 + log S) + gamma(2) (|s| + log S)
+        relative error of p <= error of log p + 8 u (and the same again, should p be e^s / S)
+        loss = -sum of q log p, then sum over rows and one division
+        gradient = (p sum of q - q) / sum of weights
+
+    >>> bool(cross_entropy_bound([[0.0, 1.0]], [1]).loss < 1e-5)
+    True
+    """
+    z = as_float64(input)
+    log_p, q, target_weight, kept = cross_entropy_parts(z, target, weight, ignore_index, label_smoothing)
+    classes, u = z.shape[1], unit(dtype)
+    s = np.abs(z - z.max(axis=1, keepdims=True))
+    log_s = np.log(np.exp(-s).sum(axis=1, keepdims=True))
+    relative_s = (s.max(axis=1, keepdims=True) + FUNCTION_ROUNDINGS + classes) * u
+    relative_s = relative_s / (1 - relative_s)
+    error_log_p = relative_s + FUNCTION_ROUNDINGS * u * (1 + log_s) + gamma(2, dtype) * (s + log_s)
+    relative_p = 2 * error_log_p + FUNCTION_ROUNDINGS * u
+
+    k = classes + 6  # q itself is two products and a sum
+    loss = (np.abs(q) * (error_log_p + gamma(k, dtype) * np.abs(log_p))).sum(axis=1)
+    exact_loss = (np.abs(q) * np.abs(log_p)).sum(axis=1)
+    total_q = np.abs(q).sum(axis=1, keepdims=True)
+    dz = np.exp(log_p) * total_q * relative_p + gamma(k, dtype) * (np.exp(log_p) * total_q + np.abs(q))
+    dz = np.where(kept[:, None], dz + _tiny(k, dtype), 0.0)
+    if reduction == "none":
+        return CrossEntropyBound(loss, dz)
+    rows = max(loss.size, 1) + 2
+    total = np.asarray((loss + gamma(rows, dtype) * (exact_loss + loss)).sum())
+    if reduction == "sum":
+        return CrossEntropyBound(total, dz)
+    divisor = max(float(np.abs(target_weight).sum()), float(np.finfo(np.float64).tiny))
+    more = gamma(rows, dtype) * (
+        np.exp(log_p) * total_q + np.abs(q)
+    )  # the divisor is a sum of up to `rows` weights
+    dz = np.where(kept[:, None], (dz + more) / divisor, 0.0)
+    return CrossEntropyBound(np.asarray(total / divisor), dz)
