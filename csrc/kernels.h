@@ -34,6 +34,7 @@ constexpr int isa_registers = isa.registers;
 #include "simd/math.h"
 #include "simd/block.h"
 #include "simd/share.h"
+#include "simd/product.h"
 #include "simd/rung.h"
 #include "simd/measure.h"
 

@@ -7,9 +7,9 @@
 //
 //   exp 1.01    sigmoid 2.00    tanh 1.34      (with FMA or without)
 //
-// measured with tests/ulp/ulp.cpp over every 5th of all 2^32 floats. NaN gives NaN. Saturation is exact: exp gives inf from
-// 88.72284 and 0 below -103.97208, sigmoid 1 and 0, tanh 1 and -1; tanh keeps the sign of zero. Results and inputs
-// below 1.2e-38 are right too, unless the caller has switched the CPU to flush them to zero.
+// measured with tests/ulp/ulp.cpp over every 5th of all 2^32 floats. NaN gives NaN. Saturation is exact: exp gives
+// inf from 88.72284 and 0 below -103.97208, sigmoid 1 and 0, tanh 1 and -1; tanh keeps the sign of zero. Results and
+// inputs below 1.2e-38 are right too, unless the caller has switched the CPU to flush them to zero.
 #pragma once
 
 template <class T>

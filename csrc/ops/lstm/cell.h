@@ -1,0 +1,20 @@
+// What happens in one vector of hidden units once its four sums are known; shared by the rungs from r2 on.
+#pragma once
+
+// In: gate = the sums of i, f, g, o; c = c[t-1]. Out: gate = the gates, c = c[t]; returns h[t].
+template <class T>
+inline vec<T> lstm_cell(vec<T> (&gate)[4], vec<T>& c) {
+  gate[0] = sigmoid<T>(gate[0]);
+  gate[1] = sigmoid<T>(gate[1]);
+  gate[2] = tanh<T>(gate[2]);
+  gate[3] = sigmoid<T>(gate[3]);
+  c = gate[1] * c + gate[0] * gate[2];
+  return gate[3] * tanh<T>(c);
+}
+
+// All lanes in the common case, by the plain store: store_n is slow where the ISA has no masks.
+template <class T>
+inline void store_some(T* p, vec<T> v, ptrdiff_t n) {
+  if (n == lanes<T>) store<T>(p, v);
+  else store_n<T>(p, v, n);
+}

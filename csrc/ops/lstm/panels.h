@@ -1,0 +1,50 @@
+// How the rungs from r3 on pack the weights: a panel holds one vector of hidden units of all four gates, so the four
+// sums that a unit needs are finished at the same time, in neighbouring registers.
+//
+//   packed = bias [panels][4][lanes]  (b_ih + b_hh)
+//            w_ih [panels][i][4][lanes]
+//            w_hh [panels][h][4][lanes]          lanes beyond h are filled with zeros
+#pragma once
+
+template <class T>
+struct LstmPanels {
+  static constexpr ptrdiff_t L = lanes<T>, width = 4 * L;
+  T* bias;
+  T* w_ih;
+  T* w_hh;
+
+  static ptrdiff_t count(const Lstm& a) { return (a.h + L - 1) / L; }
+  static size_t bytes(const Lstm& a) { return size_t(count(a) * width * (1 + a.i + a.h)) * sizeof(T); }
+  static LstmPanels in(const Lstm& a, void* packed) {
+    T* bias = static_cast<T*>(packed);
+    T* w_ih = bias + count(a) * width;
+    return {bias, w_ih, w_ih + count(a) * a.i * width};
+  }
+  static LstmPanels of(const Lstm& a) { return in(a, const_cast<void*>(a.workspace.packed)); }
+
+  static void prepare(const Lstm& a, void* packed, const Team& team) {
+    LstmPanels to = in(a, packed);
+    const T* b_ih = static_cast<const T*>(a.b_ih);  // [4h] or null
+    const T* b_hh = static_cast<const T*>(a.b_hh);  // [4h] or null
+    Range mine = share(count(a), team);
+    for (ptrdiff_t p = mine.begin; p < mine.end; p++) {
+      for (ptrdiff_t q = 0; q < 4; q++)
+        for (ptrdiff_t l = 0; l < L; l++) {
+          ptrdiff_t u = p * L + l, j = q * a.h + u;
+          to.bias[p * width + q * L + l] = u < a.h ? (b_ih ? b_ih[j] : T(0)) + (b_hh ? b_hh[j] : T(0)) : T(0);
+        }
+      weights(static_cast<const T*>(a.w_ih), a.h, a.i, p, to.w_ih + p * a.i * width);
+      weights(static_cast<const T*>(a.w_hh), a.h, a.h, p, to.w_hh + p * a.h * width);
+    }
+  }
+
+  // w [4h, depth] -> panel [depth][4][lanes]
+  static void weights(const T* w, ptrdiff_t h, ptrdiff_t depth, ptrdiff_t p, T* panel) {
+    ptrdiff_t count = h - p * L < L ? h - p * L : L;
+    for (ptrdiff_t q = 0; q < 4; q++) {
+      const T* rows = w + (q * h + p * L) * depth;
+      for (ptrdiff_t k = 0; k < depth; k++)
+        for (ptrdiff_t l = 0; l < L; l++) panel[k * width + q * L + l] = l < count ? rows[l * depth + k] : T(0);
+    }
+  }
+};

@@ -1,0 +1,87 @@
+// A product with packed weights, for every operator that multiplies many rows by the same matrix:
+//
+//   c[m, n] = c[m, n] + sum over k of x[m, k] * w[k, n]
+//
+// The weights come in panels of V vectors: panel p holds the columns [p * V * lanes, (p+1) * V * lanes) as
+// [k][V][lanes], filled up with zeros. Every element of c is one sum with k ascending, whatever the number of rows
+// and the place of a row among them: a sequence's result does not depend on its neighbours in the batch.
+#pragma once
+
+// Rows of a block of V vectors: M * V sums + V weights + 1 number within the registers (see block.h).
+//   32 registers: 14 rows for V = 2, 6 for V = 4      16 registers: 6 rows for V = 2, 2 for V = 4
+template <int V>
+constexpr int rows_for = (isa_registers - 1 - V) / V;
+
+// Weights of this many k stay in the first-level cache while all rows pass: 128 * 4 vectors of 64 bytes = 32 KB of 48.
+constexpr ptrdiff_t product_depth = 128;
+
+template <int V, class T>
+constexpr ptrdiff_t panel_width = V * lanes<T>;
+
+template <int V, class T>
+constexpr ptrdiff_t panel_count(ptrdiff_t columns) {
+  return (columns + panel_width<V, T> - 1) / panel_width<V, T>;
+}
+
+template <int N>
+struct Int {
+  static constexpr int value = N;
+};
+
+template <int Most, class F>
+inline void with_int(ptrdiff_t n, F f) {
+  if (n == Most) f(Int<Most>{});
+  else if constexpr (Most > 1) with_int<Most - 1>(n, f);
+}
+
+// f(Int<M>, first row) for blocks of at most Most rows that differ by at most one row: 32 rows by 6 are 6 6 5 5 5 5,
+// not 6 6 6 6 6 2, because a block of 2 rows loads as many weights as one of 6.
+template <int Most, class F>
+inline void for_row_blocks(ptrdiff_t rows, F f) {
+  ptrdiff_t blocks = (rows + Most - 1) / Most;
+  for (ptrdiff_t b = 0; b < blocks; b++) {
+    ptrdiff_t first = rows * b / blocks, end = rows * (b + 1) / blocks;
+    with_int<Most>(end - first, [&](auto m) { f(m, first); });
+  }
+}
+
+// One panel of the product, for the first `columns` of its columns.
+template <int V, class T>
+inline void add_product(T* c, ptrdiff_t c_row, ptrdiff_t columns, ptrdiff_t rows,  // c[rows, columns]
+                        const T* x, ptrdiff_t x_row, ptrdiff_t x_k,                // x[rows, depth]
+                        const T* panel, ptrdiff_t depth) {                         // [depth][V][lanes]
+  constexpr ptrdiff_t L = lanes<T>;
+  for (ptrdiff_t k = 0; k < depth; k += product_depth) {
+    ptrdiff_t part = depth - k < product_depth ? depth - k : product_depth;
+    for_row_blocks<rows_for<V>>(rows, [&](auto m, ptrdiff_t first) {
+      constexpr int M = decltype(m)::value;
+      Block<M, V, T> b;
+      T* out = c + first * c_row;
+      if (columns == V * L) {
+        for (int r = 0; r < M; r++)
+          for (int v = 0; v < V; v++) b.sum[r][v] = load<T>(out + r * c_row + v * L);
+        multiply_add(b, x + first * x_row + k * x_k, x_row, x_k, panel + k * V * L, part);
+        for (int r = 0; r < M; r++)
+          for (int v = 0; v < V; v++) store<T>(out + r * c_row + v * L, b.sum[r][v]);
+      } else {
+        auto valid = [&](int v) { return columns < v * L ? 0 : columns < (v + 1) * L ? columns - v * L : L; };
+        for (int r = 0; r < M; r++)
+          for (int v = 0; v < V; v++) b.sum[r][v] = load_n<T>(out + r * c_row + v * L, valid(v));
+        multiply_add(b, x + first * x_row + k * x_k, x_row, x_k, panel + k * V * L, part);
+        for (int r = 0; r < M; r++)
+          for (int v = 0; v < V; v++) store_n<T>(out + r * c_row + v * L, b.sum[r][v], valid(v));
+      }
+    });
+  }
+}
+
+// Packs panel p of w[k, n], k in [0, depth), n in [0, columns).
+template <int V, class T>
+inline void pack_panel(const T* w, ptrdiff_t w_k, ptrdiff_t w_n, ptrdiff_t depth, ptrdiff_t columns, ptrdiff_t p,
+                       T* panel) {
+  constexpr ptrdiff_t width = panel_width<V, T>;
+  ptrdiff_t first = p * width, valid = columns - first < width ? columns - first : width;
+  for (ptrdiff_t k = 0; k < depth; k++)
+    for (ptrdiff_t n = 0; n < width; n++)
+      panel[k * width + n] = n < valid ? w[k * w_k + (first + n) * w_n] : T(0);
+}
