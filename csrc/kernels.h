@@ -11,6 +11,7 @@
 #include "ops/gemm/gemm.h"
 #include "ops/lstm/lstm.h"
 #include "ops/map/map.h"
+#include "ops/max_pool2d/pool2d.h"
 
 namespace loopnest::LOOPNEST_ISA {
 namespace {
