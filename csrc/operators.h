@@ -6,3 +6,4 @@
 #include "ops/gemm/check.h"
 #include "ops/lstm/check.h"
 #include "ops/map/check.h"
+#include "ops/max_pool2d/check.h"
