@@ -1,14 +1,16 @@
 """Builds one static library per ISA, the pybind11 module over them, and the Cython engine.
 
 What is fixed (names, flags, dependencies) stands in csrc/isa.inc and pyproject.toml; sources are found by their folder, so
-a new rung, operator or engine module needs no line here. LOOPNEST_BUILD_ISAS=scalar,avx512 builds fewer libraries, for quick
-turns while a kernel is being written.
+a new rung, operator or engine module needs no line here. Objects are kept under build/ and compiled again only when something
+they include has changed, several at once. LOOPNEST_BUILD_ISAS=scalar,avx512 builds fewer ISAs, for quick turns while a
+kernel is being written.
 """
 
 import os
 import platform
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from glob import glob
 from pathlib import Path
 
@@ -20,80 +22,82 @@ from setuptools.command.build_clib import build_clib
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
-ROOT = Path(__file__).parent
+os.chdir(Path(__file__).parent)
+
 ISA_ROW = re.compile(r'^ISA\((\w+), (\w+), \d+, \d+, "(.*)"\)', re.M)
-COMMON = ["-std=c++20", "-O3", "-fno-math-errno", "-fPIC", "-fvisibility=hidden", "-fno-omit-frame-pointer", "-Wall", "-Wextra"]
-BASELINE = {"x86_64": ["-march=x86-64-v2"], "aarch64": ["-march=armv8-a"]}
+FLAGS = [
+    *("-std=c++20", "-O3", "-g0", "-fPIC", "-fvisibility=hidden", "-fno-math-errno"),
+    *("-fno-omit-frame-pointer", "-Wall", "-Wextra"),
+]
+BASELINE = {"x86_64": ["-march=x86-64-v2"], "aarch64": ["-march=armv8-a"]}.get(platform.machine(), [])
+HEADERS = [*glob("csrc/**/*.h", recursive=True), *glob("csrc/**/*.inc", recursive=True), "setup.py"]
+# What only the ISA libraries include: the bindings need not be compiled again when a rung changes.
+RUNGS = [h for h in HEADERS if re.search(r"/r\d+_\w+\.h$|/ladder\.inc$|csrc/simd/|kernels\.h$", h)]
 
 
 def isas() -> list[tuple[str, list[str]]]:
     """(name, flags) of the ISAs that this architecture has and this build wants, as isa.inc orders them."""
-    machine = platform.machine()
     wanted = os.environ.get("LOOPNEST_BUILD_ISAS")
-    rows = [
+    return [
         (name, flags.split())
-        for name, arch, flags in ISA_ROW.findall((ROOT / "csrc/isa.inc").read_text())
-        if arch in ("any", machine)
+        for name, arch, flags in ISA_ROW.findall(Path("csrc/isa.inc").read_text())
+        if arch in ("any", platform.machine()) and (wanted is None or name in wanted.split(","))
     ]
-    return [row for row in rows if wanted is None or row[0] in wanted.split(",")]
 
 
-def kernel_library(name: str, flags: list[str]) -> tuple[str, dict]:
-    baseline = [] if any(f.startswith("-march") for f in flags) else BASELINE.get(platform.machine(), [])
-    headers = glob("csrc/**/*.h", recursive=True) + glob("csrc/**/*.inc", recursive=True)
-    source = f"csrc/isa/{name}.cpp"
-    return f"loopnest_{name}", {
-        "sources": [source],
-        "obj_deps": {"": headers},
-        "cflags": [*COMMON, *baseline, *flags, "-Wno-psabi", "-Wno-ignored-attributes"],
-    }
+ISAS = isas()
+OBJECTS = "build/" + "-".join(name for name, _ in ISAS)
 
 
-def extensions() -> list[Extension]:
-    baseline = BASELINE.get(platform.machine(), [])
-    headers = glob("csrc/**/*.h", recursive=True) + glob("csrc/**/*.inc", recursive=True)
-    names = [name for name, _ in isas()]
-    core = Extension(
-        "loopnest._core",
-        sorted(glob("csrc/*.cpp") + glob("csrc/bind/*.cpp") + glob("csrc/ops/*/*.cpp")),
-        include_dirs=["csrc", pybind11.get_include()],
-        define_macros=[(f"LOOPNEST_HAS_{name}", "1") for name in names],
-        extra_compile_args=[*COMMON, *baseline, "-O2"],
-        extra_link_args=["-pthread", "-Wl,--exclude-libs,ALL"],
-        depends=[*headers, "csrc/isa.inc"],
-        language="c++",
-    )
-    engine = [
-        Extension(
-            f"loopnest.engine.{Path(source).stem}",
-            [source],
-            include_dirs=["csrc", numpy.get_include()],
-            define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-            extra_compile_args=[*COMMON, *baseline, "-O2", "-Wno-unused-parameter"],
-            depends=headers,
-            language="c++",
-        )
-        for source in sorted(glob("engine/*.pyx"))
-    ]
-    return [core, *cythonize(engine, language_level=3, annotate=False, build_dir="build/cython")]
+def compile_changed(compiler, headers: list[str]) -> None:
+    """Makes the compiler skip objects that are newer than all they depend on, and compile the others in parallel."""
+    one_by_one = compiler.compile
+
+    def compile(sources, output_dir=None, **options):
+        def make(source: str) -> str:
+            (made,) = compiler.object_filenames([source], output_dir=output_dir)
+            newest = max(os.path.getmtime(f) for f in (source, *headers))
+            if not os.path.exists(made) or os.path.getmtime(made) < newest:
+                one_by_one([source], output_dir=output_dir, **options)
+            return made
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return list(pool.map(make, sources))
+
+    compiler.compile = compile
+
+
+class BuildClib(build_clib):
+    """build_clib that compiles the ISAs at the same time."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.build_clib = self.build_temp = OBJECTS
+
+    def build_libraries(self, libraries) -> None:
+        compile_changed(self.compiler, HEADERS)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda library: super(BuildClib, self).build_libraries([library]), libraries))
 
 
 class BuildExt(build_ext):
-    """build_ext that always builds the ISA libraries first, also for an editable install."""
+    """build_ext that always builds the ISA libraries first, also in place and for an editable install."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.build_temp = OBJECTS
 
     def run(self) -> None:
         self.run_command("build_clib")
-        clib: build_clib = self.get_finalized_command("build_clib")
-        for extension in self.extensions:
-            if extension.name == "loopnest._core":
-                # Every object of the libraries is reached through its table; order does not matter.
-                extension.libraries = [f"loopnest_{name}" for name, _ in isas()]
-                extension.library_dirs = [clib.build_clib]
         super().run()
+
+    def build_extensions(self) -> None:
+        compile_changed(self.compiler, [h for h in HEADERS if h not in RUNGS])
+        super().build_extensions()
 
 
 class BuildPy(build_py):
-    """build_py that adds the kernels' sources to the package, so that `loopnest source OP RUNG` can show them."""
+    """build_py that adds the kernels' sources to the wheel, so that `loopnest source OP RUNG` can show them."""
 
     def run(self) -> None:
         super().run()
@@ -105,19 +109,56 @@ class BuildPy(build_py):
             shutil.copyfile(path, target)
 
 
+def isa_library(name: str, flags: list[str]) -> tuple[str, dict]:
+    baseline = [] if any(f.startswith("-march") for f in flags) else BASELINE
+    return f"loopnest_{name}", {
+        "sources": [f"csrc/isa/{name}.cpp"],
+        "obj_deps": {"": HEADERS},
+        "cflags": [*FLAGS, *baseline, *flags, "-Wno-psabi", "-Wno-ignored-attributes"],
+    }
+
+
+def core() -> Extension:
+    names = [f"loopnest_{name}" for name, _ in ISAS]
+    return Extension(
+        "loopnest._core",
+        sorted(glob("csrc/*.cpp") + glob("csrc/bind/*.cpp") + glob("csrc/ops/*/*.cpp")),
+        include_dirs=["csrc", pybind11.get_include()],
+        define_macros=[(f"LOOPNEST_HAS_{name}", "1") for name, _ in ISAS],
+        extra_compile_args=[*FLAGS, *BASELINE, "-O2"],
+        libraries=names,
+        library_dirs=[OBJECTS],
+        extra_link_args=["-pthread", "-Wl,--exclude-libs,ALL"],
+        depends=HEADERS,
+        language="c++",
+    )
+
+
+def engine(source: str) -> Extension:
+    return Extension(
+        f"loopnest.engine.{Path(source).stem}",
+        [source],
+        include_dirs=["csrc", numpy.get_include()],
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+        extra_compile_args=[*FLAGS, *BASELINE, "-O2", "-Wno-unused-parameter"],
+        depends=[h for h in HEADERS if h not in RUNGS],
+        language="c++",
+    )
+
+
 def packages() -> dict[str, str]:
-    found = {"loopnest": "python/loopnest", "loopnest.engine": "engine"}
+    folders = {"loopnest.engine": "engine"}
     for init in sorted(glob("python/loopnest/**/__init__.py", recursive=True)):
         folder = str(Path(init).parent)
-        found[folder.removeprefix("python/").replace("/", ".")] = folder
-    return found
+        folders[folder.removeprefix("python/").replace("/", ".")] = folder
+    return folders
 
 
 setup(
     packages=list(packages()),
     package_dir=packages(),
-    package_data={"": ["*.txt", "py.typed", "*.pyi", "*.html", "*.css"], "loopnest.engine": ["*.pxd", "*.pyx"]},
-    libraries=[kernel_library(name, flags) for name, flags in isas()],
-    ext_modules=extensions(),
-    cmdclass={"build_ext": BuildExt, "build_py": BuildPy},
+    package_data={"": ["*.txt", "py.typed", "*.pyi", "*.html", "*.css", "*.pxd", "*.pyx"]},
+    libraries=[isa_library(name, flags) for name, flags in ISAS],
+    ext_modules=[core(), *cythonize([engine(s) for s in sorted(glob("engine/*.pyx"))], build_dir="build/cython")],
+    cmdclass={"build_clib": BuildClib, "build_ext": BuildExt, "build_py": BuildPy},
 )

@@ -1,0 +1,756 @@
+"""The laboratory: one function per operator on plain NumPy arrays, on any rung of its ladder.
+
+    y = ops.conv2d(x, w)                                   # the rung that the chooser takes
+    y = ops.conv2d(x, w, rung="tile", isa="avx2")          # this one, or an error that says why not
+    y = ops.conv2d(x, w, rung="numpy")                     # the float64 reference, rounded to x's dtype
+    c = ops.call("conv2d", x, w); c.run(); c.time(10)      # the call made ready: what runs, how fast, why
+
+Three keyword arguments are everybody's: `rung` (a name of `loopnest.ladder.ladder(op)`, "numpy", or None for the best),
+`isa` (a name of `loopnest.machine.isas()`, or None for the best) and `threads` (0: as many as the work is worth). A rung or ISA asked for by name
+that cannot do the shape raises ValueError; nothing falls back silently. Arrays are float32 or float64, of any
+strides, and are read in place; results are new arrays, images channels-last in memory (shape (N, C, H, W) all the same).
+Errors: TypeError for dtypes and things that are not arrays, ValueError for shapes and values, IndexError for classes and
+indices out of range, MemoryError.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loopnest import _core, reference
+from loopnest._arguments import flag, integer, padding, pair, shape
+
+Array = NDArray[Any]
+Call = _core.Call
+
+
+class NumpyCall:
+    """The reference as a call made ready: the same faces as `_core.Call`, for rung="numpy"."""
+
+    rung, isa, threads, packed_bytes = "numpy", "numpy", 1, 0
+    idea = "the textbook formula in NumPy, in float64"
+    result: Any = None
+
+    def __init__(self, kernel: Call, formula: Callable[[], Any], dtype: np.dtype[Any]):
+        self.op, self.flops, self.bytes = kernel.op, kernel.flops, kernel.bytes
+        self.walk = [("numpy", "numpy", None)]
+        self._formula, self._dtype = formula, dtype
+
+    def prepare(self) -> None:
+        """Nothing to prepare."""
+
+    def time_prepare(self, repeats: int) -> list[float]:
+        return []
+
+    def run(self) -> None:
+        found = self._formula()
+        self.result = tuple(map(self._rounded, found)) if isinstance(found, tuple) else self._rounded(found)
+
+    def _rounded(self, x: Array) -> Array:
+        return x if x.dtype.kind == "i" else np.asarray(x, self._dtype)
+
+    def time(self, repeats: int) -> list[float]:
+        seconds = []
+        for _ in range(repeats):
+            start = time.perf_counter()
+            self.run()
+            seconds.append(time.perf_counter() - start)
+        return seconds
+
+
+# ---- from PyTorch's arguments to a call; one function per operator, and its formula for rung="numpy" ----
+
+Ready = tuple[Call, Callable[[], Any]]
+
+
+def _convolution(op: str, kernel: Any, stride: Any, pad: Any, dilation: Any, groups: Any) -> tuple[Any, ...]:
+    stride, dilation = pair(op, "stride", stride), pair(op, "dilation", dilation)
+    size = tuple(kernel[2:4]) if len(kernel) == 4 else (1, 1)  # of another rank: refused by the check
+    return stride, padding(op, pad, size, stride, dilation), dilation, integer(op, "groups", groups)
+
+
+def _pads(four: tuple[int, int, int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    return four[:2], four[2:]
+
+
+def _conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, **choice) -> Ready:
+    s, p, d, g = _convolution("conv2d", np.shape(weight), stride, padding, dilation, groups)
+    call = _core.conv2d(input, weight, bias, s, p, d, g, **choice)
+    return call, lambda: reference.conv2d(input, weight, bias, s, _pads(p), d, g)
+
+
+def _conv2d_backward_input(
+    input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1, **choice
+) -> Ready:
+    op = "conv2d_backward_input"
+    s, p, d, g = _convolution(op, np.shape(weight), stride, padding, dilation, groups)
+    size = shape(op, "input_size", input_size, 4)
+    call = _core.conv2d_backward_input(size, weight, grad_output, s, p, d, g, **choice)
+    return call, lambda: reference.conv2d_backward_input(size, weight, grad_output, s, _pads(p), d, g)
+
+
+def _conv2d_backward_weight(
+    input, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1, **choice
+) -> Ready:
+    op = "conv2d_backward_weight"
+    size = shape(op, "weight_size", weight_size, 4)
+    s, p, d, g = _convolution(op, size, stride, padding, dilation, groups)
+    call = _core.conv2d_backward_weight(input, size, grad_output, s, p, d, g, **choice)
+    return call, lambda: reference.conv2d_backward_weight(input, size, grad_output, s, _pads(p), d, g)
+
+
+def _gemm(input, other, bias=None, **choice) -> Ready:
+    return _core.gemm(input, other, bias, **choice), lambda: reference.gemm(input, other, bias)
+
+
+def _linear(input, weight, bias=None, **choice) -> Ready:
+    return _core.linear(input, weight, bias, **choice), lambda: reference.linear(input, weight, bias)
+
+
+def _pool(op, kernel_size, stride, padding, dilation) -> tuple[tuple[int, int], ...]:
+    kernel = pair(op, "kernel_size", kernel_size)
+    step = kernel if stride is None else pair(op, "stride", stride)
+    return kernel, step, pair(op, "padding", padding), pair(op, "dilation", dilation)
+
+
+def _max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, **choice) -> Ready:
+    k, s, p, d = _pool("max_pool2d", kernel_size, stride, padding, dilation)
+    ceil = flag("max_pool2d", "ceil_mode", ceil_mode)
+    call = _core.max_pool2d(input, k, s, p, d, ceil, **choice)
+    return call, lambda: reference.max_pool2d(input, k, s, p, d, ceil)
+
+
+def _max_pool2d_backward(
+    grad_output, indices, input_size, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, **choice
+) -> Ready:
+    op = "max_pool2d_backward"
+    size = shape(op, "input_size", input_size, 4)
+    k, s, p, d = _pool(op, kernel_size, stride, padding, dilation)
+    call = _core.max_pool2d_backward(
+        grad_output, indices, size, k, s, p, d, flag(op, "ceil_mode", ceil_mode), **choice
+    )
+    return call, lambda: reference.max_pool2d_backward(grad_output, indices, size)
+
+
+def _average(op, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override) -> tuple[Any, ...]:
+    k, s, p, _ = _pool(op, kernel_size, stride, padding, 1)
+    divisor = 0
+    if divisor_override is not None:
+        divisor = integer(op, "divisor_override", divisor_override)
+        if divisor == 0:
+            raise ValueError(f"{op}: expected divisor_override to be None or a number other than 0, got 0")
+    return k, s, p, flag(op, "ceil_mode", ceil_mode), flag(op, "count_include_pad", count_include_pad), divisor
+
+
+def _avg_pool2d(
+    input,
+    kernel_size,
+    stride=None,
+    padding=0,
+    ceil_mode=False,
+    count_include_pad=True,
+    divisor_override=None,
+    **choice,
+) -> Ready:
+    args = _average("avg_pool2d", kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    call = _core.avg_pool2d(input, *args, **choice)
+    return call, lambda: reference.avg_pool2d(input, *args[:-1], args[-1] or None)
+
+
+def _avg_pool2d_backward(
+    grad_output,
+    input_size,
+    kernel_size,
+    stride=None,
+    padding=0,
+    ceil_mode=False,
+    count_include_pad=True,
+    divisor_override=None,
+    **choice,
+) -> Ready:
+    op = "avg_pool2d_backward"
+    size = shape(op, "input_size", input_size, 4)
+    args = _average(op, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    call = _core.avg_pool2d_backward(grad_output, size, *args, **choice)
+    return call, lambda: reference.avg_pool2d_backward(grad_output, size, *args[:-1], args[-1] or None)
+
+
+def _elementwise(op: str) -> Callable[..., Ready]:
+    def forward(input, **choice) -> Ready:
+        return getattr(_core, op)(input, **choice), lambda: getattr(reference, op)(input)
+
+    def backward(output, grad_output, **choice) -> Ready:
+        call = getattr(_core, op)(output, grad_output, **choice)
+        return call, lambda: getattr(reference, op)(grad_output, output)
+
+    return backward if op.endswith("_backward") else forward
+
+
+def _rows(input: Array, target: Array) -> tuple[Array, Array]:
+    """(N, C, d1, ...) and (N, d1, ...) as (N, C, S) and (N, S); (C,) and () as one row."""
+    if not isinstance(input, np.ndarray) or not isinstance(target, np.ndarray):
+        raise TypeError("cross_entropy: expected input and target to be NumPy arrays")
+    if input.ndim == 0 or target.shape != input.shape[:1] * (input.ndim > 1) + input.shape[2:]:
+        raise ValueError(
+            "cross_entropy: expected input (N, C, d1, ...) and target (N, d1, ...), or (C,) and (), "
+            f"got {input.shape} and {target.shape}"
+        )
+    n = input.shape[0] if input.ndim > 1 else 1
+    c = input.shape[1] if input.ndim > 1 else input.shape[0]
+    s = int(np.prod(input.shape[2:], dtype=np.int64))
+    return input.reshape(n, c, s), target.reshape(n, s)
+
+
+def _cross_entropy(input, target, weight=None, ignore_index=-100, label_smoothing=0.0, **choice) -> Ready:
+    x, t = _rows(input, target)
+    ignore = integer("cross_entropy", "ignore_index", ignore_index)
+    call = _core.cross_entropy(x, t, weight, ignore, float(label_smoothing), **choice)
+
+    def formula() -> tuple[Array, Array, Array]:
+        loss = reference.cross_entropy(x, t, weight, ignore, "none", label_smoothing)
+        top = x.max(axis=1, keepdims=True)
+        log_sum_exp = np.log(np.exp(np.asarray(x - top, np.float64)).sum(axis=1)) + top[:, 0]
+        kept = t != ignore
+        row_weight = np.where(kept, 1.0 if weight is None else weight[np.where(kept, t, 0)], 0.0)
+        return loss, log_sum_exp, row_weight
+
+    return call, formula
+
+
+def _cross_entropy_backward(
+    input, target, log_sum_exp, grad_output, weight=None, ignore_index=-100, label_smoothing=0.0, **choice
+) -> Ready:
+    x, t = _rows(input, target)
+    ignore = integer("cross_entropy_backward", "ignore_index", ignore_index)
+    call = _core.cross_entropy_backward(
+        x, t, log_sum_exp, grad_output, weight, ignore, float(label_smoothing), **choice
+    )
+    return call, lambda: reference.cross_entropy_backward(
+        grad_output, x, t, weight, ignore, "none", label_smoothing
+    )
+
+
+def _embedding(input, weight, padding_idx=-1, **choice) -> Ready:
+    call = _core.embedding(input, weight, integer("embedding", "padding_idx", padding_idx), **choice)
+    return call, lambda: reference.embedding(input, weight)
+
+
+def _embedding_backward(input, grad_output, num_embeddings, padding_idx=-1, **choice) -> Ready:
+    op = "embedding_backward"
+    rows, pad = integer(op, "num_embeddings", num_embeddings), integer(op, "padding_idx", padding_idx)
+    call = _core.embedding_backward(input, grad_output, rows, pad, **choice)
+    return call, lambda: reference.embedding_backward(grad_output, input, rows, None if pad < 0 else pad)
+
+
+def _lstm(
+    input, weight_ih, weight_hh, bias_ih=None, bias_hh=None, h_0=None, c_0=None, keep=False, **choice
+) -> Ready:
+    weights = (weight_ih, weight_hh, bias_ih, bias_hh, h_0, c_0)
+    call = _core.lstm(input, *weights, keep, **choice)
+
+    def formula() -> tuple[Array, ...]:
+        y, (h, c) = reference.lstm(input, *weights)
+        if not keep:
+            return y, h, c
+        steps = reference.lstm_steps(input, *weights)
+        return y, h, c, steps.gates, steps.cells
+
+    return call, formula
+
+
+_READY: dict[str, Callable[..., Ready]] = {
+    "gemm": _gemm,
+    "linear": _linear,
+    "conv2d": _conv2d,
+    "conv2d_backward_input": _conv2d_backward_input,
+    "conv2d_backward_weight": _conv2d_backward_weight,
+    "max_pool2d": _max_pool2d,
+    "max_pool2d_backward": _max_pool2d_backward,
+    "avg_pool2d": _avg_pool2d,
+    "avg_pool2d_backward": _avg_pool2d_backward,
+    "cross_entropy": _cross_entropy,
+    "cross_entropy_backward": _cross_entropy_backward,
+    "embedding": _embedding,
+    "embedding_backward": _embedding_backward,
+    "lstm": _lstm,
+}
+for _op in ("relu", "sigmoid", "tanh"):
+    _READY[_op] = _elementwise(_op)
+    _READY[f"{_op}_backward"] = _elementwise(f"{_op}_backward")
+
+OPERATORS = tuple(_READY)
+
+
+def call(op: str, *args: Any, rung: str | None = None, **kwargs: Any) -> Call | NumpyCall:
+    """The call of operator `op` made ready: checked, rung picked, result allocated, nothing computed yet.
+
+    Takes the arguments of the function of the same name in this module, and `rung`, `isa`, `threads`. The call has
+    `.run()`, `.result`, `.time(repeats)` (seconds of each run, weights packed beforehand), `.prepare()` and
+    `.time_prepare(repeats)` (the packing), `.rung`, `.isa`, `.threads`, `.walk` (what was passed over, and why),
+    `.flops` (2 per multiply-add, padding not counted), `.bytes` (every array once), `.packed_bytes`.
+
+    >>> c = call("conv2d", np.ones((1, 8, 6, 6), "f"), np.ones((16, 8, 3, 3), "f"), rung="naive")
+    >>> c.run(); c.result[0, 0, 0, 0], c.flops
+    (np.float32(72.0), 36864.0)
+    """
+    if op not in _READY:
+        raise ValueError(f"ops.call: there is no operator {op!r}; there are {', '.join(OPERATORS)}")
+    if rung != "numpy":
+        return _READY[op](*args, rung=rung, **kwargs)[0]
+    if kwargs.pop("isa", None) not in (None, "numpy"):
+        raise ValueError(f'{op}: rung "numpy" runs on NumPy alone, not on an isa')
+    kernel, formula = _READY[op](*args, **kwargs)
+    arrays = [a for a in (*args, *kwargs.values()) if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
+    return NumpyCall(kernel, formula, arrays[0].dtype)
+
+
+def _run(op: str, *args: Any, **kwargs: Any) -> Any:
+    ready = call(op, *args, **kwargs)
+    ready.run()
+    return ready.result
+
+
+# ---- the operators ----
+
+
+def conv2d(
+    input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, rung=None, isa=None, threads=0
+) -> Array:
+    """2-D convolution (a correlation: the kernel is not flipped), as torch.nn.functional.conv2d.
+
+    input (N, C_in, H, W), weight (C_out, C_in / groups, kH, kW), bias (C_out,) or None. stride, dilation: one number or
+    (height, width); padding: that, "valid" or "same". Returns (N, C_out, H_out, W_out) with
+    H_out = floor((H + 2 * padding - dilation * (kH - 1) - 1) / stride) + 1.
+
+    >>> conv2d(np.ones((1, 1, 3, 3), "f"), np.ones((1, 1, 2, 2), "f"))[0, 0]
+    array([[4., 4.],
+           [4., 4.]], dtype=float32)
+    """
+    return _run(
+        "conv2d",
+        input,
+        weight,
+        bias,
+        stride,
+        padding,
+        dilation,
+        groups,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
+
+
+def conv2d_backward_input(
+    input_size,
+    weight,
+    grad_output,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups=1,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> Array:
+    """dL/dinput of conv2d from dL/doutput, as torch.nn.grad.conv2d_input. Returns input_size.
+
+    >>> conv2d_backward_input((1, 1, 2, 2), np.full((1, 1, 1, 1), 3, "f"), np.ones((1, 1, 2, 2), "f"))[0, 0, 0]
+    array([3., 3.], dtype=float32)
+    """
+    return _run(
+        "conv2d_backward_input",
+        input_size,
+        weight,
+        grad_output,
+        stride,
+        padding,
+        dilation,
+        groups,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
+
+
+def conv2d_backward_weight(
+    input,
+    weight_size,
+    grad_output,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups=1,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> tuple[Array, Array]:
+    """(dL/dweight, dL/dbias) of conv2d from dL/doutput; the first as torch.nn.grad.conv2d_weight.
+
+    >>> x = np.ones((1, 1, 2, 2), "f")
+    >>> conv2d_backward_weight(x, (1, 1, 1, 1), x)
+    (array([[[[4.]]]], dtype=float32), array([4.], dtype=float32))
+    """
+    return _run(
+        "conv2d_backward_weight",
+        input,
+        weight_size,
+        grad_output,
+        stride,
+        padding,
+        dilation,
+        groups,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
+
+
+def gemm(input, other, bias=None, *, rung=None, isa=None, threads=0) -> Array:
+    """The matrix product (M, K) x (K, N), plus bias (N,) if given. Returns (M, N).
+
+    >>> gemm(np.eye(2, dtype="f"), np.array([[1, 2], [3, 4]], "f"))
+    array([[1., 2.],
+           [3., 4.]], dtype=float32)
+    """
+    return _run("gemm", input, other, bias, rung=rung, isa=isa, threads=threads)
+
+
+def linear(input, weight, bias=None, *, rung=None, isa=None, threads=0) -> Array:
+    """input x weight^T + bias, as torch.nn.functional.linear: (rows, in) and (out, in) give (rows, out).
+
+    >>> linear(np.ones((1, 3), "f"), np.ones((2, 3), "f"), np.array([0, 1], "f"))
+    array([[3., 4.]], dtype=float32)
+    """
+    return _run("linear", input, weight, bias, rung=rung, isa=isa, threads=threads)
+
+
+def max_pool2d(
+    input,
+    kernel_size,
+    stride=None,
+    padding=0,
+    dilation=1,
+    ceil_mode=False,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> tuple[Array, Array]:
+    """The largest of each window, as torch.nn.functional.max_pool2d with return_indices=True.
+
+    input (N, C, H, W). stride defaults to kernel_size. Returns (N, C, H_out, W_out) and the indices (int64) into the
+    flattened plane (H, W) of what was taken.
+
+    >>> max_pool2d(np.arange(4, dtype="f").reshape(1, 1, 2, 2), 2)[0][0, 0]
+    array([[3.]], dtype=float32)
+    """
+    return _run(
+        "max_pool2d",
+        input,
+        kernel_size,
+        stride,
+        padding,
+        dilation,
+        ceil_mode,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
+
+
+def max_pool2d_backward(
+    grad_output,
+    indices,
+    input_size,
+    kernel_size,
+    stride=None,
+    padding=0,
+    dilation=1,
+    ceil_mode=False,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> Array:
+    """dL/dinput of max_pool2d from dL/doutput and its indices. Returns input_size.
+
+    >>> x = np.arange(4, dtype="f").reshape(1, 1, 2, 2)
+    >>> y, indices = max_pool2d(x, 2)
+    >>> max_pool2d_backward(np.ones_like(y), indices, x.shape, 2)[0, 0, 1]
+    array([0., 1.], dtype=float32)
+    """
+    return _run(
+        "max_pool2d_backward",
+        grad_output,
+        indices,
+        input_size,
+        kernel_size,
+        stride,
+        padding,
+        dilation,
+        ceil_mode,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
+
+
+def avg_pool2d(
+    input,
+    kernel_size,
+    stride=None,
+    padding=0,
+    ceil_mode=False,
+    count_include_pad=True,
+    divisor_override=None,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> Array:
+    """The mean of each window, as torch.nn.functional.avg_pool2d: (N, C, H, W) gives (N, C, H_out, W_out).
+
+    >>> avg_pool2d(np.arange(4, dtype="f").reshape(1, 1, 2, 2), 2)[0, 0]
+    array([[1.5]], dtype=float32)
+    """
+    return _run(
+        "avg_pool2d",
+        input,
+        kernel_size,
+        stride,
+        padding,
+        ceil_mode,
+        count_include_pad,
+        divisor_override,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
+
+
+def avg_pool2d_backward(
+    grad_output,
+    input_size,
+    kernel_size,
+    stride=None,
+    padding=0,
+    ceil_mode=False,
+    count_include_pad=True,
+    divisor_override=None,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> Array:
+    """dL/dinput of avg_pool2d from dL/doutput. Returns input_size.
+
+    >>> avg_pool2d_backward(np.ones((1, 1, 1, 1), "f"), (1, 1, 2, 2), 2)[0, 0, 0]
+    array([0.25, 0.25], dtype=float32)
+    """
+    return _run(
+        "avg_pool2d_backward",
+        grad_output,
+        input_size,
+        kernel_size,
+        stride,
+        padding,
+        ceil_mode,
+        count_include_pad,
+        divisor_override,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
+
+
+def relu(input, *, rung=None, isa=None, threads=0) -> Array:
+    """max(x, 0), NaN stays NaN.
+
+    >>> relu(np.array([-1, 2], "f"))
+    array([0., 2.], dtype=float32)
+    """
+    return _run("relu", input, rung=rung, isa=isa, threads=threads)
+
+
+def relu_backward(output, grad_output, *, rung=None, isa=None, threads=0) -> Array:
+    """dL/dinput = dL/doutput where output > 0, else 0.
+
+    >>> relu_backward(np.array([0, 2], "f"), np.array([5, 5], "f"))
+    array([0., 5.], dtype=float32)
+    """
+    return _run("relu_backward", output, grad_output, rung=rung, isa=isa, threads=threads)
+
+
+def sigmoid(input, *, rung=None, isa=None, threads=0) -> Array:
+    """1 / (1 + exp(-x)).
+
+    >>> sigmoid(np.zeros(1, "f"))
+    array([0.5], dtype=float32)
+    """
+    return _run("sigmoid", input, rung=rung, isa=isa, threads=threads)
+
+
+def sigmoid_backward(output, grad_output, *, rung=None, isa=None, threads=0) -> Array:
+    """dL/dinput = dL/doutput * output * (1 - output).
+
+    >>> sigmoid_backward(np.full(1, 0.5, "f"), np.ones(1, "f"))
+    array([0.25], dtype=float32)
+    """
+    return _run("sigmoid_backward", output, grad_output, rung=rung, isa=isa, threads=threads)
+
+
+def tanh(input, *, rung=None, isa=None, threads=0) -> Array:
+    """The hyperbolic tangent.
+
+    >>> tanh(np.zeros(1, "f"))
+    array([0.], dtype=float32)
+    """
+    return _run("tanh", input, rung=rung, isa=isa, threads=threads)
+
+
+def tanh_backward(output, grad_output, *, rung=None, isa=None, threads=0) -> Array:
+    """dL/dinput = dL/doutput * (1 - output ** 2).
+
+    >>> tanh_backward(np.full(1, 0.5, "f"), np.ones(1, "f"))
+    array([0.75], dtype=float32)
+    """
+    return _run("tanh_backward", output, grad_output, rung=rung, isa=isa, threads=threads)
+
+
+def cross_entropy(
+    input, target, weight=None, ignore_index=-100, label_smoothing=0.0, *, rung=None, isa=None, threads=0
+) -> tuple[Array, Array, Array]:
+    """Softmax cross-entropy of each row; the reduction is the caller's (loss.sum() / row_weight.sum() is PyTorch's mean).
+
+    input (N, C, d1, ...) of scores, target (N, d1, ...) int64 classes, weight (C,) or None. Returns loss,
+    log-sum-exp and weight of each row, each (N, S) with S the product of d1, ... IndexError for a target that is
+    no class.
+
+    >>> loss, _, _ = cross_entropy(np.zeros((1, 2), "f"), np.array([0]))
+    >>> loss
+    array([[0.6931472]], dtype=float32)
+    """
+    return _run(
+        "cross_entropy",
+        input,
+        target,
+        weight,
+        ignore_index,
+        label_smoothing,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
+
+
+def cross_entropy_backward(
+    input,
+    target,
+    log_sum_exp,
+    grad_output,
+    weight=None,
+    ignore_index=-100,
+    label_smoothing=0.0,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> Array:
+    """dL/dinput (N, C, S) from dL/dloss (N, S) and the log-sum-exp that cross_entropy returned.
+
+    >>> x, t = np.zeros((1, 2), "f"), np.array([0])
+    >>> loss, lse, _ = cross_entropy(x, t)
+    >>> cross_entropy_backward(x, t, lse, np.ones((1, 1), "f"))[0, :, 0]
+    array([-0.5,  0.5], dtype=float32)
+    """
+    return _run(
+        "cross_entropy_backward",
+        input,
+        target,
+        log_sum_exp,
+        grad_output,
+        weight,
+        ignore_index,
+        label_smoothing,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
+
+
+def embedding(input, weight, padding_idx=-1, *, rung=None, isa=None, threads=0) -> Array:
+    """Rows of a table: input (M,) int64, weight (V, D) give (M, D). IndexError for an index outside the table.
+
+    >>> embedding(np.array([1, 0]), np.array([[1, 2], [3, 4]], "f"))
+    array([[3., 4.],
+           [1., 2.]], dtype=float32)
+    """
+    return _run("embedding", input, weight, padding_idx, rung=rung, isa=isa, threads=threads)
+
+
+def embedding_backward(
+    input, grad_output, num_embeddings, padding_idx=-1, *, rung=None, isa=None, threads=0
+) -> Array:
+    """dL/dweight (num_embeddings, D) from dL/doutput (M, D); the row padding_idx (-1: none) gets no gradient.
+
+    >>> embedding_backward(np.array([1, 1]), np.ones((2, 1), "f"), 3)[:, 0]
+    array([0., 2., 0.], dtype=float32)
+    """
+    return _run(
+        "embedding_backward",
+        input,
+        grad_output,
+        num_embeddings,
+        padding_idx,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
+
+
+def lstm(
+    input,
+    weight_ih,
+    weight_hh,
+    bias_ih=None,
+    bias_hh=None,
+    h_0=None,
+    c_0=None,
+    keep=False,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> tuple[Array, ...]:
+    """One layer and direction of an LSTM over a whole sequence (the formula: csrc/ops/lstm/lstm.h).
+
+    input (T, N, I), weight_ih (4H, I), weight_hh (4H, H) with the rows of i, f, g, o in this order, biases (4H,) both or none,
+    states (N, H) both or none. Returns (y (T, N, H), h_n (N, H), c_n (N, H)), and with keep=True also the gates (T, N, 4H) after
+    their functions and the cells (T, N, H), which the backward pass reads.
+
+    >>> y, h, c = lstm(np.ones((3, 1, 2), "f"), np.ones((4, 2), "f"), np.zeros((4, 1), "f"))
+    >>> y.shape, h.shape, bool(h[0, 0] == y[2, 0, 0])
+    ((3, 1, 1), (1, 1), True)
+    """
+    return _run(
+        "lstm",
+        input,
+        weight_ih,
+        weight_hh,
+        bias_ih,
+        bias_hh,
+        h_0,
+        c_0,
+        keep,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )

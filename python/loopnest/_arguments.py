@@ -1,0 +1,79 @@
+"""PyTorch's arguments that may be one number or one per direction, checked once for all that take them.
+
+Every function names the operator and the argument in its errors: TypeError for what is not a whole number,
+ValueError for what is one but cannot be meant.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+LARGEST = 2**63 - 1
+
+
+def integer(op: str, name: str, value: Any) -> int:
+    """A whole number that fits 64 bits: int or NumPy integer, not bool, not float."""
+    if isinstance(value, bool):
+        raise TypeError(f"{op}: expected {name} to be a whole number, got {value!r}")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{op}: expected {name} to be a whole number, got {value!r}") from None
+    if not -LARGEST <= number <= LARGEST:
+        raise ValueError(f"{op}: expected {name} to fit 64 bits, got {number}")
+    return number
+
+
+def pair(op: str, name: str, value: Any) -> tuple[int, int]:
+    """One number for both directions, or (height, width).
+
+    >>> pair("conv2d", "stride", 2)
+    (2, 2)
+    """
+    if isinstance(value, (list, tuple)):
+        if len(value) != 2:
+            raise ValueError(f"{op}: expected {name} to be one number or two (height, width), got {value!r}")
+        return integer(op, name, value[0]), integer(op, name, value[1])
+    number = integer(op, name, value)
+    return number, number
+
+
+def shape(op: str, name: str, value: Any, rank: int) -> tuple[int, ...]:
+    """A shape with `rank` axes."""
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise TypeError(f"{op}: expected {name} to be a shape of {rank} axes, got {value!r}")
+    if len(value) != rank:
+        raise ValueError(f"{op}: expected {name} to be a shape of {rank} axes, got {tuple(value)}")
+    return tuple(integer(op, name, v) for v in value)
+
+
+def padding(
+    op: str, value: Any, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    """(top, bottom, left, right) from PyTorch's padding: a number, (height, width), "valid" or "same".
+
+    "same" keeps the size of the image: dilation * (kernel - 1) rows in all, the odd one below.
+
+    >>> padding("conv2d", "same", (4, 3), (1, 1), (1, 2))
+    (1, 2, 2, 2)
+    """
+    if isinstance(value, str):
+        if value == "valid":
+            return 0, 0, 0, 0
+        if value != "same":
+            raise ValueError(f'{op}: expected padding to be a number, a pair, "valid" or "same", got {value!r}')
+        if stride != (1, 1):
+            raise ValueError(f'{op}: padding="same" needs stride 1, got stride {stride}; give the padding in numbers')
+        total_h, total_w = (d * (k - 1) for d, k in zip(dilation, kernel, strict=True))
+        return total_h // 2, total_h - total_h // 2, total_w // 2, total_w - total_w // 2
+    h, w = pair(op, "padding", value)
+    return h, h, w, w
+
+
+def flag(op: str, name: str, value: Any) -> bool:
+    """True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{op}: expected {name} to be True or False, got {value!r}")
+    return value
