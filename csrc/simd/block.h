@@ -16,49 +16,27 @@ struct Block {
   vec<T> sum[M][V];
 };
 
-// A part of a block whose rows form a rectangle, `columns` wide: row m of the block is (m / columns, m % columns).
-// conv2d's rows are pixels; where the kernel hangs over the edge of the image some of them take no part.
-template <int columns_, int top_, int bottom_, int left_, int right_>
-struct Part {
-  static constexpr int columns = columns_, top = top_, bottom = bottom_, left = left_, right = right_;
-};
-
-// One step in k of multiply_part.
-template <class P, int M, int V, class T>
-inline __attribute__((always_inline)) void multiply_step(Block<M, V, T>& b, const T* x, ptrdiff_t x_down,
-                                                         ptrdiff_t x_right, const T* w) {
-  vec<T> wv[V];
-  for (int v = 0; v < V; v++) wv[v] = load<T>(w + v * lanes<T>);
-#pragma GCC unroll 16
-  for (int i = P::top; i < P::bottom; i++)
-#pragma GCC unroll 16
-    for (int j = P::left; j < P::right; j++) {
-      T xm = x[i * x_down + j * x_right];
-      for (int v = 0; v < V; v++) b.sum[i * P::columns + j][v] += xm * wv[v];
-    }
-}
-
-// sum[i, j][v] += x[i * x_down + j * x_right + k * x_k] * w[k * V * lanes + v * lanes ...] for (i, j) in P, k in [0, depth)
-// dense: x_k is 1, known to the compiler: four steps in k share the addresses.
-template <class P, bool dense, int M, int V, class T>
-inline __attribute__((always_inline)) void multiply_part(Block<M, V, T>& b, const T* x, ptrdiff_t x_down,
+// The general form: the rows of the block are the cells of a grid, R down and C right (pixels of an image).
+//   sum[i * C + j][v] += x[i * x_down + j * x_right + k * x_k] * w[k * V * lanes + v * lanes ...] for k in [0, depth)
+template <int R, int C, int M, int V, class T>
+inline __attribute__((always_inline)) void multiply_grid(Block<M, V, T>& b, const T* x, ptrdiff_t x_down,
                                                          ptrdiff_t x_right, ptrdiff_t x_k, const T* w,
                                                          ptrdiff_t depth) {
-  constexpr int width = V * lanes<T>;
-  ptrdiff_t k = 0;
-  if constexpr (dense)
-    for (; k + 4 <= depth; k += 4) {
-#pragma GCC unroll 4
-      for (int u = 0; u < 4; u++) multiply_step<P>(b, x + k + u, x_down, x_right, w + (k + u) * width);
-    }
-  for (; k < depth; k++) multiply_step<P>(b, x + k * (dense ? 1 : x_k), x_down, x_right, w + k * width);
+  static_assert(R * C == M);
+  for (ptrdiff_t k = 0; k < depth; k++) {
+    vec<T> wv[V];
+    for (int v = 0; v < V; v++) wv[v] = load<T>(w + (k * V + v) * lanes<T>);
+    for (int i = 0; i < R; i++)
+      for (int j = 0; j < C; j++) {
+        T xm = x[i * x_down + j * x_right + k * x_k];
+        for (int v = 0; v < V; v++) b.sum[i * C + j][v] += xm * wv[v];
+      }
+  }
 }
 
-// sum[m][v] += x[m * x_row + k * x_k] * w[k * V * lanes + v * lanes ...] for k in [0, depth)
+// One row of cells: sum[m][v] += x[m * x_row + k * x_k] * w[k * V * lanes + v * lanes ...] for k in [0, depth)
 template <int M, int V, class T>
 inline __attribute__((always_inline)) void multiply_add(Block<M, V, T>& b, const T* x, ptrdiff_t x_row, ptrdiff_t x_k,
                                                         const T* w, ptrdiff_t depth) {
-  using Whole = Part<M, 0, 1, 0, M>;
-  if (x_k == 1) multiply_part<Whole, true>(b, x, 0, x_row, 1, w, depth);
-  else multiply_part<Whole, false>(b, x, 0, x_row, x_k, w, depth);
+  multiply_grid<1, M>(b, x, 0, x_row, x_k, w, depth);
 }

@@ -49,118 +49,55 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     }
   }
 
-  // ---- one block: R rows x C columns of pixels, VB vectors of channels, one slice of ic ----
+  // ---- one block: R rows x C columns of pixels, VB vectors of channels, one slice of ic, some taps ----
 
-  struct Job {
-    Conv2d a;
-    ptrdiff_t depth;         // ic of this slice
-    ptrdiff_t x_right, y_right;  // from one column of the block to the next
-    ptrdiff_t step;          // the same in columns of the image: stride_w, or 0 if the block's columns are images
-    ptrdiff_t tap_h, tap_w;  // distance of the packed weights of two taps
-    bool first;              // first slice: sums start from the bias, otherwise from y
+  struct Job {               // the same for all blocks of a slice
+    Conv2d a;                // as given, or flattened
+    bool images;             // the columns of a block are the same pixel of several images
+    ptrdiff_t depth;         // ic of the slice
+    ptrdiff_t tap_h, tap_w;  // in the packed weights, from one tap to the next
+    ptrdiff_t x_down, x_right, y_down, y_right;  // from one pixel of the block to the next
   };
-  struct At {       // where a block lies
-    const T* x;     // tap (0, 0) of its first pixel, first ic of the slice
-    const T* w;     // the packed slice
-    const T* bias;  // of its first channel, or null
-    T* y;
-    ptrdiff_t ih, iw;  // where tap (0, 0) of the first pixel lies in the image
+  struct At {          // where a block lies
+    const T* x;        // tap (0, 0) of its first pixel, first ic of the slice
+    const T* w;        // the packed slice
+    const T* bias;     // of its first channel, or null
+    T* y;              // its first pixel and channel
     ptrdiff_t left;    // channels from the first one to the end of the group
+    bool fresh;        // sums start from the bias, otherwise from y
+    Range kh, kw;      // taps to do, which all its pixels see
   };
-
-  // Pixels [first, last) of one row of a block by one tap: any range, sums in memory. For wide overhangs only.
-  template <int VB, bool dense>
-  static __attribute__((noinline)) void rest(const Job& j, vec<T> (*sum)[VB], const T* x, const T* w, ptrdiff_t first,
-                                             ptrdiff_t last) noexcept {
-    while (first < last) {
-      if (last - first >= 8) first += some<8, VB, dense>(j, sum + first, x + first * j.x_right, w);
-      else if (last - first >= 4) first += some<4, VB, dense>(j, sum + first, x + first * j.x_right, w);
-      else first += some<1, VB, dense>(j, sum + first, x + first * j.x_right, w);
-    }
-  }
-  template <int C, int VB, bool dense>
-  static int some(const Job& j, vec<T> (*sum)[VB], const T* x, const T* w) noexcept {
-    Block<C, VB, T> b;
-    for (int m = 0; m < C; m++)
-      for (int v = 0; v < VB; v++) b.sum[m][v] = sum[m][v];
-    multiply_part<Part<C, 0, 1, 0, C>, dense>(b, x, 0, j.x_right, j.a.x_c, w, j.depth);
-    for (int m = 0; m < C; m++)
-      for (int v = 0; v < VB; v++) sum[m][v] = b.sum[m][v];
-    return C;
-  }
-
-  // One row of the kernel, for the rows [top, bottom) of the block.
-  template <int top, int bottom, int C, bool dense, int M, int VB>
-  static inline __attribute__((always_inline)) void kernel_row(const Job& j, Block<M, VB, T>& b, const T* x, const T* w,
-                                                               ptrdiff_t iw) {
-    ptrdiff_t x_down = j.a.stride_h * j.a.x_h, x_tap = j.a.dilation_w * j.a.x_w;
-    Range all = {window(iw, j.a.iw, j.a.kw, j.a.dilation_w).begin,
-                 window(iw + (C - 1) * j.step, j.a.iw, j.a.kw, j.a.dilation_w).end};  // taps that all columns see
-    bool merge = dense && x_tap == j.depth && j.tap_w == j.depth * VB * lanes<T>;
-    for (ptrdiff_t kw = 0; kw < j.a.kw; kw++) {
-      const T *xt = x + kw * x_tap, *wt = w + kw * j.tap_w;
-      if (kw >= all.begin && kw < all.end) {
-        ptrdiff_t taps = merge ? all.end - kw : 1;
-        multiply_part<Part<C, top, bottom, 0, C>, dense>(b, xt, x_down, j.x_right, j.a.x_c, wt, taps * j.depth);
-        kw += taps - 1;
-        continue;
-      }
-      ptrdiff_t start = iw + kw * j.a.dilation_w, first = 0, last = start >= 0 && start < j.a.iw ? C : 0;
-      if (j.step) first = ceil_div(-start, j.step), last = ceil_div(j.a.iw - start, j.step);
-      if (last > C) last = C;
-      if (first >= last) continue;
-      if (C > 1 && first == 1 && last == C)
-        multiply_part<Part<C, top, bottom, C == 1 ? 0 : 1, C>, dense>(b, xt, x_down, j.x_right, j.a.x_c, wt, j.depth);
-      else if (C > 1 && first == 0 && last == C - 1)
-        multiply_part<Part<C, top, bottom, 0, C == 1 ? 1 : C - 1>, dense>(b, xt, x_down, j.x_right, j.a.x_c, wt,
-                                                                          j.depth);
-      else {
-        Block<M, VB, T> copy = b;
-        for (int i = top; i < bottom; i++) rest<VB, dense>(j, copy.sum + i * C, xt + i * x_down, wt, first, last);
-        b = copy;
-      }
-    }
-  }
 
   template <int R, int C, int VB, bool dense>
   static void block(const Job& j, const At& at) noexcept {
     const Conv2d& a = j.a;
-    ptrdiff_t y_down = a.y_h, tap_x = a.dilation_h * a.x_h;
     Block<R * C, VB, T> b;
-    if (j.first) {
-      for (int v = 0; v < VB; v++) {
-        vec<T> start = at.bias ? load_channels<T>(at.bias + v * lanes<T>, 1, at.left - v * lanes<T>) : vec<T>{};
-        for (int m = 0; m < R * C; m++) b.sum[m][v] = start;
+    for (int v = 0; v < VB; v++) {
+      ptrdiff_t left = at.left - v * lanes<T>;
+      if (at.fresh) {
+        vec<T> bias = at.bias ? load_channels<T>(at.bias + v * lanes<T>, 1, left) : vec<T>{};
+        for (int m = 0; m < R * C; m++) b.sum[m][v] = bias;
+      } else {
+        for (int m = 0; m < R * C; m++)
+          b.sum[m][v] = load_channels<T>(at.y + m / C * j.y_down + m % C * j.y_right + v * lanes<T> * a.y_c, a.y_c, left);
       }
-    } else {
+    }
+    ptrdiff_t x_kh = a.dilation_h * a.x_h, x_kw = a.dilation_w * a.x_w, taps = at.kw.end - at.kw.begin;
+    bool line = dense && x_kw == j.depth && j.tap_w == j.depth * VB * lanes<T>;  // the taps of a row are one long sum
+    ptrdiff_t steps = line ? 1 : taps, depth = line ? taps * j.depth : j.depth;
+    for (ptrdiff_t kh = at.kh.begin; kh < at.kh.end; kh++)
+      for (ptrdiff_t kw = 0; kw < steps; kw++)
+        multiply_grid<R, C>(b, at.x + kh * x_kh + (at.kw.begin + kw) * x_kw, j.x_down, j.x_right, dense ? 1 : a.x_c,
+                            at.w + kh * j.tap_h + (at.kw.begin + kw) * j.tap_w, depth);
+    for (int v = 0; v < VB; v++)
       for (int m = 0; m < R * C; m++)
-        for (int v = 0; v < VB; v++)
-          b.sum[m][v] = load_channels<T>(at.y + m / C * y_down + m % C * j.y_right + v * lanes<T> * a.y_c, a.y_c,
-                                         at.left - v * lanes<T>);
-    }
-    Range rows0 = window(at.ih, a.ih, a.kh, a.dilation_h);
-    if constexpr (R == 1) {
-      for (ptrdiff_t kh = rows0.begin; kh < rows0.end; kh++)
-        kernel_row<0, 1, C, dense>(j, b, at.x + kh * tap_x, at.w + kh * j.tap_h, at.iw);
-    } else {
-      Range rows1 = window(at.ih + a.stride_h, a.ih, a.kh, a.dilation_h);
-      for (ptrdiff_t kh = rows1.begin; kh < rows0.end; kh++) {
-        const T *x = at.x + kh * tap_x, *w = at.w + kh * j.tap_h;
-        bool see0 = kh >= rows0.begin, see1 = kh < rows1.end;
-        if (see0 && see1) kernel_row<0, 2, C, dense>(j, b, x, w, at.iw);
-        else if (see0) kernel_row<0, 1, C, dense>(j, b, x, w, at.iw);
-        else if (see1) kernel_row<1, 2, C, dense>(j, b, x, w, at.iw);
-      }
-    }
-    for (int m = 0; m < R * C; m++)
-      for (int v = 0; v < VB; v++)
-        store_channels<T>(at.y + m / C * y_down + m % C * j.y_right + v * lanes<T> * a.y_c, a.y_c, b.sum[m][v],
+        store_channels<T>(at.y + m / C * j.y_down + m % C * j.y_right + v * lanes<T> * a.y_c, a.y_c, b.sum[m][v],
                           at.left - v * lanes<T>);
   }
 
   // From numbers to types: the block compiled for this many rows, columns and vectors.
   template <int C = block_rows>
-  static void pick(const Job& j, const At& at, int rows, int columns) noexcept {
+  static void pick(const Job& j, const At& at, ptrdiff_t rows, ptrdiff_t columns) noexcept {
     if constexpr (C > 1)
       if (columns < C) return pick<C - 1>(j, at, rows, columns);
     constexpr int R = 2 * C <= block_rows ? 2 : 1;
@@ -169,6 +106,49 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     else if (wide) rows == R ? block<R, C, V, false>(j, at) : block<1, C, V, false>(j, at);
     else if (dense) rows == R ? block<R, C, 1, true>(j, at) : block<1, C, 1, true>(j, at);
     else rows == R ? block<R, C, 1, false>(j, at) : block<1, C, 1, false>(j, at);
+  }
+
+  // ---- edges: a tap sees a rectangle of the block's pixels ----
+
+  // Those of `count` pixels, `step` apart, that lie in the image if the first lies at `start`.
+  static Range seen(ptrdiff_t start, ptrdiff_t step, ptrdiff_t size, ptrdiff_t count) {
+    if (start >= 0 && start + (count - 1) * step < size) return {0, count};
+    if (step == 0) return {0, 0};
+    return window(start, size, count, step);
+  }
+
+  // All taps of a slice for rows x columns pixels from (ih, iw) on. The taps that all of them see come first; each
+  // other rectangle of taps that see the same pixels continues with the sums in y.
+  static void taps(const Job& j, At at, ptrdiff_t ih, ptrdiff_t iw, ptrdiff_t rows, ptrdiff_t columns) noexcept {
+    const Conv2d& a = j.a;
+    ptrdiff_t step = j.images ? 0 : a.stride_w;
+    Range all_h = {window(ih, a.ih, a.kh, a.dilation_h).begin,
+                   window(ih + (rows - 1) * a.stride_h, a.ih, a.kh, a.dilation_h).end};
+    Range all_w = {window(iw, a.iw, a.kw, a.dilation_w).begin,
+                   window(iw + (columns - 1) * step, a.iw, a.kw, a.dilation_w).end};
+    bool some = all_h.begin < all_h.end && all_w.begin < all_w.end;
+    at.kh = all_h, at.kw = all_w;
+    if (!some) at.kh = at.kw = {0, 0};
+    if (some || at.fresh) pick(j, at, rows, columns);
+    at.fresh = false;
+    const T* x = at.x;
+    T* y = at.y;
+    for (ptrdiff_t kh = 0; kh < a.kh; kh = at.kh.end) {
+      Range down = seen(ih + kh * a.dilation_h, a.stride_h, a.ih, rows);
+      at.kh = {kh, kh + 1};
+      if (down.begin >= down.end) continue;
+      if (kh == all_h.begin && all_h.end > kh) at.kh.end = all_h.end;
+      for (ptrdiff_t kw = 0; kw < a.kw; kw = at.kw.end) {
+        Range right = seen(iw + kw * a.dilation_w, step, a.iw, columns);
+        at.kw = {kw, kw + 1};
+        if (right.begin >= right.end) continue;
+        if (kw == all_w.begin && all_w.end > kw) at.kw.end = all_w.end;
+        if (some && kh == all_h.begin && kw == all_w.begin) continue;  // done above
+        at.x = x + down.begin * j.x_down + right.begin * j.x_right;
+        at.y = y + down.begin * j.y_down + right.begin * j.y_right;
+        pick(j, at, down.end - down.begin, right.end - right.begin);
+      }
+    }
   }
 
   // ---- the loops around the block ----
@@ -207,9 +187,10 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     j.a = flat(given);
     const Conv2d& a = j.a;
     Cut c = cut(a);
-    j.x_right = c.images ? a.x_n : a.stride_w * a.x_w;
-    j.y_right = c.images ? a.y_n : a.y_w;
-    j.step = c.images ? 0 : a.stride_w;
+    if (c.count == 0) return;
+    j.images = c.images;
+    j.x_down = a.stride_h * a.x_h, j.x_right = c.images ? a.x_n : a.stride_w * a.x_w;
+    j.y_down = a.y_h, j.y_right = c.images ? a.y_n : a.y_w;
     ptrdiff_t group_ic = a.ic / a.groups, group_oc = a.oc / a.groups, blocks = ceil_div(vectors(a), V);
     ptrdiff_t bytes = block_rows * a.stride_w * a.stride_h * group_ic * ptrdiff_t(sizeof(T));  // x that a block adds
     ptrdiff_t chunk = bytes < chunk_bytes ? chunk_bytes / bytes : 1;
@@ -229,7 +210,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
         for (ptrdiff_t slice = 0; slice < slices(a); slice++) {
           ptrdiff_t ic = group_ic * slice / slices(a);
           j.depth = group_ic * (slice + 1) / slices(a) - ic;
-          j.first = slice == 0;
+          at.fresh = slice == 0;
           j.tap_w = j.depth * vectors_here * lanes<T>;
           j.tap_h = a.kw * j.tap_w;
           at.w = w + a.kh * a.kw * ic * vectors_here * lanes<T>;
@@ -242,10 +223,10 @@ struct conv2d_r5_pack : Plain<Conv2d> {
               Range r = part(a.oh, i / c.right % c.down, c.down), s = part(a.ow, i % c.right, c.right);
               n = i / c.right / c.down, oh = r.begin, rows = r.end - r.begin, ow = s.begin, columns = s.end - s.begin;
             }
-            at.ih = oh * a.stride_h - a.pad_h, at.iw = ow * a.stride_w - a.pad_w;
-            at.x = static_cast<const T*>(a.x) + n * a.x_n + (g * group_ic + ic) * a.x_c + at.ih * a.x_h + at.iw * a.x_w;
+            ptrdiff_t ih = oh * a.stride_h - a.pad_h, iw = ow * a.stride_w - a.pad_w;
+            at.x = static_cast<const T*>(a.x) + n * a.x_n + (g * group_ic + ic) * a.x_c + ih * a.x_h + iw * a.x_w;
             at.y = static_cast<T*>(a.y) + n * a.y_n + (g * group_oc + oc0) * a.y_c + oh * a.y_h + ow * a.y_w;
-            pick(j, at, int(rows), int(columns));
+            taps(j, at, ih, iw, rows, columns);
           }
         }
       }
