@@ -1,0 +1,192 @@
+"""What this machine is and what it can do: CPU, caches, FMA peak per ISA, read bandwidth per level of memory.
+
+Everything is measured on one core (rooflines and ladders are per core), except `peak_threads`. A measurement takes
+the best of many short runs: other programs and the clock only ever take speed away.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+MiB = 1 << 20
+
+
+def cpu_name() -> str:
+    """The CPU's name as the system gives it, or the architecture where it gives none."""
+    try:
+        info = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        info = ""
+    found = re.search(r"^(?:model name|Model|Hardware)\s*:\s*(.+)$", info, re.MULTILINE)
+    return " ".join(found[1].split()) if found else platform.processor() or platform.machine()
+
+
+def caches(root: Path = CACHES) -> list[dict[str, int]]:
+    """Data and unified caches of CPU 0 from sysfs, smallest level first; empty where the system says nothing.
+
+    Each is {"level": 1, "bytes": 32768, "shared_by": number of CPUs that share it}.
+    """
+    found = []
+    for index in sorted(root.glob("index*")):
+        try:
+            if (index / "type").read_text().strip() == "Instruction":
+                continue
+            level = int((index / "level").read_text())
+            size = (index / "size").read_text().strip()
+            shared = _count_cpus((index / "shared_cpu_list").read_text())
+        except (OSError, ValueError):
+            continue
+        unit = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}.get(size[-1:], 1)
+        found.append({"level": level, "bytes": int(size.rstrip("KMG")) * unit, "shared_by": shared})
+    return sorted(found, key=lambda cache: cache["level"])
+
+
+def _count_cpus(text: str) -> int:
+    """The number of CPUs in a sysfs list such as "0-3,8"."""
+    count = 0
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        count += int(last or first) - int(first) + 1
+    return count
+
+
+def memory_bytes() -> int:
+    """Main memory available now, in bytes; 1 GiB where the system does not say."""
+    try:
+        found = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return int(found[1]) * 1024 if found else 1 << 30
+
+
+def levels(known: list[dict[str, int]] | None = None, available: int | None = None) -> list[tuple[str, int]]:
+    """Which array size stands for which level: [("L1", bytes), ..., ("memory", bytes)].
+
+    Half of L1 and of L2, so that other lines fit beside it; for L3 eight times L2, but at most half of L3; for memory twice
+    the last cache (a cyclic read of more than a cache's size finds little of it there), at least 256 MiB, at most
+    1 GiB and a quarter of what is available.
+    """
+    sizes = {cache["level"]: cache["bytes"] for cache in (caches() if known is None else known)}
+    sizes = sizes or {1: 32 << 10, 2: 512 << 10}  # small enough for anything of the last fifteen years
+    result = [(f"L{level}", size // 2) for level, size in sorted(sizes.items())]
+    if 2 in sizes and 3 in sizes:
+        result[-1] = ("L3", max(min(8 * sizes[2], sizes[3] // 2), 2 * sizes[2]))
+    last = max(sizes.values())
+    limit = min(1 << 30, (memory_bytes() if available is None else available) // 4)
+    return [*result, ("memory", min(max(2 * last, 256 * MiB), limit))]
+
+
+def rate(work: Callable[[int], float], seconds: float) -> float:
+    """The best rate of `work(rounds)` in units per second, where work returns how many units it did.
+
+    Rounds are doubled until one run lasts 2 ms (so that the clock's own 0.1 us is nothing); then runs are repeated
+    for `seconds`, at least three of them.
+    """
+    rounds = 1
+    while True:
+        start = time.perf_counter()
+        work(rounds)
+        if time.perf_counter() - start > 2e-3:
+            break
+        rounds *= 2
+    best, runs, end = 0.0, 0, time.perf_counter() + seconds
+    while runs < 3 or time.perf_counter() < end:
+        start = time.perf_counter()
+        done = work(rounds)
+        best = max(best, done / (time.perf_counter() - start))
+        runs += 1
+    return best
+
+
+def measure_peak(isa: str, seconds: float = 0.2) -> float:
+    """Multiply-adds of `isa` on one core, in GFLOP/s (one multiply-add is two operations; float32)."""
+    from loopnest import _core
+
+    return rate(lambda rounds: _core.measure_fma(isa, 1000 * rounds), seconds) / 1e9
+
+
+def measure_peak_threads(isa: str, threads: int, seconds: float = 0.2) -> float:
+    """The same on `threads` threads at once, all together, in GFLOP/s."""
+    from loopnest import _core
+
+    alone = measure_peak(isa, 0.02) * 1e9
+    rounds = max(1, int(0.01 * alone / _core.measure_fma(isa, 1)))  # about 10 ms a run
+    done = [0.0] * threads
+    gate = threading.Barrier(threads + 1)
+
+    def member(rank: int) -> None:
+        gate.wait()
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            done[rank] += _core.measure_fma(isa, rounds)
+
+    team = [threading.Thread(target=member, args=(rank,)) for rank in range(threads)]
+    for thread in team:
+        thread.start()
+    gate.wait()
+    start = time.perf_counter()
+    for thread in team:
+        thread.join()
+    return sum(done) / (time.perf_counter() - start) / 1e9
+
+
+def measure_bandwidth(isa: str, size: int, seconds: float = 0.2) -> float:
+    """Reading an array of `size` bytes over and over on one core, in GB/s (1e9 bytes)."""
+    from loopnest import _core
+
+    data = np.full(max(size // 4, 1024) // 1024 * 1024, 1.0, np.float32)  # not zeros: zero pages may share memory
+    return rate(lambda rounds: _core.measure_read(isa, data, rounds), seconds) / 1e9
+
+
+def describe() -> dict[str, Any]:
+    """What can be said without measuring: {"cpu", "threads", "isas", "caches"}; ISAs slowest first."""
+    from loopnest import _core, get_num_threads
+
+    return {
+        "cpu": cpu_name(),
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "threads": get_num_threads(),
+        "isas": list(_core.isas()),
+        "caches": caches(),
+    }
+
+
+def measure(seconds: float = 0.2, each: Callable[[str, str, float], None] | None = None) -> dict[str, Any]:
+    """Describe and measure the machine; about 2 + 10 * `seconds` seconds.
+
+    Returns `describe()` plus "peaks" [{"isa", "gflops"}], slowest ISA first; "peak_threads" {"threads", "isa",
+    "gflops"}; "bandwidths" [{"level", "bytes", "gbs"}], nearest level first, read with the best ISA. `each` is called
+    with (kind, name, value) after every measurement, kind "peak", "threads" or "bandwidth".
+    """
+    machine = describe()
+    tell = each or (lambda *_: None)
+    machine["peaks"], machine["bandwidths"] = [], []
+    for isa in machine["isas"]:
+        value = measure_peak(isa, seconds)
+        machine["peaks"].append({"isa": isa, "gflops": value})
+        tell("peak", isa, value)
+    best = max(machine["peaks"], key=lambda peak: peak["gflops"])["isa"]
+    value = measure_peak_threads(best, machine["threads"], seconds)
+    machine["peak_threads"] = {"isa": best, "threads": machine["threads"], "gflops": value}
+    tell("threads", str(machine["threads"]), value)
+    for level, size in levels(machine["caches"]):
+        value = measure_bandwidth(best, size, seconds)
+        machine["bandwidths"].append({"level": level, "bytes": size, "gbs": value})
+        tell("bandwidth", level, value)
+    return machine
+
+
+def peak_of(machine: dict[str, Any], isa: str | None = None) -> float:
+    """The measured one-core peak of `isa`, or the highest of all, in GFLOP/s."""
+    peaks = {peak["isa"]: peak["gflops"] for peak in machine["peaks"]}
+    return peaks[isa] if isa else max(peaks.values())
