@@ -25,10 +25,14 @@ inline __attribute__((always_inline)) void multiply_grid(Block<M, V, T>& b, cons
   static_assert(R * C == M);
   for (ptrdiff_t k = 0; k < depth; k++) {
     vec<T> wv[V];
+#pragma GCC unroll 16
     for (int v = 0; v < V; v++) wv[v] = load<T>(w + (k * V + v) * lanes<T>);
+#pragma GCC unroll 16
     for (int i = 0; i < R; i++)
+#pragma GCC unroll 16
       for (int j = 0; j < C; j++) {
         T xm = x[i * x_down + j * x_right + k * x_k];
+#pragma GCC unroll 16
         for (int v = 0; v < V; v++) b.sum[i * C + j][v] += xm * wv[v];
       }
   }

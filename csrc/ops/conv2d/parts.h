@@ -1,7 +1,8 @@
 // Small parts that several rungs of conv2d use.
 #pragma once
 
-inline ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) { return a <= 0 ? 0 : (a - 1) / b + 1; }  // a <= 0: nothing
+// ceil(a / b), or 0 if a <= 0. Most strides are 1, and a division takes as long as a dozen vector instructions.
+inline ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) { return a <= 0 ? 0 : b == 1 ? a : (a - 1) / b + 1; }
 
 // Which taps of the kernel lie inside the image, for one axis: the taps k in [begin, end) are those with
 // 0 <= start + k * dilation < size, where `start` is where tap 0 lies.

@@ -13,7 +13,7 @@ template <class T>
 struct conv2d_r5_pack : Plain<Conv2d> {
   static constexpr int V = block_vectors, width = V * lanes<T>;
   static constexpr int sums_needed = 8;             // FMA latency 4 x 2 ports
-  static constexpr ptrdiff_t slice_bytes = 256 << 10;  // weights of a slice: half of a small L2 (512 KB)
+  static constexpr ptrdiff_t slice_bytes = 300 << 10;  // weights of a slice: fits in a small L2 (512 KB)
   static constexpr ptrdiff_t chunk_bytes = 256 << 10;  // x that is used again by every block of channels
 
   static const char* supports(const Conv2d& a) {
@@ -36,14 +36,15 @@ struct conv2d_r5_pack : Plain<Conv2d> {
   static void prepare(const Conv2d& a, void* packed, const Team& team) noexcept {
     ptrdiff_t group_ic = a.ic / a.groups, group_oc = a.oc / a.groups, blocks = ceil_div(vectors(a), V);
     Range mine = share(a.groups * blocks, team);
+    Axis axis(group_ic, slices(a));
     for (ptrdiff_t block = mine.begin; block < mine.end; block++) {
       ptrdiff_t g = block / blocks, oc0 = block % blocks * width;
       ptrdiff_t oc_width = oc0 + width <= vectors(a) * lanes<T> ? width : lanes<T>;
       const T* w = static_cast<const T*>(a.w) + (g * group_oc + oc0) * a.w_o;
       T* to = static_cast<T*>(packed) + (g * vectors(a) * lanes<T> + oc0) * a.kh * a.kw * group_ic;
-      for (ptrdiff_t slice = 0; slice < slices(a); slice++)
+      for (ptrdiff_t slice = 0; slice < axis.parts; slice++)
         for (ptrdiff_t tap = 0; tap < a.kh * a.kw; tap++)
-          for (ptrdiff_t ic = group_ic * slice / slices(a); ic < group_ic * (slice + 1) / slices(a); ic++)
+          for (ptrdiff_t ic = axis.begin(slice); ic < axis.begin(slice + 1); ic++)
             for (ptrdiff_t oc = 0; oc < oc_width; oc++)
               *to++ = oc0 + oc < group_oc ? w[oc * a.w_o + ic * a.w_i + tap / a.kw * a.w_h + tap % a.kw * a.w_w] : T(0);
     }
@@ -68,19 +69,48 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     Range kh, kw;      // taps to do, which all its pixels see
   };
 
+  // The sums of a block from and to y where that is not simply a store: channels apart, or fewer than whole vectors.
+  static __attribute__((noinline)) void load_part(const Job& j, const At& at, vec<T>* sum, int rows, int columns,
+                                                  int vectors) noexcept {
+    for (int m = 0; m < rows * columns; m++)
+      for (int v = 0; v < vectors; v++)
+        *sum++ = load_channels<T>(at.y + m / columns * j.y_down + m % columns * j.y_right + v * lanes<T> * j.a.y_c,
+                                  j.a.y_c, at.left - v * lanes<T>);
+  }
+  static __attribute__((noinline)) void store_part(const Job& j, const At& at, const vec<T>* sum, int rows,
+                                                   int columns, int vectors) noexcept {
+    for (int m = 0; m < rows * columns; m++)
+      for (int v = 0; v < vectors; v++)
+        store_channels<T>(at.y + m / columns * j.y_down + m % columns * j.y_right + v * lanes<T> * j.a.y_c, j.a.y_c,
+                          *sum++, at.left - v * lanes<T>);
+  }
+
   template <int R, int C, int VB, bool dense>
   static void block(const Job& j, const At& at) noexcept {
     const Conv2d& a = j.a;
     Block<R * C, VB, T> b;
-    for (int v = 0; v < VB; v++) {
-      ptrdiff_t left = at.left - v * lanes<T>;
-      if (at.fresh) {
-        vec<T> bias = at.bias ? load_channels<T>(at.bias + v * lanes<T>, 1, left) : vec<T>{};
+    bool whole = a.y_c == 1 && at.left >= VB * lanes<T>;
+    if (at.fresh) {
+#pragma GCC unroll 16
+      for (int v = 0; v < VB; v++) {
+        vec<T> bias = {};
+        if (at.bias) bias = load_channels<T>(at.bias + v * lanes<T>, 1, at.left - v * lanes<T>);
+#pragma GCC unroll 16
         for (int m = 0; m < R * C; m++) b.sum[m][v] = bias;
-      } else {
-        for (int m = 0; m < R * C; m++)
-          b.sum[m][v] = load_channels<T>(at.y + m / C * j.y_down + m % C * j.y_right + v * lanes<T> * a.y_c, a.y_c, left);
       }
+    } else if (whole) {
+#pragma GCC unroll 16
+      for (int m = 0; m < R * C; m++)
+#pragma GCC unroll 16
+        for (int v = 0; v < VB; v++)
+          b.sum[m][v] = load<T>(at.y + m / C * j.y_down + m % C * j.y_right + v * lanes<T>);
+    } else {
+      vec<T> sum[R * C * VB];  // not b itself: an array whose address is given away would not stay in registers
+      load_part(j, at, sum, R, C, VB);
+#pragma GCC unroll 16
+      for (int m = 0; m < R * C; m++)
+#pragma GCC unroll 16
+        for (int v = 0; v < VB; v++) b.sum[m][v] = sum[m * VB + v];
     }
     ptrdiff_t x_kh = a.dilation_h * a.x_h, x_kw = a.dilation_w * a.x_w, taps = at.kw.end - at.kw.begin;
     bool line = dense && x_kw == j.depth && j.tap_w == j.depth * VB * lanes<T>;  // the taps of a row are one long sum
@@ -89,10 +119,20 @@ struct conv2d_r5_pack : Plain<Conv2d> {
       for (ptrdiff_t kw = 0; kw < steps; kw++)
         multiply_grid<R, C>(b, at.x + kh * x_kh + (at.kw.begin + kw) * x_kw, j.x_down, j.x_right, dense ? 1 : a.x_c,
                             at.w + kh * j.tap_h + (at.kw.begin + kw) * j.tap_w, depth);
-    for (int v = 0; v < VB; v++)
+    if (whole) {
+#pragma GCC unroll 16
       for (int m = 0; m < R * C; m++)
-        store_channels<T>(at.y + m / C * j.y_down + m % C * j.y_right + v * lanes<T> * a.y_c, a.y_c, b.sum[m][v],
-                          at.left - v * lanes<T>);
+#pragma GCC unroll 16
+        for (int v = 0; v < VB; v++)
+          store<T>(at.y + m / C * j.y_down + m % C * j.y_right + v * lanes<T>, b.sum[m][v]);
+    } else {
+      vec<T> sum[R * C * VB];
+#pragma GCC unroll 16
+      for (int m = 0; m < R * C; m++)
+#pragma GCC unroll 16
+        for (int v = 0; v < VB; v++) sum[m * VB + v] = b.sum[m][v];
+      store_part(j, at, sum, R, C, VB);
+    }
   }
 
   // From numbers to types: the block compiled for this many rows, columns and vectors.
@@ -117,19 +157,24 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     return window(start, size, count, step);
   }
 
+  // The taps that see all pixels from `start` to `start + way`.
+  static Range common(ptrdiff_t start, ptrdiff_t way, ptrdiff_t size, ptrdiff_t kernel, ptrdiff_t dilation) {
+    if (start >= 0 && start + way + (kernel - 1) * dilation < size) return {0, kernel};
+    return {window(start, size, kernel, dilation).begin, window(start + way, size, kernel, dilation).end};
+  }
+
   // All taps of a slice for rows x columns pixels from (ih, iw) on. The taps that all of them see come first; each
   // other rectangle of taps that see the same pixels continues with the sums in y.
   static void taps(const Job& j, At at, ptrdiff_t ih, ptrdiff_t iw, ptrdiff_t rows, ptrdiff_t columns) noexcept {
     const Conv2d& a = j.a;
     ptrdiff_t step = j.images ? 0 : a.stride_w;
-    Range all_h = {window(ih, a.ih, a.kh, a.dilation_h).begin,
-                   window(ih + (rows - 1) * a.stride_h, a.ih, a.kh, a.dilation_h).end};
-    Range all_w = {window(iw, a.iw, a.kw, a.dilation_w).begin,
-                   window(iw + (columns - 1) * step, a.iw, a.kw, a.dilation_w).end};
+    Range all_h = common(ih, (rows - 1) * a.stride_h, a.ih, a.kh, a.dilation_h);
+    Range all_w = common(iw, (columns - 1) * step, a.iw, a.kw, a.dilation_w);
     bool some = all_h.begin < all_h.end && all_w.begin < all_w.end;
     at.kh = all_h, at.kw = all_w;
     if (!some) at.kh = at.kw = {0, 0};
     if (some || at.fresh) pick(j, at, rows, columns);
+    if (all_h.end - all_h.begin == a.kh && all_w.end - all_w.begin == a.kw) return;
     at.fresh = false;
     const T* x = at.x;
     T* y = at.y;
@@ -153,22 +198,27 @@ struct conv2d_r5_pack : Plain<Conv2d> {
 
   // ---- the loops around the block ----
 
-  // How the outputs are cut into blocks: `down` x `right` of them per image (or, along images, per pixel).
-  struct Cut {
-    bool images;      // a block's columns are pixels of different images
-    ptrdiff_t right;  // blocks per row
-    ptrdiff_t down;   // rows of blocks per image
-    ptrdiff_t count;
+  // An axis cut into parts whose lengths differ by at most one.
+  struct Axis {
+    ptrdiff_t parts, length, longer;  // the first `longer` parts have length + 1
+    Axis() = default;
+    Axis(ptrdiff_t size, ptrdiff_t parts) : parts(parts), length(size / parts), longer(size % parts) {}
+    ptrdiff_t begin(ptrdiff_t i) const { return i * length + (i < longer ? i : longer); }
+    ptrdiff_t count(ptrdiff_t i) const { return length + (i < longer); }
   };
-  static Cut cut(const Conv2d& a) {
-    ptrdiff_t most = block_rows;
-    ptrdiff_t right = ceil_div(a.ow, most), columns = ceil_div(a.ow, right), rows = 2 * columns <= most ? 2 : 1;
-    if (rows > a.oh) rows = a.oh;
-    ptrdiff_t several = a.n < most ? a.n : most;
-    if (columns * rows * V < sums_needed && several > columns * rows)
-      return {true, ceil_div(a.n, most), 0, ceil_div(a.n, most) * a.oh * a.ow};
-    ptrdiff_t down = ceil_div(a.oh, rows);
-    return {false, right, down, a.n * right * down};
+  // The outputs of one channel cut into blocks of pixels: neighbours in a row, two rows of them if the image is
+  // narrow, or the same pixel of several images if that still leaves too few sums.
+  struct Grid {
+    Axis n, h, w;
+    bool images;
+    ptrdiff_t size() const { return n.parts * h.parts * w.parts; }
+  };
+  static Grid grid(const Conv2d& a) {
+    ptrdiff_t most = block_rows, w_parts = ceil_div(a.ow, most), columns = ceil_div(a.ow, w_parts);
+    ptrdiff_t rows = 2 * columns <= most && a.oh > 1 ? 2 : 1, images = a.n < most ? a.n : most;
+    if (columns * rows * V < sums_needed && images > columns * rows)
+      return {Axis(a.n, ceil_div(a.n, most)), Axis(a.oh, a.oh), Axis(a.ow, a.ow), true};
+    return {Axis(a.n, a.n), Axis(a.oh, ceil_div(a.oh, rows)), Axis(a.ow, w_parts), false};
   }
 
   // 1x1 without padding: if rows, and images, follow each other in x as in y, they are one long row.
@@ -182,54 +232,68 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     return a;
   }
 
+  // One slice of weights, one block of channels, the blocks of pixels [begin, end).
+  static void pixels(const Job& j, At at, const Grid& grid, ptrdiff_t begin, ptrdiff_t end) noexcept {
+    const Conv2d& a = j.a;
+    const T* x = at.x;
+    T* y = at.y;
+    ptrdiff_t w = begin % grid.w.parts, h = begin / grid.w.parts % grid.h.parts;
+    ptrdiff_t n = begin / grid.w.parts / grid.h.parts;
+    for (; begin < end; begin++) {
+      ptrdiff_t oh = grid.h.begin(h), ow = grid.w.begin(w), image = grid.n.begin(n);
+      ptrdiff_t ih = oh * a.stride_h - a.pad_h, iw = ow * a.stride_w - a.pad_w;
+      at.x = x + image * a.x_n + ih * a.x_h + iw * a.x_w;
+      at.y = y + image * a.y_n + oh * a.y_h + ow * a.y_w;
+      taps(j, at, ih, iw, grid.h.count(h), grid.images ? grid.n.count(n) : grid.w.count(w));
+      if (++w == grid.w.parts) {
+        w = 0;
+        if (++h == grid.h.parts) h = 0, n++;
+      }
+    }
+  }
+
   static void run(const Conv2d& given, const Team& team) noexcept {
+    if (given.n == 0 || given.oh == 0 || given.ow == 0) return;
     Job j;
     j.a = flat(given);
     const Conv2d& a = j.a;
-    Cut c = cut(a);
-    if (c.count == 0) return;
-    j.images = c.images;
-    j.x_down = a.stride_h * a.x_h, j.x_right = c.images ? a.x_n : a.stride_w * a.x_w;
-    j.y_down = a.y_h, j.y_right = c.images ? a.y_n : a.y_w;
-    ptrdiff_t group_ic = a.ic / a.groups, group_oc = a.oc / a.groups, blocks = ceil_div(vectors(a), V);
+    Grid cut = grid(a);
+    j.images = cut.images;
+    j.x_down = a.stride_h * a.x_h, j.x_right = cut.images ? a.x_n : a.stride_w * a.x_w;
+    j.y_down = a.y_h, j.y_right = cut.images ? a.y_n : a.y_w;
+    ptrdiff_t group_ic = a.ic / a.groups, blocks = ceil_div(vectors(a), V);
     ptrdiff_t bytes = block_rows * a.stride_w * a.stride_h * group_ic * ptrdiff_t(sizeof(T));  // x that a block adds
-    ptrdiff_t chunk = bytes < chunk_bytes ? chunk_bytes / bytes : 1;
-    Range mine = share(a.groups * blocks * c.count, team);
-    for (ptrdiff_t begin = 0; begin < c.count; begin += chunk)
-      for (ptrdiff_t block = mine.begin / c.count; block * c.count < mine.end; block++) {
-        ptrdiff_t g = block / blocks, oc0 = block % blocks * width;
-        ptrdiff_t vectors_here = oc0 + width <= vectors(a) * lanes<T> ? V : 1;
-        At at;
-        at.left = group_oc - oc0;
-        at.bias = a.bias ? static_cast<const T*>(a.bias) + g * group_oc + oc0 : nullptr;
-        const T* w = static_cast<const T*>(a.workspace.packed) + (g * vectors(a) * lanes<T> + oc0) * a.kh * a.kw * group_ic;
-        ptrdiff_t from = mine.begin - block * c.count, to = mine.end - block * c.count;
-        if (from < begin) from = begin;
-        if (to > begin + chunk) to = begin + chunk;
-        if (to > c.count) to = c.count;
-        for (ptrdiff_t slice = 0; slice < slices(a); slice++) {
-          ptrdiff_t ic = group_ic * slice / slices(a);
-          j.depth = group_ic * (slice + 1) / slices(a) - ic;
-          at.fresh = slice == 0;
-          j.tap_w = j.depth * vectors_here * lanes<T>;
-          j.tap_h = a.kw * j.tap_w;
-          at.w = w + a.kh * a.kw * ic * vectors_here * lanes<T>;
-          for (ptrdiff_t i = from; i < to; i++) {
-            ptrdiff_t n, oh, ow, rows = 1, columns;
-            if (c.images) {
-              Range r = part(a.n, i / (a.oh * a.ow), c.right);
-              n = r.begin, columns = r.end - r.begin, oh = i / a.ow % a.oh, ow = i % a.ow;
-            } else {
-              Range r = part(a.oh, i / c.right % c.down, c.down), s = part(a.ow, i % c.right, c.right);
-              n = i / c.right / c.down, oh = r.begin, rows = r.end - r.begin, ow = s.begin, columns = s.end - s.begin;
-            }
-            ptrdiff_t ih = oh * a.stride_h - a.pad_h, iw = ow * a.stride_w - a.pad_w;
-            at.x = static_cast<const T*>(a.x) + n * a.x_n + (g * group_ic + ic) * a.x_c + ih * a.x_h + iw * a.x_w;
-            at.y = static_cast<T*>(a.y) + n * a.y_n + (g * group_oc + oc0) * a.y_c + oh * a.y_h + ow * a.y_w;
-            taps(j, at, ih, iw, rows, columns);
-          }
-        }
+    ptrdiff_t chunk = bytes < chunk_bytes ? chunk_bytes / bytes : 1, size = cut.size();
+    Range mine = share(a.groups * blocks * size, team);
+    for (ptrdiff_t first = 0; first < size; first += chunk)
+      for (ptrdiff_t block = mine.begin / size; block * size < mine.end; block++) {
+        ptrdiff_t begin = mine.begin - block * size, end = mine.end - block * size;
+        if (begin < first) begin = first;
+        if (end > first + chunk) end = first + chunk;
+        if (end > size) end = size;
+        if (begin < end) channels(j, cut, block, begin, end);
       }
   }
-  static Range part(ptrdiff_t count, ptrdiff_t i, ptrdiff_t of) { return {count * i / of, count * (i + 1) / of}; }
+
+  // One block of channels for the blocks of pixels [begin, end): slice after slice.
+  static void channels(Job& j, const Grid& cut, ptrdiff_t block, ptrdiff_t begin, ptrdiff_t end) noexcept {
+    const Conv2d& a = j.a;
+    ptrdiff_t group_ic = a.ic / a.groups, group_oc = a.oc / a.groups, blocks = ceil_div(vectors(a), V);
+    ptrdiff_t g = block / blocks, oc0 = block % blocks * width;
+    ptrdiff_t wide = oc0 + width <= vectors(a) * lanes<T> ? width : lanes<T>;
+    At at = {};
+    at.w = static_cast<const T*>(a.workspace.packed) + (g * vectors(a) * lanes<T> + oc0) * a.kh * a.kw * group_ic;
+    at.bias = a.bias ? static_cast<const T*>(a.bias) + g * group_oc + oc0 : nullptr;
+    at.y = static_cast<T*>(a.y) + (g * group_oc + oc0) * a.y_c;
+    at.left = group_oc - oc0;
+    Axis axis(group_ic, slices(a));
+    for (ptrdiff_t slice = 0; slice < axis.parts; slice++) {
+      j.depth = axis.count(slice);
+      j.tap_w = j.depth * wide, j.tap_h = a.kw * j.tap_w;
+      at.x = static_cast<const T*>(a.x) + (g * group_ic + axis.begin(slice)) * a.x_c;
+      at.fresh = slice == 0;
+      pixels(j, at, cut, begin, end);
+      at.w += a.kh * j.tap_h;
+    }
+  }
 };
