@@ -14,7 +14,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
   static constexpr int V = block_vectors, width = V * lanes<T>;
   static constexpr int sums_needed = 8;             // FMA latency 4 x 2 ports
   static constexpr ptrdiff_t slice_bytes = 300 << 10;  // weights of a slice: fits in a small L2 (512 KB)
-  static constexpr ptrdiff_t chunk_bytes = 256 << 10;  // x that is used again by every block of channels
+  static constexpr ptrdiff_t chunk_bytes = 32 << 10;  // x that is used again by every block of channels
 
   static const char* supports(const Conv2d& a) {
     if (a.groups > 1 && a.groups == a.oc) return "one output channel per group would fill one lane of the vector";
@@ -59,7 +59,9 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     ptrdiff_t tap_h, tap_w;  // in the packed weights, from one tap to the next
     ptrdiff_t x_down, x_right, y_down, y_right;  // from one pixel of the block to the next
   };
-  struct At {          // where a block lies
+  // Where a block lies. Handed on by reference: a copy would load as one vector what was just stored in pieces, and
+  // wait until those stores, which stand behind the last block's, have reached the cache.
+  struct At {
     const T* x;        // tap (0, 0) of its first pixel, first ic of the slice
     const T* w;        // the packed slice
     const T* bias;     // of its first channel, or null
@@ -165,27 +167,28 @@ struct conv2d_r5_pack : Plain<Conv2d> {
 
   // All taps of a slice for rows x columns pixels from (ih, iw) on. The taps that all of them see come first; each
   // other rectangle of taps that see the same pixels continues with the sums in y.
-  static void taps(const Job& j, At at, ptrdiff_t ih, ptrdiff_t iw, ptrdiff_t rows, ptrdiff_t columns) noexcept {
+  static void taps(const Job& j, At& at, ptrdiff_t ih, ptrdiff_t iw, ptrdiff_t rows, ptrdiff_t columns) noexcept {
     const Conv2d& a = j.a;
     ptrdiff_t step = j.images ? 0 : a.stride_w;
     Range all_h = common(ih, (rows - 1) * a.stride_h, a.ih, a.kh, a.dilation_h);
     Range all_w = common(iw, (columns - 1) * step, a.iw, a.kw, a.dilation_w);
     bool some = all_h.begin < all_h.end && all_w.begin < all_w.end;
-    at.kh = all_h, at.kw = all_w;
-    if (!some) at.kh = at.kw = {0, 0};
+    at.kh.begin = some ? all_h.begin : 0, at.kh.end = some ? all_h.end : 0;
+    at.kw.begin = some ? all_w.begin : 0, at.kw.end = some ? all_w.end : 0;
     if (some || at.fresh) pick(j, at, rows, columns);
     if (all_h.end - all_h.begin == a.kh && all_w.end - all_w.begin == a.kw) return;
+    bool fresh = at.fresh;
     at.fresh = false;
     const T* x = at.x;
     T* y = at.y;
     for (ptrdiff_t kh = 0; kh < a.kh; kh = at.kh.end) {
       Range down = seen(ih + kh * a.dilation_h, a.stride_h, a.ih, rows);
-      at.kh = {kh, kh + 1};
+      at.kh.begin = kh, at.kh.end = kh + 1;
       if (down.begin >= down.end) continue;
       if (kh == all_h.begin && all_h.end > kh) at.kh.end = all_h.end;
       for (ptrdiff_t kw = 0; kw < a.kw; kw = at.kw.end) {
         Range right = seen(iw + kw * a.dilation_w, step, a.iw, columns);
-        at.kw = {kw, kw + 1};
+        at.kw.begin = kw, at.kw.end = kw + 1;
         if (right.begin >= right.end) continue;
         if (kw == all_w.begin && all_w.end > kw) at.kw.end = all_w.end;
         if (some && kh == all_h.begin && kw == all_w.begin) continue;  // done above
@@ -194,6 +197,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
         pick(j, at, down.end - down.begin, right.end - right.begin);
       }
     }
+    at.fresh = fresh;
   }
 
   // ---- the loops around the block ----
