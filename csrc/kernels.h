@@ -33,6 +33,8 @@ constexpr int isa_registers = isa.registers;
 
 #include "simd/vec.h"
 #include "simd/math.h"
+#include "simd/strided.h"
+#include "simd/transpose.h"
 #include "simd/block.h"
 #include "simd/share.h"
 #include "simd/product.h"
