@@ -9,12 +9,12 @@ template <class T>
 struct gemm_r4_pack : Plain<Gemm> {
   static constexpr ptrdiff_t L = lanes<T>, width = block_vectors * L;
 
-  // k is cut into equal parts of at most 384, from k alone, so that a sum never depends on the team. L1 has at least
+  // k is cut into equal pieces of at most 384, from k alone, so that a sum never depends on the team. L1 has at least
   // 32 KB: rows of a 14 * 384 * 4 = 21 KB (AVX2: 6 rows, 9 KB), and b streams through the rest.
   static constexpr ptrdiff_t depth_most = 384;
   static ptrdiff_t depth_of(const Gemm& g) {
-    ptrdiff_t parts = (g.k + depth_most - 1) / depth_most;
-    return parts ? (g.k + parts - 1) / parts : 0;
+    ptrdiff_t pieces = (g.k + depth_most - 1) / depth_most;
+    return pieces ? (g.k + pieces - 1) / pieces : 0;
   }
   // A part of b, depth x 384 columns = 576 KB at most, stays in L2 (1 MB or more) while all rows of a pass by.
   static constexpr ptrdiff_t panels_most = 384 / width > 0 ? 384 / width : 1;
@@ -101,7 +101,7 @@ struct gemm_r4_pack : Plain<Gemm> {
     panels = share(panels_of(g), {team.rank % across, across, nullptr, nullptr});
   }
 
-  struct Part {
+  struct Piece {
     const Gemm& g;
     ptrdiff_t k, depth;           // this part of k
     ptrdiff_t m;                  // first row
@@ -110,13 +110,13 @@ struct gemm_r4_pack : Plain<Gemm> {
   };
 
   template <int M>
-  static void tile(const Part& p, int rows) {
+  static void tile(const Piece& p, int rows) {
     if (rows == M) return rows_by_panels<M>(p);
     if constexpr (M > 1) tile<M - 1>(p, rows);
   }
 
   template <int M>
-  static __attribute__((noinline)) void rows_by_panels(const Part& p) {
+  static __attribute__((noinline)) void rows_by_panels(const Piece& p) {
     const Gemm& g = p.g;
     const T* a = static_cast<const T*>(g.a) + p.m * g.a_m + p.k * g.a_k;  // [M, depth]
     if (g.a_k == 1) {
@@ -139,7 +139,7 @@ struct gemm_r4_pack : Plain<Gemm> {
   static constexpr int together = M == 1 ? 4 : M <= 3 ? 2 : 1;
 
   template <int M, int K>  // K: a's distance from one k to the next, known to the compiler
-  static inline __attribute__((always_inline)) void panels(const Part& p, const T* a, ptrdiff_t a_row) {
+  static inline __attribute__((always_inline)) void panels(const Piece& p, const T* a, ptrdiff_t a_row) {
     const Gemm& g = p.g;
     constexpr int G = together<M>;
     const T* w = static_cast<const T*>(g.workspace.packed) + p.k * padded(g) + p.panel * width * p.depth;
@@ -161,7 +161,7 @@ struct gemm_r4_pack : Plain<Gemm> {
   }
 
   template <int M, int V, int K>
-  static inline __attribute__((always_inline)) void one_panel(const Part& p, const T* a, ptrdiff_t a_row, const T* w,
+  static inline __attribute__((always_inline)) void one_panel(const Piece& p, const T* a, ptrdiff_t a_row, const T* w,
                                                               ptrdiff_t n) {
     Block<M, V, T> sums{};
     multiply_add(sums, a, a_row, K, w, p.depth);
@@ -170,7 +170,7 @@ struct gemm_r4_pack : Plain<Gemm> {
 
   // c = sums, + c if this is not the first part of k or the caller wants it, + bias with the first part
   template <int M, int V>
-  static inline __attribute__((always_inline)) void finish(const Part& p, const Block<M, V, T>& sums, ptrdiff_t n0) {
+  static inline __attribute__((always_inline)) void finish(const Piece& p, const Block<M, V, T>& sums, ptrdiff_t n0) {
     const Gemm& g = p.g;
     T* c = static_cast<T*>(g.c) + p.m * g.c_m + n0 * g.c_n;
     const T* bias = p.k == 0 && g.bias ? static_cast<const T*>(g.bias) + n0 : nullptr;
