@@ -20,7 +20,7 @@ struct cross_entropy_r0_naive : Plain<CrossEntropy> {
       const T* x = logits + n * a.logits_n + s * a.logits_s;
       double largest = -__builtin_inf(), sum = 0, spread = 0;
       for (ptrdiff_t c = 0; c < a.c; c++)
-        if (!(x[c * a.logits_c] <= largest)) largest = x[c * a.logits_c];  // asked this way round, NaN gets through
+        if (x[c * a.logits_c] > largest) largest = x[c * a.logits_c];  // a NaN among them spoils the sum, as it should
       for (ptrdiff_t c = 0; c < a.c; c++) sum += __builtin_exp(x[c * a.logits_c] - largest);
       double log_sum = largest + __builtin_log(sum);
       if (lse) lse[row] = T(log_sum);

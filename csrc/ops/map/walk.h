@@ -33,3 +33,41 @@ inline void walk(const Map& a, const Team& team, F body) {
     for (int d = last - 1; d >= 0 && ++index[d] == a.shape[d]; d--) index[d] = 0;
   }
 }
+
+// out = f(in), a vector at a time. Where a stride is not 1, numbers are gathered and scattered one by one, but computed
+// by the same instructions.
+template <class T, class F>
+inline void map_vectors(const Map& a, const Team& team, F f) {
+  constexpr ptrdiff_t L = lanes<T>;
+  ptrdiff_t in_step = a.in_stride[map_rank - 1], out_step = a.out_stride[map_rank - 1];
+  bool dense = in_step == 1 && out_step == 1;
+  walk<T>(a, team, [&](const T* in, const T*, T* out, ptrdiff_t n) {
+    ptrdiff_t i = 0;
+    if (dense)
+      for (; i + L <= n; i += L) store<T>(out + i, f(load<T>(in + i)));
+    for (; i < n; i += L) {
+      ptrdiff_t count = n - i < L ? n - i : L;
+      store_strided<T>(out + i * out_step, f(load_strided<T>(in + i * in_step, in_step, count)), out_step, count);
+    }
+  });
+}
+
+// out = f(in, dy), likewise.
+template <class T, class F>
+inline void map_vectors_2(const Map& a, const Team& team, F f) {
+  constexpr ptrdiff_t L = lanes<T>;
+  ptrdiff_t in_step = a.in_stride[map_rank - 1], dy_step = a.dy_stride[map_rank - 1];
+  ptrdiff_t out_step = a.out_stride[map_rank - 1];
+  bool dense = in_step == 1 && dy_step == 1 && out_step == 1;
+  walk<T>(a, team, [&](const T* in, const T* dy, T* out, ptrdiff_t n) {
+    ptrdiff_t i = 0;
+    if (dense)
+      for (; i + L <= n; i += L) store<T>(out + i, f(load<T>(in + i), load<T>(dy + i)));
+    for (; i < n; i += L) {
+      ptrdiff_t count = n - i < L ? n - i : L;
+      vec<T> first = load_strided<T>(in + i * in_step, in_step, count);
+      vec<T> second = load_strided<T>(dy + i * dy_step, dy_step, count);
+      store_strided<T>(out + i * out_step, f(first, second), out_step, count);
+    }
+  });
+}

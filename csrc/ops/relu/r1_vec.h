@@ -1,0 +1,12 @@
+// Idea:  a vector at a time.
+// Since: r0_naive computes one number at a time.
+// Why:   a load, a comparison and a store for a whole register: memory sets the pace.
+// Price: the ends of rows and strided arrays take a second, slower loop.
+#pragma once
+
+template <class T>
+struct relu_r1_vec : Plain<Map> {
+  static void run(const Map& a, const Team& team) noexcept {
+    map_vectors<T>(a, team, [](vec<T> x) { return x <= 0 ? vec<T>{} : x; });  // NaN <= 0 is false: NaN stays
+  }
+};

@@ -1,0 +1,12 @@
+// Idea:  a vector at a time.
+// Since: r0_naive computes one number at a time.
+// Why:   two loads and a store for a whole register: memory sets the pace.
+// Price: the ends of rows and strided arrays take a second, slower loop.
+#pragma once
+
+template <class T>
+struct relu_backward_r1_vec : Plain<Map> {
+  static void run(const Map& a, const Team& team) noexcept {
+    map_vectors_2<T>(a, team, [](vec<T> y, vec<T> dy) { return y <= 0 ? vec<T>{} : dy; });
+  }
+};
