@@ -45,32 +45,53 @@ inline void for_row_blocks(ptrdiff_t rows, F f) {
   }
 }
 
+// Unrolled, or the sums would live in memory: an array stays in registers only if every index is a constant.
+template <int M, int V, class T>
+inline __attribute__((always_inline)) void load_block(Block<M, V, T>& b, const T* c, ptrdiff_t c_row) {
+#pragma GCC unroll 16
+  for (int m = 0; m < M; m++)
+#pragma GCC unroll 16
+    for (int v = 0; v < V; v++) b.sum[m][v] = load<T>(c + m * c_row + v * lanes<T>);
+}
+
+template <int M, int V, class T>
+inline __attribute__((always_inline)) void store_block(const Block<M, V, T>& b, T* c, ptrdiff_t c_row) {
+#pragma GCC unroll 16
+  for (int m = 0; m < M; m++)
+#pragma GCC unroll 16
+    for (int v = 0; v < V; v++) store<T>(c + m * c_row + v * lanes<T>, b.sum[m][v]);
+}
+
+// One block of rows of one panel. Where the matrix ends within the panel, by way of a tile of full width.
+template <int M, int V, class T>
+inline void add_product_block(T* c, ptrdiff_t c_row, ptrdiff_t columns, const T* x, ptrdiff_t x_row, ptrdiff_t x_k,
+                              const T* panel, ptrdiff_t depth) {
+  T tile[M * panel_width<V, T>];
+  bool whole = columns == panel_width<V, T>;
+  T* to = whole ? c : tile;
+  ptrdiff_t to_row = whole ? c_row : panel_width<V, T>;
+  if (!whole)
+    for (ptrdiff_t m = 0; m < M; m++)
+      for (ptrdiff_t n = 0; n < to_row; n++) tile[m * to_row + n] = n < columns ? c[m * c_row + n] : T(0);
+  Block<M, V, T> b;
+  load_block(b, to, to_row);
+  multiply_add(b, x, x_row, x_k, panel, depth);
+  store_block(b, to, to_row);
+  if (!whole)
+    for (ptrdiff_t m = 0; m < M; m++)
+      for (ptrdiff_t n = 0; n < columns; n++) c[m * c_row + n] = tile[m * to_row + n];
+}
+
 // One panel of the product, for the first `columns` of its columns.
 template <int V, class T>
 inline void add_product(T* c, ptrdiff_t c_row, ptrdiff_t columns, ptrdiff_t rows,  // c[rows, columns]
                         const T* x, ptrdiff_t x_row, ptrdiff_t x_k,                // x[rows, depth]
                         const T* panel, ptrdiff_t depth) {                         // [depth][V][lanes]
-  constexpr ptrdiff_t L = lanes<T>;
   for (ptrdiff_t k = 0; k < depth; k += product_depth) {
     ptrdiff_t part = depth - k < product_depth ? depth - k : product_depth;
     for_row_blocks<rows_for<V>>(rows, [&](auto m, ptrdiff_t first) {
-      constexpr int M = decltype(m)::value;
-      Block<M, V, T> b;
-      T* out = c + first * c_row;
-      if (columns == V * L) {
-        for (int r = 0; r < M; r++)
-          for (int v = 0; v < V; v++) b.sum[r][v] = load<T>(out + r * c_row + v * L);
-        multiply_add(b, x + first * x_row + k * x_k, x_row, x_k, panel + k * V * L, part);
-        for (int r = 0; r < M; r++)
-          for (int v = 0; v < V; v++) store<T>(out + r * c_row + v * L, b.sum[r][v]);
-      } else {
-        auto valid = [&](int v) { return columns < v * L ? 0 : columns < (v + 1) * L ? columns - v * L : L; };
-        for (int r = 0; r < M; r++)
-          for (int v = 0; v < V; v++) b.sum[r][v] = load_n<T>(out + r * c_row + v * L, valid(v));
-        multiply_add(b, x + first * x_row + k * x_k, x_row, x_k, panel + k * V * L, part);
-        for (int r = 0; r < M; r++)
-          for (int v = 0; v < V; v++) store_n<T>(out + r * c_row + v * L, b.sum[r][v], valid(v));
-      }
+      add_product_block<decltype(m)::value, V, T>(c + first * c_row, c_row, columns, x + first * x_row + k * x_k, x_row,
+                                                  x_k, panel + k * panel_width<V, T>, part);
     });
   }
 }
