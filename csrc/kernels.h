@@ -10,6 +10,7 @@
 #include "ops/embedding/embedding.h"
 #include "ops/gemm/gemm.h"
 #include "ops/lstm/lstm.h"
+#include "ops/lstm_backward/lstm_backward.h"
 #include "ops/map/map.h"
 #include "ops/max_pool2d/pool2d.h"
 

@@ -12,8 +12,9 @@
 template <int V>
 constexpr int rows_for = (isa_registers - 1 - V) / V;
 
-// Weights of this many k stay in the first-level cache while all rows pass: 128 * 4 vectors of 64 bytes = 32 KB of 48.
-constexpr ptrdiff_t product_depth = 128;
+// Weights of this many k stay in the first-level cache while all rows pass: 512 vectors of 64 bytes = 32 KB of 48.
+template <int V>
+constexpr ptrdiff_t product_depth = 512 / V;
 
 template <int V, class T>
 constexpr ptrdiff_t panel_width = V * lanes<T>;
@@ -87,8 +88,8 @@ template <int V, class T>
 inline void add_product(T* c, ptrdiff_t c_row, ptrdiff_t columns, ptrdiff_t rows,  // c[rows, columns]
                         const T* x, ptrdiff_t x_row, ptrdiff_t x_k,                // x[rows, depth]
                         const T* panel, ptrdiff_t depth) {                         // [depth][V][lanes]
-  for (ptrdiff_t k = 0; k < depth; k += product_depth) {
-    ptrdiff_t part = depth - k < product_depth ? depth - k : product_depth;
+  for (ptrdiff_t k = 0; k < depth; k += product_depth<V>) {
+    ptrdiff_t part = depth - k < product_depth<V> ? depth - k : product_depth<V>;
     for_row_blocks<rows_for<V>>(rows, [&](auto m, ptrdiff_t first) {
       add_product_block<decltype(m)::value, V, T>(c + first * c_row, c_row, columns, x + first * x_row + k * x_k, x_row,
                                                   x_k, panel + k * panel_width<V, T>, part);

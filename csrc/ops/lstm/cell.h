@@ -12,7 +12,12 @@ inline vec<T> lstm_cell(vec<T> (&gate)[4], vec<T>& c) {
   return gate[3] * tanh<T>(c);
 }
 
-// All lanes in the common case, by the plain store: store_n is slow where the ISA has no masks.
+// All lanes in the common case, by the plain load and store: the others are slow where the ISA has no masks.
+template <class T>
+inline vec<T> load_some(const T* p, ptrdiff_t n) {
+  return n == lanes<T> ? load<T>(p) : load_n<T>(p, n);
+}
+
 template <class T>
 inline void store_some(T* p, vec<T> v, ptrdiff_t n) {
   if (n == lanes<T>) store<T>(p, v);

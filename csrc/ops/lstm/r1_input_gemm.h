@@ -44,7 +44,8 @@ struct lstm_r1_input_gemm : Plain<Lstm> {
       return;
     }
     for (ptrdiff_t t = 0; t < a.t; t++)
-      add_product<V, T>(sums + t * a.n * size + first, size, panel_width<V, T>, a.n, x + t * a.x_t, a.x_n, 1, panel, a.i);
+      add_product<V, T>(sums + t * a.n * size + first, size, panel_width<V, T>, a.n, x + t * a.x_t, a.x_n, 1, panel,
+                        a.i);
   }
 
   static void sequence(const Lstm& a, ptrdiff_t n, const T* sums) {

@@ -1,0 +1,217 @@
+// Idea:  only d' must be found step by step; its products with x, h and w_ih are one big product each, for some steps
+//        at a time. The gate gradients are computed in vectors, and d' * w_hh in register blocks over the batch.
+// Since: naive made one dot product for each number.
+// Why:   almost all of the work is in add_product (simd/product.h), at the speed of its register block.
+// Price: weights are packed, and x and h once more as the right-hand side of the weights' gradients; d' of a few steps
+//        lies in scratch memory.
+#pragma once
+
+template <class T>
+struct lstm_backward_r1_fast : Plain<LstmBackward> {
+  using A = LstmBackward;
+  static constexpr int V = 2;
+  static constexpr ptrdiff_t L = lanes<T>, width = panel_width<V, T>;
+
+  // d' rows: each gate's h units rounded up to whole vectors with zeros beyond. One vector more lies between rows:
+  // a distance of 4 KB would put the same column of all rows into one set of the cache.
+  static ptrdiff_t units(const A& a) { return (a.h + L - 1) / L * L; }
+  static ptrdiff_t depth(const A& a) { return 4 * units(a); }
+  static ptrdiff_t d_row(const A& a) { return depth(a) + L; }
+  static ptrdiff_t h_panels(const A& a) { return panel_count<V, T>(a.h); }
+  static ptrdiff_t i_panels(const A& a) { return panel_count<V, T>(a.i); }
+
+  // Steps done between two rounds of the big products: about 256 rows, so that d' stays in the second-level cache
+  // (256 rows of 4 KB at h = 256) and the sums of dw, which pass through memory each time, do so seldom.
+  static ptrdiff_t chunk(const A& a) {
+    ptrdiff_t steps = (255 + a.n) / (a.n > 0 ? a.n : 1);
+    return steps < a.t ? steps : a.t;
+  }
+
+  // packed = w_hh [h_panels][depth][V][lanes], w_ih [i_panels][depth][V][lanes]
+  static size_t packed_bytes(const A& a) { return size_t((h_panels(a) + i_panels(a)) * depth(a) * width) * sizeof(T); }
+  static T* panel_of(const A& a, ptrdiff_t p) {
+    return static_cast<T*>(const_cast<void*>(a.workspace.packed)) + p * depth(a) * width;
+  }
+  static void prepare(const A& a, void* packed, const Team& team) noexcept {
+    Range mine = share(h_panels(a) + i_panels(a), team);
+    for (ptrdiff_t p = mine.begin; p < mine.end; p++) {
+      T* panel = static_cast<T*>(packed) + p * depth(a) * width;
+      bool hidden = p < h_panels(a);
+      const T* w = static_cast<const T*>(hidden ? a.w_hh : a.w_ih);
+      ptrdiff_t columns = hidden ? a.h : a.i;
+      for (ptrdiff_t q = 0; q < 4; q++) {
+        T* rows = panel + q * units(a) * width;
+        pack_panel<V, T>(w + q * a.h * columns, columns, 1, a.h, columns, hidden ? p : p - h_panels(a), rows);
+        for (ptrdiff_t k = a.h * width; k < units(a) * width; k++) rows[k] = T(0);
+      }
+    }
+  }
+
+  // scratch = d' [chunk][n][d_row], dh and dc [n][h_panels * width] each, and each member's tile [chunk * n][width]
+  static size_t scratch_bytes(const A& a, int threads) {
+    return size_t(a.n * (chunk(a) * (d_row(a) + threads * width) + 2 * h_panels(a) * width)) * sizeof(T);
+  }
+  static T* d_of(const A& a, ptrdiff_t in_chunk) {
+    return static_cast<T*>(a.workspace.scratch) + in_chunk * a.n * d_row(a);
+  }
+  static T* dh_of(const A& a, ptrdiff_t n) { return d_of(a, chunk(a)) + n * h_panels(a) * width; }
+  static T* dc_of(const A& a, ptrdiff_t n) { return dh_of(a, a.n + n); }
+  static T* tile_of(const A& a, ptrdiff_t rank) { return dc_of(a, a.n) + rank * chunk(a) * a.n * width; }
+
+  static void run(const A& a, const Team& team) noexcept {
+    bool by_batch = a.n >= 4 * team.size;  // then no member waits for another between the steps of a chunk
+    Range rows = by_batch ? share(a.n, team) : Range{0, a.n};
+    Range panels = by_batch ? Range{0, h_panels(a)} : share(h_panels(a), team);
+    begin(a, rows, panels);
+    if (a.t == 0) clear(a, team);
+    for (ptrdiff_t end = a.t; end > 0; end -= chunk(a)) {
+      ptrdiff_t first = end > chunk(a) ? end - chunk(a) : 0;
+      for (ptrdiff_t t = end - 1; t >= first; t--) {
+        gate_gradients(a, t, t - first, rows, panels);
+        if (!by_batch) team.barrier(&team);
+        back_one_step(a, t, t - first, rows, panels);
+      }
+      team.barrier(&team);
+      if (a.dx) inputs(a, first, end, team);
+      weights(a, first, end, team);
+      if (a.db) biases(a, first, end, team);
+      team.barrier(&team);  // the next chunk overwrites d'
+    }
+    finish(a, rows, panels);
+  }
+
+  static ptrdiff_t least(ptrdiff_t x, ptrdiff_t y) { return x < y ? x : y; }
+
+  // dh at the last step: dhn + dy; dc: dcn.
+  static void begin(const A& a, Range rows, Range panels) {
+    const T* dhn = static_cast<const T*>(a.dhn);  // [n, h] or null
+    const T* dcn = static_cast<const T*>(a.dcn);  // [n, h] or null
+    for (ptrdiff_t n = rows.begin; n < rows.end; n++) {
+      const T* dy = a.dy && a.t > 0 ? static_cast<const T*>(a.dy) + (a.t - 1) * a.dy_t + n * a.dy_n : nullptr;
+      for (ptrdiff_t u = panels.begin * width; u < least(panels.end * width, a.h); u++) {
+        dh_of(a, n)[u] = (dhn ? dhn[n * a.h + u] : T(0)) + (dy ? dy[u] : T(0));
+        dc_of(a, n)[u] = dcn ? dcn[n * a.h + u] : T(0);
+      }
+    }
+  }
+
+  static void gate_gradients(const A& a, ptrdiff_t t, ptrdiff_t in_chunk, Range rows, Range panels) {
+    const T* c0 = static_cast<const T*>(a.c0);                             // [n, h] or null
+    const T* cells = static_cast<const T*>(a.cells) + t * a.cells_t;       // [n, h]
+    const T* gates = static_cast<const T*>(a.gates) + t * a.gates_t;       // [n, 4, h]
+    const T* before = t > 0 ? cells - a.cells_t : c0;                      // c[t-1] [n, h], or null
+    for (ptrdiff_t n = rows.begin; n < rows.end; n++)
+      for (ptrdiff_t u = panels.begin * width; u < least(panels.end * width, a.h); u += L) {
+        ptrdiff_t count = least(a.h - u, L);
+        vec<T> gate[4], d[4];
+        for (int q = 0; q < 4; q++) gate[q] = load_some<T>(gates + (n * 4 + q) * a.h + u, count);
+        vec<T> c_before = before ? load_some<T>(before + n * a.h + u, count) : vec<T>{};
+        vec<T> c = load_some<T>(cells + n * a.h + u, count);
+        vec<T> dc = load_some<T>(dc_of(a, n) + u, count);
+        unit_gradients(gate, c_before, c, load_some<T>(dh_of(a, n) + u, count), dc, d);
+        store_some<T>(dc_of(a, n) + u, dc, count);
+        for (int q = 0; q < 4; q++) store<T>(d_of(a, in_chunk) + n * d_row(a) + q * units(a) + u, d[q]);
+      }
+  }
+
+  // The formulas of lstm_backward.h; dc is that of c[t] as the later steps gave it, and becomes that of c[t-1].
+  static void unit_gradients(const vec<T> (&gate)[4], vec<T> c_before, vec<T> c, vec<T> dh, vec<T>& dc,
+                             vec<T> (&d)[4]) {
+    vec<T> i = gate[0], f = gate[1], g = gate[2], o = gate[3], tanh_c = tanh<T>(c);
+    dc += dh * o * (T(1) - tanh_c * tanh_c);
+    d[0] = dc * g * i * (T(1) - i);
+    d[1] = dc * c_before * f * (T(1) - f);
+    d[2] = dc * i * (T(1) - g * g);
+    d[3] = dh * tanh_c * o * (T(1) - o);
+    dc *= f;
+  }
+
+  // dh of step t-1: dy[t-1] + d'[t] * w_hh
+  static void back_one_step(const A& a, ptrdiff_t t, ptrdiff_t in_chunk, Range rows, Range panels) {
+    for (ptrdiff_t n = rows.begin; n < rows.end; n++) {
+      const T* dy = a.dy && t > 0 ? static_cast<const T*>(a.dy) + (t - 1) * a.dy_t + n * a.dy_n : nullptr;
+      for (ptrdiff_t u = panels.begin * width; u < panels.end * width; u++)
+        dh_of(a, n)[u] = dy && u < a.h ? dy[u] : T(0);
+    }
+    for (ptrdiff_t p = panels.begin; p < panels.end; p++)
+      add_product<V, T>(dh_of(a, rows.begin) + p * width, h_panels(a) * width, width, rows.end - rows.begin,
+                        d_of(a, in_chunk) + rows.begin * d_row(a), d_row(a), 1, panel_of(a, p), depth(a));
+  }
+
+  // dx = d' * w_ih, each member some of the steps.
+  static void inputs(const A& a, ptrdiff_t first, ptrdiff_t end, const Team& team) {
+    Range steps = share(end - first, team);
+    ptrdiff_t all = (steps.end - steps.begin) * a.n;
+    // Equal distances from row to row make it one product; otherwise it is one for each step.
+    bool even = a.n == 1 || a.dx_t == a.n * a.dx_n;
+    ptrdiff_t rows = even ? all : a.n, dx_row = a.n == 1 ? a.dx_t : a.dx_n;
+    for (ptrdiff_t row = 0; row < all; row += rows)
+      for (ptrdiff_t p = 0; p < i_panels(a); p++) {
+        T* dx = static_cast<T*>(a.dx) + (first + steps.begin + row / a.n) * a.dx_t + p * width;
+        ptrdiff_t columns = least(a.i - p * width, width);
+        for (ptrdiff_t r = 0; r < rows; r++)
+          for (ptrdiff_t k = 0; k < columns; k++) dx[r * dx_row + k] = T(0);
+        add_product<V, T>(dx, dx_row, columns, rows, d_of(a, steps.begin) + row * d_row(a), d_row(a), 1,
+                          panel_of(a, h_panels(a) + p), depth(a));
+      }
+  }
+
+  // dw_hh and dw_ih: an item is one gate's rows by one panel of columns; the sum runs over the chunk's rows of d'.
+  static void weights(const A& a, ptrdiff_t first, ptrdiff_t end, const Team& team) {
+    Range items = share(4 * (h_panels(a) + i_panels(a)), team);
+    T* tile = tile_of(a, team.rank);
+    for (ptrdiff_t item = items.begin; item < items.end; item++) {
+      ptrdiff_t p = item / 4, q = item % 4;
+      bool hidden = p < h_panels(a);
+      if (!(hidden ? a.dw_hh : a.dw_ih)) continue;
+      ptrdiff_t size = hidden ? a.h : a.i, column = (hidden ? p : p - h_panels(a)) * width;
+      ptrdiff_t columns = least(size - column, width);
+      if (item == items.begin || q == 0) pack_rows(a, first, end, hidden, column, columns, tile);
+      T* dw = static_cast<T*>(hidden ? a.dw_hh : a.dw_ih) + q * a.h * size + column;
+      if (end == a.t)  // the first chunk to be done
+        for (ptrdiff_t u = 0; u < a.h; u++)
+          for (ptrdiff_t k = 0; k < columns; k++) dw[u * size + k] = T(0);
+      add_product<V, T>(dw, size, columns, a.h, d_of(a, 0) + q * units(a), 1, d_row(a), tile, (end - first) * a.n);
+    }
+  }
+
+  // Some columns of x, or of h[t-1], of the chunk's rows: tile [rows][V][lanes]
+  static void pack_rows(const A& a, ptrdiff_t first, ptrdiff_t end, bool hidden, ptrdiff_t column, ptrdiff_t columns,
+                        T* tile) {
+    for (ptrdiff_t t = first; t < end; t++, tile += a.n * width) {
+      const T* from = static_cast<const T*>(hidden ? t > 0 ? a.y : a.h0 : a.x);
+      ptrdiff_t row = hidden ? t > 0 ? a.y_n : a.h : a.x_n;
+      ptrdiff_t step = hidden ? t > 0 ? (t - 1) * a.y_t : 0 : t * a.x_t;
+      if (from) pack_panel<V, T>(from + step + column, row, 1, a.n, columns, 0, tile);
+      else
+        for (ptrdiff_t k = 0; k < a.n * width; k++) tile[k] = T(0);  // no h0: zeros
+    }
+  }
+
+  static void biases(const A& a, ptrdiff_t first, ptrdiff_t end, const Team& team) {
+    Range vectors = share(depth(a) / L, team);
+    for (ptrdiff_t j = vectors.begin * L; j < vectors.end * L; j += L) {
+      ptrdiff_t u = j % units(a), count = least(a.h - u, L);
+      T* db = static_cast<T*>(a.db) + j / units(a) * a.h + u;
+      vec<T> sum = end == a.t ? vec<T>{} : load_some<T>(db, count);
+      for (ptrdiff_t row = 0; row < (end - first) * a.n; row++) sum += load<T>(d_of(a, 0) + row * d_row(a) + j);
+      store_some<T>(db, sum, count);
+    }
+  }
+
+  // No steps: the gradients of the weights are 0.
+  static void clear(const A& a, const Team& team) {
+    if (team.rank != 0) return;
+    if (a.dw_ih) __builtin_memset(a.dw_ih, 0, size_t(4 * a.h * a.i) * sizeof(T));
+    if (a.dw_hh) __builtin_memset(a.dw_hh, 0, size_t(4 * a.h * a.h) * sizeof(T));
+    if (a.db) __builtin_memset(a.db, 0, size_t(4 * a.h) * sizeof(T));
+  }
+
+  static void finish(const A& a, Range rows, Range panels) {
+    for (ptrdiff_t n = rows.begin; n < rows.end; n++)
+      for (ptrdiff_t u = panels.begin * width; u < least(panels.end * width, a.h); u++) {
+        if (a.dh0) static_cast<T*>(a.dh0)[n * a.h + u] = dh_of(a, n)[u];
+        if (a.dc0) static_cast<T*>(a.dc0)[n * a.h + u] = dc_of(a, n)[u];
+      }
+  }
+};
