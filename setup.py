@@ -1,9 +1,9 @@
 """Builds one static library per ISA, the pybind11 module over them, and the Cython engine.
 
-What is fixed (names, flags, dependencies) stands in csrc/isa.inc and pyproject.toml; sources are found by their folder, so
-a new rung, operator or engine module needs no line here. Objects are kept under build/ and compiled again only when something
-they include has changed, several at once. LOOPNEST_BUILD_ISAS=scalar,avx512 builds fewer ISAs, for quick turns while a
-kernel is being written.
+What is fixed (names, flags, dependencies) stands in csrc/isa.inc and pyproject.toml; sources are found by their
+folder, so a new rung, operator or engine module needs no line here. Objects are kept under build/ and compiled
+again only when something they include has changed, several at once. LOOPNEST_BUILD_ISAS=scalar,avx512 builds
+fewer ISAs, for quick turns while a kernel is being written.
 """
 
 import os
@@ -50,7 +50,7 @@ OBJECTS = "build/" + "-".join(name for name, _ in ISAS)
 
 
 def compile_changed(compiler, headers: list[str]) -> None:
-    """Makes the compiler skip objects that are newer than all they depend on, and compile the others in parallel."""
+    """Makes the compiler skip objects newer than all they depend on, and compile the others in parallel."""
     one_by_one = compiler.compile
 
     def compile(sources, output_dir=None, **options):
@@ -97,7 +97,7 @@ class BuildExt(build_ext):
 
 
 class BuildPy(build_py):
-    """build_py that adds the kernels' sources to the wheel, so that `loopnest source OP RUNG` can show them."""
+    """build_py that adds the kernels' sources to the wheel: `loopnest.ladder.source` shows them."""
 
     def run(self) -> None:
         super().run()
@@ -159,6 +159,9 @@ setup(
     package_dir=packages(),
     package_data={"": ["*.txt", "py.typed", "*.pyi", "*.html", "*.css", "*.pxd", "*.pyx"]},
     libraries=[isa_library(name, flags) for name, flags in ISAS],
-    ext_modules=[core(), *cythonize([engine(s) for s in sorted(glob("engine/*.pyx"))], build_dir="build/cython")],
+    ext_modules=[
+        core(),
+        *cythonize([engine(s) for s in sorted(glob("engine/*.pyx"))], build_dir="build/cython"),
+    ],
     cmdclass={"build_clib": BuildClib, "build_ext": BuildExt, "build_py": BuildPy},
 )

@@ -5,5 +5,6 @@
 #include "ops/embedding/check.h"
 #include "ops/gemm/check.h"
 #include "ops/lstm/check.h"
+#include "ops/lstm_backward/check.h"
 #include "ops/map/check.h"
 #include "ops/max_pool2d/check.h"

@@ -2,6 +2,7 @@
 
 #include <pybind11/stl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <chrono>
 
@@ -13,6 +14,22 @@ namespace {
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// Runs f without the GIL. Not pybind11's guard: at the interpreter's exit, taking the GIL back ends the thread by
+// unwinding its stack, and unwinding through a destructor ends the process. A daemon thread that comes back from a
+// kernel then just waits to be ended with the process.
+template <class F>
+void without_gil(F f) {
+  PyThreadState* state = PyEval_SaveThread();
+  f();
+#if PY_VERSION_HEX >= 0x030d0000
+  bool finalizing = Py_IsFinalizing();
+#else
+  bool finalizing = _Py_IsFinalizing();
+#endif
+  while (finalizing) pause();
+  PyEval_RestoreThread(state);
 }
 
 }  // namespace
@@ -63,8 +80,7 @@ void Call::prepare() {
     fail(e, Error::Memory, "%s: no memory for %zu bytes of packed weights", rung_->op, bytes);
     raise(e);
   }
-  py::gil_scoped_release release;
-  prepare_rung(*rung_, args_.data(), packed_, threads());
+  without_gil([&] { prepare_rung(*rung_, args_.data(), packed_, threads()); });
   reinterpret_cast<Workspace*>(args_.data())->packed = packed_;
 }
 
@@ -72,10 +88,7 @@ void Call::run() {
   if (!packed_) prepare();
   Error e;
   bool ok;
-  {
-    py::gil_scoped_release release;
-    ok = run_rung(*rung_, *ladder_->op, args_.data(), threads_, e);
-  }
+  without_gil([&] { ok = run_rung(*rung_, *ladder_->op, args_.data(), threads_, e); });
   if (!ok) raise(e);
 }
 
@@ -84,14 +97,13 @@ std::vector<double> Call::time(int repeats) {
   std::vector<double> seconds;
   Error e;
   bool ok = true;
-  {
-    py::gil_scoped_release release;
+  without_gil([&] {
     for (int i = 0; ok && i < repeats; i++) {
       double start = now();
       ok = run_rung(*rung_, *ladder_->op, args_.data(), threads_, e);
       seconds.push_back(now() - start);
     }
-  }
+  });
   if (!ok) raise(e);
   return seconds;
 }
@@ -100,12 +112,13 @@ std::vector<double> Call::time_prepare(int repeats) {
   std::vector<double> seconds;
   if (!packed_bytes()) return seconds;
   prepare();
-  py::gil_scoped_release release;
-  for (int i = 0; i < repeats; i++) {
-    double start = now();
-    prepare_rung(*rung_, args_.data(), packed_, threads());
-    seconds.push_back(now() - start);
-  }
+  without_gil([&] {
+    for (int i = 0; i < repeats; i++) {
+      double start = now();
+      prepare_rung(*rung_, args_.data(), packed_, threads());
+      seconds.push_back(now() - start);
+    }
+  });
   return seconds;
 }
 

@@ -40,13 +40,14 @@ def pair(op: str, name: str, value: Any) -> tuple[int, int]:
     return number, number
 
 
-def shape(op: str, name: str, value: Any, rank: int) -> tuple[int, ...]:
-    """A shape with `rank` axes."""
+def four(op: str, name: str, value: Any) -> tuple[int, int, int, int]:
+    """A shape of 4 axes."""
     if not isinstance(value, Sequence) or isinstance(value, str):
-        raise TypeError(f"{op}: expected {name} to be a shape of {rank} axes, got {value!r}")
-    if len(value) != rank:
-        raise ValueError(f"{op}: expected {name} to be a shape of {rank} axes, got {tuple(value)}")
-    return tuple(integer(op, name, v) for v in value)
+        raise TypeError(f"{op}: expected {name} to be a shape of 4 axes, got {value!r}")
+    if len(value) != 4:
+        raise ValueError(f"{op}: expected {name} to be a shape of 4 axes, got {tuple(value)}")
+    a, b, c, d = (integer(op, name, v) for v in value)
+    return a, b, c, d
 
 
 def padding(
@@ -63,9 +64,13 @@ def padding(
         if value == "valid":
             return 0, 0, 0, 0
         if value != "same":
-            raise ValueError(f'{op}: expected padding to be a number, a pair, "valid" or "same", got {value!r}')
+            raise ValueError(
+                f'{op}: expected padding to be a number, a pair, "valid" or "same", got {value!r}'
+            )
         if stride != (1, 1):
-            raise ValueError(f'{op}: padding="same" needs stride 1, got stride {stride}; give the padding in numbers')
+            raise ValueError(
+                f'{op}: padding="same" needs stride 1, got stride {stride}; give the padding in numbers'
+            )
         total_h, total_w = (d * (k - 1) for d, k in zip(dilation, kernel, strict=True))
         return total_h // 2, total_h - total_h // 2, total_w // 2, total_w - total_w // 2
     h, w = pair(op, "padding", value)

@@ -5,12 +5,13 @@
     y = ops.conv2d(x, w, rung="numpy")                     # the float64 reference, rounded to x's dtype
     c = ops.call("conv2d", x, w); c.run(); c.time(10)      # the call made ready: what runs, how fast, why
 
-Three keyword arguments are everybody's: `rung` (a name of `loopnest.ladder.ladder(op)`, "numpy", or None for the best),
-`isa` (a name of `loopnest.machine.isas()`, or None for the best) and `threads` (0: as many as the work is worth). A rung or ISA asked for by name
-that cannot do the shape raises ValueError; nothing falls back silently. Arrays are float32 or float64, of any
-strides, and are read in place; results are new arrays, images channels-last in memory (shape (N, C, H, W) all the same).
-Errors: TypeError for dtypes and things that are not arrays, ValueError for shapes and values, IndexError for classes and
-indices out of range, MemoryError.
+Three keyword arguments are everybody's: `rung` (a name of `loopnest.ladder.ladder(op)`, "numpy", or None for
+the best), `isa` (one of `loopnest.machine.isas()`, or None for the best) and `threads` (0: as many as the work
+is worth). A rung or ISA asked for by name that cannot do the shape raises ValueError; nothing falls back
+silently. Arrays are float32 or float64, of any strides, and are read in place; results are new arrays, images
+channels-last in memory (their shape is (N, C, H, W) all the same). Errors: TypeError for dtypes and for things
+that are not arrays, ValueError for shapes and values, IndexError for classes and indices out of range,
+MemoryError.
 """
 
 from __future__ import annotations
@@ -23,10 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loopnest import _core, reference
-from loopnest._arguments import flag, integer, padding, pair, shape
+from loopnest._arguments import flag, four, integer, padding, pair
 
 Array = NDArray[Any]
-Call = _core.Call
 
 
 class NumpyCall:
@@ -36,7 +36,7 @@ class NumpyCall:
     idea = "the textbook formula in NumPy, in float64"
     result: Any = None
 
-    def __init__(self, kernel: Call, formula: Callable[[], Any], dtype: np.dtype[Any]):
+    def __init__(self, kernel: _core.Call, formula: Callable[[], Any], dtype: np.dtype[Any]):
         self.op, self.flops, self.bytes = kernel.op, kernel.flops, kernel.bytes
         self.walk = [("numpy", "numpy", None)]
         self._formula, self._dtype = formula, dtype
@@ -65,7 +65,7 @@ class NumpyCall:
 
 # ---- from PyTorch's arguments to a call; one function per operator, and its formula for rung="numpy" ----
 
-Ready = tuple[Call, Callable[[], Any]]
+Ready = tuple[_core.Call, Callable[[], Any]]
 
 
 def _convolution(op: str, kernel: Any, stride: Any, pad: Any, dilation: Any, groups: Any) -> tuple[Any, ...]:
@@ -89,7 +89,7 @@ def _conv2d_backward_input(
 ) -> Ready:
     op = "conv2d_backward_input"
     s, p, d, g = _convolution(op, np.shape(weight), stride, padding, dilation, groups)
-    size = shape(op, "input_size", input_size, 4)
+    size = four(op, "input_size", input_size)
     call = _core.conv2d_backward_input(size, weight, grad_output, s, p, d, g, **choice)
     return call, lambda: reference.conv2d_backward_input(size, weight, grad_output, s, _pads(p), d, g)
 
@@ -98,7 +98,7 @@ def _conv2d_backward_weight(
     input, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1, **choice
 ) -> Ready:
     op = "conv2d_backward_weight"
-    size = shape(op, "weight_size", weight_size, 4)
+    size = four(op, "weight_size", weight_size)
     s, p, d, g = _convolution(op, size, stride, padding, dilation, groups)
     call = _core.conv2d_backward_weight(input, size, grad_output, s, p, d, g, **choice)
     return call, lambda: reference.conv2d_backward_weight(input, size, grad_output, s, _pads(p), d, g)
@@ -126,10 +126,18 @@ def _max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mod
 
 
 def _max_pool2d_backward(
-    grad_output, indices, input_size, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, **choice
+    grad_output,
+    indices,
+    input_size,
+    kernel_size,
+    stride=None,
+    padding=0,
+    dilation=1,
+    ceil_mode=False,
+    **choice,
 ) -> Ready:
     op = "max_pool2d_backward"
-    size = shape(op, "input_size", input_size, 4)
+    size = four(op, "input_size", input_size)
     k, s, p, d = _pool(op, kernel_size, stride, padding, dilation)
     call = _core.max_pool2d_backward(
         grad_output, indices, size, k, s, p, d, flag(op, "ceil_mode", ceil_mode), **choice
@@ -137,14 +145,23 @@ def _max_pool2d_backward(
     return call, lambda: reference.max_pool2d_backward(grad_output, indices, size)
 
 
-def _average(op, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override) -> tuple[Any, ...]:
+def _average(
+    op, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+) -> tuple[Any, ...]:
     k, s, p, _ = _pool(op, kernel_size, stride, padding, 1)
     divisor = 0
     if divisor_override is not None:
         divisor = integer(op, "divisor_override", divisor_override)
         if divisor == 0:
             raise ValueError(f"{op}: expected divisor_override to be None or a number other than 0, got 0")
-    return k, s, p, flag(op, "ceil_mode", ceil_mode), flag(op, "count_include_pad", count_include_pad), divisor
+    return (
+        k,
+        s,
+        p,
+        flag(op, "ceil_mode", ceil_mode),
+        flag(op, "count_include_pad", count_include_pad),
+        divisor,
+    )
 
 
 def _avg_pool2d(
@@ -157,9 +174,12 @@ def _avg_pool2d(
     divisor_override=None,
     **choice,
 ) -> Ready:
-    args = _average("avg_pool2d", kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    args = _average(
+        "avg_pool2d", kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
     call = _core.avg_pool2d(input, *args, **choice)
-    return call, lambda: reference.avg_pool2d(input, *args[:-1], args[-1] or None)
+    k, s, p, ceil, include, divisor = args
+    return call, lambda: reference.avg_pool2d(input, k, s, p, ceil, include, divisor or None)
 
 
 def _avg_pool2d_backward(
@@ -174,10 +194,13 @@ def _avg_pool2d_backward(
     **choice,
 ) -> Ready:
     op = "avg_pool2d_backward"
-    size = shape(op, "input_size", input_size, 4)
+    size = four(op, "input_size", input_size)
     args = _average(op, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
     call = _core.avg_pool2d_backward(grad_output, size, *args, **choice)
-    return call, lambda: reference.avg_pool2d_backward(grad_output, size, *args[:-1], args[-1] or None)
+    k, s, p, ceil, include, divisor = args
+    return call, lambda: reference.avg_pool2d_backward(
+        grad_output, size, k, s, p, ceil, include, divisor or None
+    )
 
 
 def _elementwise(op: str) -> Callable[..., Ready]:
@@ -263,6 +286,36 @@ def _lstm(
     return call, formula
 
 
+def _lstm_backward(
+    input,
+    weight_ih,
+    weight_hh,
+    h_0,
+    c_0,
+    output,
+    gates,
+    cells,
+    grad_output,
+    grad_h_n=None,
+    grad_c_n=None,
+    **choice,
+) -> Ready:
+    forward = (input, weight_ih, weight_hh, h_0, c_0, output, gates, cells)
+    call = _core.lstm_backward(*forward, grad_output, grad_h_n, grad_c_n, **choice)
+
+    def formula() -> tuple[Array, ...]:
+        steps = reference.LstmSteps(
+            *(np.asarray(a, np.float64) for a in (output, output, cells, gates, cells))
+        )
+        gradient = np.zeros(output.shape) if grad_output is None else grad_output
+        found = reference.lstm_backward_steps(
+            gradient, grad_h_n, grad_c_n, input, weight_ih, weight_hh, steps, h_0, c_0
+        )
+        return found.input, found.weight_ih, found.weight_hh, found.bias_ih, found.h_0, found.c_0
+
+    return call, formula
+
+
 _READY: dict[str, Callable[..., Ready]] = {
     "gemm": _gemm,
     "linear": _linear,
@@ -278,6 +331,7 @@ _READY: dict[str, Callable[..., Ready]] = {
     "embedding": _embedding,
     "embedding_backward": _embedding_backward,
     "lstm": _lstm,
+    "lstm_backward": _lstm_backward,
 }
 for _op in ("relu", "sigmoid", "tanh"):
     _READY[_op] = _elementwise(_op)
@@ -286,13 +340,13 @@ for _op in ("relu", "sigmoid", "tanh"):
 OPERATORS = tuple(_READY)
 
 
-def call(op: str, *args: Any, rung: str | None = None, **kwargs: Any) -> Call | NumpyCall:
+def call(op: str, *args: Any, rung: str | None = None, **kwargs: Any) -> _core.Call | NumpyCall:
     """The call of operator `op` made ready: checked, rung picked, result allocated, nothing computed yet.
 
-    Takes the arguments of the function of the same name in this module, and `rung`, `isa`, `threads`. The call has
-    `.run()`, `.result`, `.time(repeats)` (seconds of each run, weights packed beforehand), `.prepare()` and
-    `.time_prepare(repeats)` (the packing), `.rung`, `.isa`, `.threads`, `.walk` (what was passed over, and why),
-    `.flops` (2 per multiply-add, padding not counted), `.bytes` (every array once), `.packed_bytes`.
+    Takes the arguments of the function of the same name in this module, and `rung`, `isa`, `threads`. The call
+    has `.run()`, `.result`, `.time(repeats)` (seconds of each run, weights packed beforehand), `.prepare()` and
+    `.time_prepare(repeats)` (the packing), `.rung`, `.isa`, `.threads`, `.walk` (what was passed over, and
+    why), `.flops` (2 per multiply-add, padding not counted), `.bytes` (every array once), `.packed_bytes`.
 
     >>> c = call("conv2d", np.ones((1, 8, 6, 6), "f"), np.ones((16, 8, 3, 3), "f"), rung="naive")
     >>> c.run(); c.result[0, 0, 0, 0], c.flops
@@ -323,8 +377,8 @@ def conv2d(
 ) -> Array:
     """2-D convolution (a correlation: the kernel is not flipped), as torch.nn.functional.conv2d.
 
-    input (N, C_in, H, W), weight (C_out, C_in / groups, kH, kW), bias (C_out,) or None. stride, dilation: one number or
-    (height, width); padding: that, "valid" or "same". Returns (N, C_out, H_out, W_out) with
+    input (N, C_in, H, W), weight (C_out, C_in / groups, kH, kW), bias (C_out,) or None. stride, dilation: one
+    number or (height, width); padding: that, "valid" or "same". Returns (N, C_out, H_out, W_out) with
     H_out = floor((H + 2 * padding - dilation * (kH - 1) - 1) / stride) + 1.
 
     >>> conv2d(np.ones((1, 1, 3, 3), "f"), np.ones((1, 1, 2, 2), "f"))[0, 0]
@@ -446,8 +500,8 @@ def max_pool2d(
 ) -> tuple[Array, Array]:
     """The largest of each window, as torch.nn.functional.max_pool2d with return_indices=True.
 
-    input (N, C, H, W). stride defaults to kernel_size. Returns (N, C, H_out, W_out) and the indices (int64) into the
-    flattened plane (H, W) of what was taken.
+    input (N, C, H, W). stride defaults to kernel_size. Returns (N, C, H_out, W_out) and the indices (int64) into
+    the flattened plane (H, W) of what was taken.
 
     >>> max_pool2d(np.arange(4, dtype="f").reshape(1, 1, 2, 2), 2)[0][0, 0]
     array([[3.]], dtype=float32)
@@ -628,11 +682,11 @@ def tanh_backward(output, grad_output, *, rung=None, isa=None, threads=0) -> Arr
 def cross_entropy(
     input, target, weight=None, ignore_index=-100, label_smoothing=0.0, *, rung=None, isa=None, threads=0
 ) -> tuple[Array, Array, Array]:
-    """Softmax cross-entropy of each row; the reduction is the caller's (loss.sum() / row_weight.sum() is PyTorch's mean).
+    """Softmax cross-entropy of each row; loss.sum() / row_weight.sum() is PyTorch's reduction="mean".
 
     input (N, C, d1, ...) of scores, target (N, d1, ...) int64 classes, weight (C,) or None. Returns loss,
-    log-sum-exp and weight of each row, each (N, S) with S the product of d1, ... IndexError for a target that is
-    no class.
+    log-sum-exp and weight of each row, each (N, S) with S the product of d1, ... IndexError for a target that
+    is no class.
 
     >>> loss, _, _ = cross_entropy(np.zeros((1, 2), "f"), np.array([0]))
     >>> loss
@@ -687,7 +741,7 @@ def cross_entropy_backward(
 
 
 def embedding(input, weight, padding_idx=-1, *, rung=None, isa=None, threads=0) -> Array:
-    """Rows of a table: input (M,) int64, weight (V, D) give (M, D). IndexError for an index outside the table.
+    """Rows of a table: input (M,) int64, weight (V, D) give (M, D). IndexError for an index outside it.
 
     >>> embedding(np.array([1, 0]), np.array([[1, 2], [3, 4]], "f"))
     array([[3., 4.],
@@ -699,7 +753,7 @@ def embedding(input, weight, padding_idx=-1, *, rung=None, isa=None, threads=0) 
 def embedding_backward(
     input, grad_output, num_embeddings, padding_idx=-1, *, rung=None, isa=None, threads=0
 ) -> Array:
-    """dL/dweight (num_embeddings, D) from dL/doutput (M, D); the row padding_idx (-1: none) gets no gradient.
+    """dL/dweight (num_embeddings, D) from dL/doutput (M, D); row padding_idx (-1: none) gets no gradient.
 
     >>> embedding_backward(np.array([1, 1]), np.ones((2, 1), "f"), 3)[:, 0]
     array([0., 2., 0.], dtype=float32)
@@ -732,9 +786,9 @@ def lstm(
 ) -> tuple[Array, ...]:
     """One layer and direction of an LSTM over a whole sequence (the formula: csrc/ops/lstm/lstm.h).
 
-    input (T, N, I), weight_ih (4H, I), weight_hh (4H, H) with the rows of i, f, g, o in this order, biases (4H,) both or none,
-    states (N, H) both or none. Returns (y (T, N, H), h_n (N, H), c_n (N, H)), and with keep=True also the gates (T, N, 4H) after
-    their functions and the cells (T, N, H), which the backward pass reads.
+    input (T, N, I), weight_ih (4H, I), weight_hh (4H, H) with the rows of i, f, g, o in this order, biases (4H,)
+    both or none, states (N, H) both or none. Returns (y (T, N, H), h_n (N, H), c_n (N, H)), and with keep=True
+    also the gates (T, N, 4H) after their functions and the cells (T, N, H), which the backward pass reads.
 
     >>> y, h, c = lstm(np.ones((3, 1, 2), "f"), np.ones((4, 2), "f"), np.zeros((4, 1), "f"))
     >>> y.shape, h.shape, bool(h[0, 0] == y[2, 0, 0])
@@ -750,6 +804,53 @@ def lstm(
         h_0,
         c_0,
         keep,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
+
+
+def lstm_backward(
+    input,
+    weight_ih,
+    weight_hh,
+    h_0,
+    c_0,
+    output,
+    gates,
+    cells,
+    grad_output,
+    grad_h_n=None,
+    grad_c_n=None,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> tuple[Array, ...]:
+    """Gradients of lstm, backward through time, from what lstm(..., keep=True) returned.
+
+    grad_output (T, N, H), grad_h_n and grad_c_n (N, H), each may be None for zeros. Returns dL/d of (input,
+    weight_ih, weight_hh, bias (the same for both), h_0, c_0). The formulas: csrc/ops/lstm_backward/lstm_backward.h.
+
+    >>> x, w_ih, w_hh = np.ones((3, 1, 2), "f"), np.ones((4, 2), "f"), np.zeros((4, 1), "f")
+    >>> y, _, _, gates, cells = lstm(x, w_ih, w_hh, keep=True)
+    >>> gradients = lstm_backward(x, w_ih, w_hh, None, None, y, gates, cells, np.ones_like(y))
+    >>> [g.shape for g in gradients]
+    [(3, 1, 2), (4, 2), (4, 1), (4,), (1, 1), (1, 1)]
+    """
+    return _run(
+        "lstm_backward",
+        input,
+        weight_ih,
+        weight_hh,
+        h_0,
+        c_0,
+        output,
+        gates,
+        cells,
+        grad_output,
+        grad_h_n,
+        grad_c_n,
         rung=rung,
         isa=isa,
         threads=threads,

@@ -11,9 +11,12 @@ const char* const op = "lstm";
 
 bool is_dense(const Array& a) {
   int64_t step = 1;
-  for (int i = a.rank; i-- > 0; step *= a.shape[i])
-    if (a.shape[i] > 1 && a.stride[i] != step) return false;
-  return true;
+  bool dense = true;
+  for (int i = a.rank; i-- > 0; step *= a.shape[i]) {
+    if (a.shape[i] == 0) return true;
+    dense = dense && (a.shape[i] == 1 || a.stride[i] == step);
+  }
+  return dense;
 }
 
 bool read_dense(const char* name, const Array* a, int dtype, int rank, const int64_t* shape, const void*& out, Error& e) {
@@ -50,7 +53,7 @@ bool lstm_check(Lstm& a, const Array& x, const Array& w_ih, const Array& w_hh, c
       !read_dense("bias_hh", b_hh, x.dtype, 1, bias, a.b_hh, e) || !check_pair("h_0 and c_0", h0, c0, e) ||
       !read_dense("h_0", h0, x.dtype, 2, state, a.h0, e) || !read_dense("c_0", c0, x.dtype, 2, state, a.c0, e))
     return false;
-  if (x.stride[2] != 1 && a.i > 1)
+  if (x.stride[2] != 1 && a.i > 1 && a.n > 0)  // NumPy gives the axes of an empty array any strides
     return fail(e, Error::Value, "%s: expected the features of input to be contiguous (last stride 1, got %lld elements)",
                 op, (long long)x.stride[2]);
   a.x = x.data;

@@ -34,40 +34,41 @@ inline void walk(const Map& a, const Team& team, F body) {
   }
 }
 
-// out = f(in), a vector at a time. Where a stride is not 1, numbers are gathered and scattered one by one, but computed
-// by the same instructions.
+// `count` vectors, dense. Never inlined: the compiler may fuse other multiply-adds in another copy of f, and then the
+// same number would give other bits at the end of a row or in a strided array.
 template <class T, class F>
-inline void map_vectors(const Map& a, const Team& team, F f) {
+__attribute__((noinline)) void dense_vectors(const T* in, const T* dy, T* out, ptrdiff_t count, F f) {
   constexpr ptrdiff_t L = lanes<T>;
-  ptrdiff_t in_step = a.in_stride[map_rank - 1], out_step = a.out_stride[map_rank - 1];
-  bool dense = in_step == 1 && out_step == 1;
-  walk<T>(a, team, [&](const T* in, const T*, T* out, ptrdiff_t n) {
-    ptrdiff_t i = 0;
-    if (dense)
-      for (; i + L <= n; i += L) store<T>(out + i, f(load<T>(in + i)));
-    for (; i < n; i += L) {
-      ptrdiff_t count = n - i < L ? n - i : L;
-      store_strided<T>(out + i * out_step, f(load_strided<T>(in + i * in_step, in_step, count)), out_step, count);
-    }
-  });
+  for (ptrdiff_t i = 0; i < count * L; i += L) {
+    if constexpr (requires(vec<T> v) { f(v); }) store<T>(out + i, f(load<T>(in + i)));
+    else store<T>(out + i, f(load<T>(in + i), load<T>(dy + i)));
+  }
 }
 
-// out = f(in, dy), likewise.
+template <class T>
+inline void gather(T* to, const T* from, ptrdiff_t step, ptrdiff_t n, ptrdiff_t room) {
+  for (ptrdiff_t i = 0; i < n; i++) to[i] = from[i * step];
+  for (ptrdiff_t i = n; i < room; i++) to[i] = 0;
+}
+
+// out = f(in) or f(in, dy), a vector at a time. The ends of rows and strided arrays go through a small buffer.
 template <class T, class F>
-inline void map_vectors_2(const Map& a, const Team& team, F f) {
-  constexpr ptrdiff_t L = lanes<T>;
-  ptrdiff_t in_step = a.in_stride[map_rank - 1], dy_step = a.dy_stride[map_rank - 1];
-  ptrdiff_t out_step = a.out_stride[map_rank - 1];
-  bool dense = in_step == 1 && dy_step == 1 && out_step == 1;
+inline void map_vectors(const Map& a, const Team& team, F f) {
+  constexpr ptrdiff_t L = lanes<T>, room = 8 * L;
+  constexpr int last = map_rank - 1;
+  ptrdiff_t in_step = a.in_stride[last], dy_step = a.dy_stride[last], out_step = a.out_stride[last];
+  bool dense = in_step == 1 && out_step == 1 && (!a.dy || dy_step == 1);
   walk<T>(a, team, [&](const T* in, const T* dy, T* out, ptrdiff_t n) {
-    ptrdiff_t i = 0;
-    if (dense)
-      for (; i + L <= n; i += L) store<T>(out + i, f(load<T>(in + i), load<T>(dy + i)));
-    for (; i < n; i += L) {
-      ptrdiff_t count = n - i < L ? n - i : L;
-      vec<T> first = load_strided<T>(in + i * in_step, in_step, count);
-      vec<T> second = load_strided<T>(dy + i * dy_step, dy_step, count);
-      store_strided<T>(out + i * out_step, f(first, second), out_step, count);
+    ptrdiff_t i = dense ? n / L * L : 0;
+    dense_vectors<T>(in, dy, out, i / L, f);
+    T buffer[room], dy_buffer[room];
+    for (; i < n; i += room) {
+      ptrdiff_t count = n - i < room ? n - i : room;
+      ptrdiff_t whole = (count + L - 1) / L;
+      gather(buffer, in + i * in_step, in_step, count, whole * L);
+      if (a.dy) gather(dy_buffer, dy + i * dy_step, dy_step, count, whole * L);
+      dense_vectors<T>(buffer, dy_buffer, buffer, whole, f);
+      for (ptrdiff_t k = 0; k < count; k++) out[(i + k) * out_step] = buffer[k];
     }
   });
 }

@@ -7,6 +7,6 @@
 template <class T>
 struct tanh_backward_r1_vec : Plain<Map> {
   static void run(const Map& a, const Team& team) noexcept {
-    map_vectors_2<T>(a, team, [](vec<T> y, vec<T> dy) { return dy * (1 - y * y); });
+    map_vectors<T>(a, team, [](vec<T> y, vec<T> dy) { return dy * (1 - y * y); });
   }
 };

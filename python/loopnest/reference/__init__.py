@@ -14,7 +14,7 @@ from .conv2d import conv2d, conv2d_backward_input, conv2d_backward_weight
 from .cross_entropy import cross_entropy, cross_entropy_backward
 from .embedding import embedding, embedding_backward
 from .gemm import gemm, linear, linear_backward
-from .lstm import LstmGradients, LstmSteps, lstm, lstm_backward, lstm_stack, lstm_steps
+from .lstm import LstmGradients, LstmSteps, lstm, lstm_backward, lstm_backward_steps, lstm_stack, lstm_steps
 from .pool2d import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "linear_backward",
     "lstm",
     "lstm_backward",
+    "lstm_backward_steps",
     "lstm_stack",
     "lstm_steps",
     "max_pool2d",

@@ -127,11 +127,29 @@ def lstm_backward(
     >>> lstm_backward(np.zeros((1, 1, 1)), None, np.ones((1, 1)), x, w, w).c_0  # dc_n * f, f = 1/2
     array([[0.5]])
     """
+    steps = lstm_steps(input, weight_ih, weight_hh, bias_ih, bias_hh, h_0, c_0, reverse)
+    return lstm_backward_steps(
+        grad_output, grad_h_n, grad_c_n, input, weight_ih, weight_hh, steps, h_0, c_0, reverse
+    )
+
+
+def lstm_backward_steps(
+    grad_output: ArrayLike,
+    grad_h_n: ArrayLike | None,
+    grad_c_n: ArrayLike | None,
+    input: ArrayLike,
+    weight_ih: ArrayLike,
+    weight_hh: ArrayLike,
+    steps: LstmSteps,
+    h_0: ArrayLike | None = None,
+    c_0: ArrayLike | None = None,
+    reverse: bool = False,
+) -> LstmGradients:
+    """`lstm_backward` from what a forward pass has kept (its output, gates and cells)."""
     x, w_ih, w_hh = as_float64(input), as_float64(weight_ih), as_float64(weight_hh)
     (t_len, n, _), hidden = x.shape, w_hh.shape[1]
     h_0 = np.zeros((n, hidden)) if h_0 is None else as_float64(h_0)
     c_0 = np.zeros((n, hidden)) if c_0 is None else as_float64(c_0)
-    steps = lstm_steps(x, w_ih, w_hh, bias_ih, bias_hh, h_0, c_0, reverse)
     dy = as_float64(grad_output)
     dh = np.zeros((n, hidden)) if grad_h_n is None else as_float64(grad_h_n)
     dc = np.zeros((n, hidden)) if grad_c_n is None else as_float64(grad_c_n)
