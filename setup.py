@@ -114,7 +114,7 @@ def isa_library(name: str, flags: list[str]) -> tuple[str, dict]:
     return f"loopnest_{name}", {
         "sources": [f"csrc/isa/{name}.cpp"],
         "obj_deps": {"": HEADERS},
-        "cflags": [*FLAGS, *baseline, *flags, "-Wno-psabi", "-Wno-ignored-attributes"],
+        "cflags": [*FLAGS, *baseline, *flags, "-fno-exceptions", "-Wno-psabi", "-Wno-ignored-attributes"],
     }
 
 

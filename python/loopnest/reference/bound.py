@@ -430,7 +430,7 @@ def cross_entropy_bound(
     """With s[c] = z[c] - max z (one rounding), S = sum of e^s[c], log p = s - log S:
 
         relative error of S <= gamma(max |s| + 8 + C)    |s| u from s, 8 u from exp, C u from the sum
-        error of log p      <= that + 8 u (1 + log S) + gamma(2) (|s| + log S)
+        error of log p      <= that + 8 u (1 + log S) + gamma(2) (|s| + log S + max |z|)
         relative error of p <= error of log p + 8 u (and the same again, should p be e^s / S)
         loss = -sum of q log p, then sum over rows and one division
         gradient = (p sum of q - q) / sum of weights
@@ -445,7 +445,8 @@ def cross_entropy_bound(
     log_s = np.log(np.exp(-s).sum(axis=1, keepdims=True))
     relative_s = (s.max(axis=1, keepdims=True) + FUNCTION_ROUNDINGS + classes) * u
     relative_s = relative_s / (1 - relative_s)
-    error_log_p = relative_s + FUNCTION_ROUNDINGS * u * (1 + log_s) + gamma(2, dtype) * (s + log_s)
+    stored = np.abs(z).max(axis=1, keepdims=True)  # max z + log S may be rounded, kept, and subtracted from z
+    error_log_p = relative_s + FUNCTION_ROUNDINGS * u * (1 + log_s) + gamma(2, dtype) * (s + log_s + stored)
     relative_p = 2 * error_log_p + FUNCTION_ROUNDINGS * u
 
     k = classes + 6  # q itself is two products and a sum

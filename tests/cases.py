@@ -1,0 +1,451 @@
+"""What every operator is asked on every shape, and what it must answer: the reference's result and a bound.
+
+A new operator needs one function here, decorated with its name, that gives the problem for a shape; a new
+rung needs nothing. `exact` asks for small integers, whose sums of products are exact in float32: the answer
+must be equal; `optional` says whether arguments that may be null are given.
+"""
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+from harness import Operand, Problem, structs
+from loopnest import reference, shapes
+from loopnest.reference import bound
+
+Maker = Callable[[str, np.dtype, bool, bool], Problem]
+MAKERS: dict[str, Maker] = {}
+SHAPES: dict[str, list[str]] = {}
+
+
+def case(op: str, texts: list[str]) -> Callable[[Maker], Maker]:
+    def register(maker: Maker) -> Maker:
+        MAKERS[op], SHAPES[op] = maker, texts
+        return maker
+
+    return register
+
+
+@cache
+def problem(op: str, shape: str, dtype: str, exact: bool, optional: bool) -> Problem:
+    """Made once and used by all rungs and ISAs; nobody may write into it."""
+    return MAKERS[op](shape, np.dtype(dtype), exact, optional)
+
+
+def texts(name: str) -> list[str]:
+    return [str(shape) for shape in shapes.load(name)]
+
+
+class Numbers:
+    """Inputs for one shape: integers from -3 to 3, or normal numbers that the dtype holds."""
+
+    def __init__(self, shape: str, dtype: np.dtype, exact: bool):
+        self.rng = np.random.default_rng(list(shape.encode()))
+        self.dtype, self.exact = dtype, exact
+
+    def __call__(self, *size: int, scale: float = 1.0) -> np.ndarray:
+        if self.exact:
+            return self.rng.integers(-3, 4, size).astype(self.dtype)
+        return (scale * self.rng.normal(size=size)).astype(self.dtype)
+
+    def limit(self, size: np.ndarray) -> np.ndarray | float:
+        return 0.0 if self.exact else size
+
+
+NHWC = (0, 2, 3, 1)
+X = ("x_n", "x_c", "x_h", "x_w")
+Y = ("y_n", "y_c", "y_h", "y_w")
+W = ("w_o", "w_i", "w_h", "w_w")
+
+# ---- conv2d ----
+
+
+def conv2d_scalars(s: shapes.Conv2dShape) -> dict[str, int | float]:
+    names = {
+        "n": s.n,
+        "ic": s.ic,
+        "ih": s.ih,
+        "iw": s.iw,
+        "oc": s.oc,
+        "kh": s.kh,
+        "kw": s.kw,
+        "oh": s.oh,
+        "ow": s.ow,
+    }
+    names |= {"stride_h": s.s_h, "stride_w": s.s_w, "pad_h": s.p_h, "pad_w": s.p_w}
+    return {**names, "dilation_h": s.d_h, "dilation_w": s.d_w, "groups": s.g}
+
+
+@case("conv2d", texts("conv2d"))
+def conv2d(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    s, number = shapes.Conv2dShape.parse(text), Numbers(text, dtype, exact)
+    x, w, bias = number(*s.x), number(*s.w), number(s.oc) if optional else None
+    how = (s.stride, s.padding, s.dilation, s.g)
+    return Problem(
+        [
+            Operand("x", x, X, NHWC, batch=0),
+            Operand("w", w, W),
+            Operand("bias", bias, [None]),
+        ],
+        [
+            Operand(
+                "y",
+                None,
+                Y,
+                NHWC,
+                reference.conv2d(x, w, bias, *how),
+                number.limit(bound.conv2d_bound(x, w, bias, *how, dtype=dtype)),
+                batch=0,
+            )
+        ],
+        conv2d_scalars(s),
+    )
+
+
+@case("conv2d_backward_input", texts("conv2d"))
+def conv2d_backward_input(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    s, number = shapes.Conv2dShape.parse(text), Numbers(text, dtype, exact)
+    dy, w = number(*s.y), number(*s.w)
+    how = (s.stride, s.padding, s.dilation, s.g)
+    return Problem(
+        [Operand("y", dy, Y, NHWC, batch=0), Operand("w", w, W)],
+        [
+            Operand(
+                "x",
+                None,
+                X,
+                NHWC,
+                reference.conv2d_backward_input(s.x, w, dy, *how),
+                number.limit(bound.conv2d_backward_input_bound(s.x, w, dy, *how, dtype=dtype)),
+                batch=0,
+            )
+        ],
+        conv2d_scalars(s),
+    )
+
+
+@case("conv2d_backward_weight", texts("conv2d"))
+def conv2d_backward_weight(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    s, number = shapes.Conv2dShape.parse(text), Numbers(text, dtype, exact)
+    dy, x = number(*s.y), number(*s.x)
+    how = (s.stride, s.padding, s.dilation, s.g)
+    dw, dbias = reference.conv2d_backward_weight(x, s.w, dy, *how)
+    limit_w, limit_b = bound.conv2d_backward_weight_bound(x, s.w, dy, *how, dtype=dtype)
+    outputs = [Operand("w", None, W, None, dw, number.limit(limit_w))]
+    if optional:
+        outputs.append(Operand("bias", None, [None], None, dbias, number.limit(limit_b)))
+    return Problem([Operand("y", dy, Y, NHWC), Operand("x", x, X, NHWC)], outputs, conv2d_scalars(s))
+
+
+# ---- pooling ----
+
+INDICES = ("indices_n", "indices_c", "indices_h", "indices_w")
+
+
+def pool2d_scalars(s: shapes.Pool2dShape) -> dict[str, int | float]:
+    names = {"n": s.n, "c": s.c, "ih": s.ih, "iw": s.iw, "oh": s.oh, "ow": s.ow}
+    names |= {"kernel_h": s.kh, "kernel_w": s.kw, "stride_h": s.s_h, "stride_w": s.s_w}
+    return {**names, "pad_h": s.p_h, "pad_w": s.p_w, "dilation_h": s.d_h, "dilation_w": s.d_w}
+
+
+@case("max_pool2d", texts("pool2d"))
+def max_pool2d(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    s, number = shapes.Pool2dShape.parse(text), Numbers(text, dtype, exact)
+    x = number(*s.x)
+    y, indices = reference.max_pool2d(x, s.kernel, s.stride, s.padding, s.dilation, bool(s.ceil))
+    outputs = [Operand("y", None, Y, NHWC, y, batch=0)]
+    if optional:
+        outputs.append(Operand("indices", None, INDICES, NHWC, indices, batch=0))
+    return Problem([Operand("x", x, X, NHWC, batch=0)], outputs, pool2d_scalars(s))
+
+
+@case("max_pool2d_backward", texts("pool2d"))
+def max_pool2d_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    s, number = shapes.Pool2dShape.parse(text), Numbers(text, dtype, exact)
+    x, dy = number(*s.x), number(*s.y)
+    _, indices = reference.max_pool2d(x, s.kernel, s.stride, s.padding, s.dilation, bool(s.ceil))
+    dx = reference.max_pool2d_backward(dy, indices, s.x)
+    limit = bound.gamma(s.kh * s.kw, dtype) * reference.max_pool2d_backward(np.abs(dy), indices, s.x)
+    return Problem(
+        [Operand("y", dy, Y, NHWC, batch=0), Operand("indices", indices, INDICES, NHWC, batch=0)],
+        [Operand("x", None, X, NHWC, dx, number.limit(limit), batch=0)],
+        pool2d_scalars(s),
+    )
+
+
+AVERAGED = [str(s) for s in shapes.load("pool2d") if s.dilation == (1, 1)]
+
+
+def avg_pool2d_options(s: shapes.Pool2dShape, optional: bool) -> tuple[tuple, dict[str, int | float]]:
+    how = (s.kernel, s.stride, s.padding, bool(s.ceil), optional, 5 if s.kw == 3 and not optional else None)
+    return how, {**pool2d_scalars(s), "count_include_pad": how[4], "divisor_override": how[5] or 0}
+
+
+@case("avg_pool2d", AVERAGED)
+def avg_pool2d(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    s, number = shapes.Pool2dShape.parse(text), Numbers(text, dtype, exact)
+    x = number(*s.x)
+    how, scalars = avg_pool2d_options(s, optional)
+    y, limit = reference.avg_pool2d(x, *how), bound.avg_pool2d_bound(x, *how, dtype=dtype)
+    return Problem(
+        [Operand("x", x, X, NHWC, batch=0)], [Operand("y", None, Y, NHWC, y, limit, batch=0)], scalars
+    )
+
+
+@case("avg_pool2d_backward", AVERAGED)
+def avg_pool2d_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    s, number = shapes.Pool2dShape.parse(text), Numbers(text, dtype, exact)
+    dy = number(*s.y)
+    how, scalars = avg_pool2d_options(s, optional)
+    dx = reference.avg_pool2d_backward(dy, s.x, *how)
+    limit = bound.avg_pool2d_backward_bound(dy, s.x, *how, dtype=dtype)
+    return Problem(
+        [Operand("y", dy, Y, NHWC, batch=0)], [Operand("x", None, X, NHWC, dx, limit, batch=0)], scalars
+    )
+
+
+# ---- gemm ----
+
+
+@case("gemm", texts("gemm"))
+def gemm(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    s, number = shapes.GemmShape.parse(text), Numbers(text, dtype, exact)
+    a, b = number(s.m, s.k), number(s.k, s.n)
+    bias, c = (number(s.n), None) if optional else (None, number(s.m, s.n))
+    expected = reference.gemm(a, b, bias, c)
+    limit = number.limit(bound.gemm_bound(a, b, bias, c, dtype=dtype))
+    return Problem(
+        [
+            Operand("a", a, ("a_m", "a_k"), batch=0),
+            Operand("b", b, ("b_k", "b_n")),
+            Operand("bias", bias, [None]),
+        ],
+        [Operand("c", c, ("c_m", "c_n"), None, expected, limit, batch=0)],
+        {"m": s.m, "n": s.n, "k": s.k, "accumulate": c is not None},
+    )
+
+
+# ---- element by element ----
+
+MAPPED = ["1", "7", "8", "17", "100", "1000", "0", "3 5", "16 33", "2 3 4 5", "1 1 9", "2 2 2 2 2 3"]
+
+
+def map_problem(
+    text: str, inputs: dict[str, np.ndarray], out: np.ndarray, limit: np.ndarray | float
+) -> Problem:
+    """All the axes of the contract; those that the text lacks have length 1 and stand in front."""
+    rank = len(structs()["relu"]().shape)
+
+    def operand(name: str, value: np.ndarray | None, **answer: np.ndarray | float) -> Operand:
+        strides = [f"{name}_stride[{axis}]" for axis in range(rank)]
+        if value is not None:
+            value = value.reshape((1,) * (rank - value.ndim) + value.shape)
+        return Operand(name, value, strides, **answer)
+
+    lengths = [1] * rank
+    lengths[rank - out.ndim :] = out.shape
+    limit = limit if np.ndim(limit) == 0 else np.reshape(limit, lengths)
+    answer = {"expected": out.reshape(lengths), "limit": limit}
+    return Problem(
+        [operand(name, value) for name, value in inputs.items()],
+        [operand("out", None, **answer)],
+        {f"shape[{axis}]": length for axis, length in enumerate(lengths)},
+    )
+
+
+def map_forward(op: str) -> Maker:
+    def make(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+        x = Numbers(text, dtype, exact)(*map(int, text.split()), scale=1.0 if optional else 20.0)
+        y = getattr(reference, op)(x)
+        limit = 0.0 if op == "relu" else bound.FUNCTION_ROUNDINGS * bound.unit(dtype) * np.abs(y) + 1e-37
+        return map_problem(text, {"in": x}, y, limit)
+
+    return make
+
+
+def map_backward(op: str) -> Maker:
+    def make(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+        number, size = Numbers(text, dtype, exact), tuple(map(int, text.split()))
+        y, dy = getattr(reference, op)(number(*size)).astype(dtype), number(*size)
+        dx = getattr(reference, f"{op}_backward")(dy, y)
+        # two products and a subtraction; 1 - y and 1 - y * y lose at most an u or two of 1
+        limit = 0.0 if op == "relu" else bound.gamma(4, dtype) * np.abs(dy) * (1 + y * y)
+        return map_problem(text, {"in": y, "dy": dy}, dx, limit)
+
+    return make
+
+
+for name in ("relu", "sigmoid", "tanh"):
+    case(name, MAPPED)(map_forward(name))
+    case(f"{name}_backward", MAPPED)(map_backward(name))
+
+
+# ---- cross-entropy: text is N C S ----
+
+CLASSIFIED = ["1 1 1", "1 2 1", "4 10 1", "3 17 1", "2 5 7", "2 33 3", "5 1000 1", "0 4 1", "1 8 16"]
+
+
+def cross_entropy_inputs(text: str, dtype: np.dtype, exact: bool, optional: bool) -> tuple[tuple, dict]:
+    n, c, s = map(int, text.split())
+    number = Numbers(text, dtype, exact)
+    logits = number(n, c, s, scale=5.0)
+    target = number.rng.integers(0, c, (n, s))
+    if optional and target.size > 1:
+        target.flat[1] = 7777
+    weight = number.rng.uniform(0.5, 2, c).astype(dtype) if optional else None
+    return (logits, target), {
+        "weight": weight,
+        "ignore_index": 7777,
+        "label_smoothing": 0.25 if optional else 0.0,
+    }
+
+
+LOGITS = ("logits_n", "logits_c", "logits_s")
+
+
+def cross_entropy_operands(
+    logits: np.ndarray, target: np.ndarray, weight: np.ndarray | None
+) -> list[Operand]:
+    return [
+        Operand("logits", logits, LOGITS, (0, 2, 1), batch=0),
+        Operand("target", target, ("target_n", "target_s"), batch=0),
+        Operand("weight", weight, [None]),
+    ]
+
+
+def cross_entropy_scalars(logits: np.ndarray, how: dict) -> dict[str, int | float]:
+    n, c, s = logits.shape
+    return {"n": n, "c": c, "s": s} | {k: how[k] for k in ("ignore_index", "label_smoothing")}
+
+
+def log_sum_exp(logits: np.ndarray) -> np.ndarray:
+    z = logits.astype(np.float64)
+    largest = z.max(axis=1, keepdims=True)
+    return (largest + np.log(np.exp(z - largest).sum(axis=1, keepdims=True)))[:, 0]
+
+
+@case("cross_entropy", CLASSIFIED)
+def cross_entropy(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    (logits, target), how = cross_entropy_inputs(text, dtype, exact, optional)
+    loss = reference.cross_entropy(logits, target, reduction="none", **how)
+    limit = bound.cross_entropy_bound(logits, target, reduction="none", dtype=dtype, **how)
+    outputs = [Operand("loss", None, [None, None], None, loss, limit.loss, batch=0)]
+    if optional:
+        u, c = bound.unit(dtype), logits.shape[1]
+        lse = log_sum_exp(logits)
+        spread = 2 * np.abs(logits).max(axis=1, initial=0.0)
+        lse_limit = (spread + c + 3 * bound.FUNCTION_ROUNDINGS + 2 * np.abs(lse) + 2) * u * 2
+        row_weight = np.where(target == 7777, 0.0, how["weight"][np.where(target == 7777, 0, target)])
+        outputs.append(Operand("lse", None, [None, None], None, lse, lse_limit, batch=0))
+        outputs.append(Operand("row_weight", None, [None, None], None, row_weight, batch=0))
+    return Problem(
+        cross_entropy_operands(logits, target, how["weight"]), outputs, cross_entropy_scalars(logits, how)
+    )
+
+
+@case("cross_entropy_backward", CLASSIFIED)
+def cross_entropy_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    (logits, target), how = cross_entropy_inputs(text, dtype, exact, optional)
+    lse = log_sum_exp(logits).astype(dtype)
+    dloss = Numbers(text + " dloss", dtype, exact)(*target.shape)
+    expected = reference.cross_entropy_backward(dloss, logits, target, reduction="none", **how)
+    limit = bound.cross_entropy_bound(logits, target, reduction="none", dtype=dtype, **how).input
+    limit = limit * np.abs(dloss)[:, None] + bound.gamma(1, dtype) * np.abs(expected)
+    inputs = cross_entropy_operands(logits, target, how["weight"])
+    inputs.append(Operand("dloss", dloss, ("dloss_n", "dloss_s"), batch=0))
+    inputs.append(Operand("lse", lse, [None, None], batch=0))
+    return Problem(
+        inputs,
+        [
+            Operand(
+                "dlogits", None, ("dlogits_n", "dlogits_c", "dlogits_s"), (0, 2, 1), expected, limit, batch=0
+            )
+        ],
+        cross_entropy_scalars(logits, how),
+    )
+
+
+# ---- embedding: text is V D M ----
+
+LOOKED_UP = ["1 1 1", "5 7 3", "10 16 20", "3 33 9", "50 64 10", "4 8 0", "100 17 40"]
+
+
+@case("embedding", LOOKED_UP)
+def embedding(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    v, d, m = map(int, text.split())
+    number = Numbers(text, dtype, exact)
+    table, index = number(v, d), number.rng.integers(0, v, m)
+    return Problem(
+        [Operand("table", table, ("table_v", "table_d")), Operand("index", index, ("index_m",))],
+        [Operand("out", None, ("out_m", "out_d"), None, reference.embedding(index, table))],
+        {"v": v, "d": d, "m": m, "padding_idx": 0 if optional else -1},
+    )
+
+
+@case("embedding_backward", LOOKED_UP)
+def embedding_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    v, d, m = map(int, text.split())
+    number = Numbers(text, dtype, exact)
+    dy, index, before = number(m, d), number.rng.integers(0, v, m), number(v, d)
+    padding_idx = 0 if optional else None
+    expected = before + reference.embedding_backward(dy, index, v, padding_idx)
+    size = np.abs(before) + reference.embedding_backward(np.abs(dy), index, v, padding_idx)
+    return Problem(
+        [Operand("out", dy, ("out_m", "out_d")), Operand("index", index, ("index_m",))],
+        [
+            Operand(
+                "table",
+                before,
+                ("table_v", "table_d"),
+                None,
+                expected,
+                number.limit(bound.gamma(m + 1, dtype) * size),
+            )
+        ],
+        {"v": v, "d": d, "m": m, "padding_idx": 0 if optional else -1},
+    )
+
+
+# ---- lstm ----
+
+
+def lstm_inputs(s: shapes.LstmShape, dtype: np.dtype, optional: bool) -> list[np.ndarray | None]:
+    """x, w_ih, w_hh, b_ih, b_hh, h0, c0. Weights of PyTorch's initial size, uniform within 1 / sqrt(H)."""
+    rng, k = np.random.default_rng([s.t, s.n, s.i, s.h]), 1 / np.sqrt(s.h)
+    x = rng.normal(size=(s.t, s.n, s.i)).astype(dtype)
+    sizes = ((4 * s.h, s.i), (4 * s.h, s.h), (4 * s.h,), (4 * s.h,))
+    weights = [rng.uniform(-k, k, size).astype(dtype) for size in sizes]
+    state = [rng.normal(size=(s.n, s.h)).astype(dtype) for _ in range(2)]
+    return [x, *weights, *state] if optional else [x, *weights[:2], None, None, None, None]
+
+
+def lstm_operands(inputs: list[np.ndarray | None]) -> list[Operand]:
+    x, w_ih, w_hh, b_ih, b_hh, h0, c0 = inputs
+    return [
+        Operand("x", x, ("x_t", "x_n", None), batch=1),
+        Operand("w_ih", w_ih, [None, None]),
+        Operand("w_hh", w_hh, [None, None]),
+        Operand("b_ih", b_ih, [None]),
+        Operand("b_hh", b_hh, [None]),
+        Operand("h0", h0, [None, None], batch=0),
+        Operand("c0", c0, [None, None], batch=0),
+    ]
+
+
+@case("lstm", texts("lstm"))
+def lstm(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    s = shapes.LstmShape.parse(text)
+    inputs = lstm_inputs(s, dtype, optional)
+    steps, limit = reference.lstm_steps(*inputs), bound.lstm_bound(*inputs, dtype=dtype)
+    outputs = [
+        Operand("y", None, ("y_t", "y_n", None), None, steps.output, limit.output, batch=1),
+        Operand("hn", None, [None, None], None, steps.h_n, limit.h_n, batch=0),
+        Operand("cn", None, [None, None], None, steps.c_n, limit.c_n, batch=0),
+    ]
+    if optional:
+        gates = Operand("gates", None, ("gates_t", None, None), None, steps.gates, limit.gates, batch=1)
+        outputs += [
+            gates,
+            Operand("cells", None, ("cells_t", None, None), None, steps.cells, limit.cells, batch=1),
+        ]
+    return Problem(lstm_operands(inputs), outputs, {"t": s.t, "n": s.n, "i": s.i, "h": s.h})
