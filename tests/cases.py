@@ -449,3 +449,41 @@ def lstm(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
             Operand("cells", None, ("cells_t", None, None), None, steps.cells, limit.cells, batch=1),
         ]
     return Problem(lstm_operands(inputs), outputs, {"t": s.t, "n": s.n, "i": s.i, "h": s.h})
+
+
+@case("lstm_backward", texts("lstm"))
+def lstm_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    """Not optional: no state in, no gradient of it out; for an even T all arrives through hn and cn."""
+    s = shapes.LstmShape.parse(text)
+    inputs, rng = lstm_inputs(s, dtype, optional), np.random.default_rng(s.t)
+    dy, dhn, dcn = (rng.normal(size=size).astype(dtype) for size in ((s.t, s.n, s.h), (s.n, s.h), (s.n, s.h)))
+    if not optional:
+        dy, dhn, dcn = (None, dhn, dcn) if s.t % 2 == 0 else (dy, None, None)
+    arriving = (np.zeros((s.t, s.n, s.h)) if dy is None else dy, dhn, dcn)
+    steps = reference.lstm_steps(*inputs)
+    gradients = reference.lstm_backward(*arriving, *inputs)
+    limits = bound.lstm_backward_bound(*arriving, *inputs, dtype=dtype)
+    operands = {o.name: o for o in lstm_operands(inputs)}
+    dense = [None, None]
+    outputs = [
+        Operand("dx", None, ("dx_t", "dx_n", None), None, gradients.input, limits.input, batch=1),
+        Operand("dw_ih", None, dense, None, gradients.weight_ih, limits.weight_ih),
+        Operand("dw_hh", None, dense, None, gradients.weight_hh, limits.weight_hh),
+        Operand("db", None, [None], None, gradients.bias_ih, limits.bias_ih),
+    ]
+    if optional:
+        outputs.append(Operand("dh0", None, dense, None, gradients.h_0, limits.h_0, batch=0))
+        outputs.append(Operand("dc0", None, dense, None, gradients.c_0, limits.c_0, batch=0))
+    return Problem(
+        [
+            *(operands[name] for name in ("x", "w_ih", "w_hh", "h0", "c0")),
+            Operand("y", steps.output.astype(dtype), ("y_t", "y_n", None), batch=1),
+            Operand("gates", steps.gates.astype(dtype), ("gates_t", None, None), batch=1),
+            Operand("cells", steps.cells.astype(dtype), ("cells_t", None, None), batch=1),
+            Operand("dy", dy, ("dy_t", "dy_n", None), batch=1),
+            Operand("dhn", dhn, dense, batch=0),
+            Operand("dcn", dcn, dense, batch=0),
+        ],
+        outputs,
+        {"t": s.t, "n": s.n, "i": s.i, "h": s.h},
+    )

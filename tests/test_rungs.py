@@ -17,7 +17,8 @@ EVERY = [pytest.param(rung, text, id=f"{rung}-{text}") for rung in RUNGS for tex
 
 
 def test_every_operator_has_cases():
-    assert set(structs()) == set(MAKERS), "operators of csrc/operators.inc and functions of cases.py differ"
+    missing = set(structs()) - set(MAKERS)
+    assert not missing, f"cases.py needs a function for {missing}"
 
 
 def check(problem: Problem, results: dict[str, np.ndarray], what: str) -> None:
