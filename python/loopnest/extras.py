@@ -16,6 +16,6 @@ def require(module: str, extra: str) -> ModuleType:
     except ModuleNotFoundError as error:
         top = module.partition(".")[0]
         if error.name is None or error.name.partition(".")[0] != top:
-            raise  # the package is there, but something under it is missing: its own message is the better one
+            raise  # the package is there, something under it is not: its own message is the better one
         message = f"{top} is needed here and is not installed: pip install 'loopnest[{extra}]'"
         raise ModuleNotFoundError(message, name=error.name) from None

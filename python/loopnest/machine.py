@@ -1,7 +1,7 @@
 """What this machine is and what it can do: CPU, caches, FMA peak per ISA, read bandwidth per level of memory.
 
-Everything is measured on one core (rooflines and ladders are per core), except `peak_threads`. A measurement takes
-the best of many short runs: other programs and the clock only ever take speed away.
+Everything is measured on one core (rooflines and ladders are per core), except `peak_threads`. A
+measurement takes the best of many short runs: other programs and the clock only ever take speed away.
 """
 
 from __future__ import annotations
@@ -72,9 +72,9 @@ def memory_bytes() -> int:
 def levels(known: list[dict[str, int]] | None = None, available: int | None = None) -> list[tuple[str, int]]:
     """Which array size stands for which level: [("L1", bytes), ..., ("memory", bytes)].
 
-    Half of L1 and of L2, so that other lines fit beside it; for L3 eight times L2, but at most half of L3; for memory twice
-    the last cache (a cyclic read of more than a cache's size finds little of it there), at least 256 MiB, at most
-    1 GiB and a quarter of what is available.
+    Half of L1 and of L2, so that other lines fit beside it; for L3 eight times L2, but at most half of L3;
+    for memory twice the last cache (a cyclic read of more than a cache's size finds little of it there), at
+    least 256 MiB, at most 1 GiB and a quarter of what is available.
     """
     sizes = {cache["level"]: cache["bytes"] for cache in (caches() if known is None else known)}
     sizes = sizes or {1: 32 << 10, 2: 512 << 10}  # small enough for anything of the last fifteen years
@@ -89,8 +89,8 @@ def levels(known: list[dict[str, int]] | None = None, available: int | None = No
 def rate(work: Callable[[int], float], seconds: float) -> float:
     """The best rate of `work(rounds)` in units per second, where work returns how many units it did.
 
-    Rounds are doubled until one run lasts 2 ms (so that the clock's own 0.1 us is nothing); then runs are repeated
-    for `seconds`, at least three of them.
+    Rounds are doubled until one run lasts 2 ms (so that the clock's own 0.1 us is nothing); then runs are
+    repeated for `seconds`, at least three of them.
     """
     rounds = 1
     while True:
@@ -140,23 +140,38 @@ def measure_peak_threads(isa: str, threads: int, seconds: float = 0.2) -> float:
     return sum(done) / (time.perf_counter() - start) / 1e9
 
 
+def peak(isa: str, threads: int = 1, dtype: str = "float32", seconds: float = 0.2) -> float:
+    """Multiply-adds of `isa` on `threads` threads in GFLOP/s. float64 has half as many lanes."""
+    value = measure_peak(isa, seconds) if threads == 1 else measure_peak_threads(isa, threads, seconds)
+    return value / 2 if dtype == "float64" and isa != "scalar" else value
+
+
+def isas() -> list[str]:
+    """The ISAs that this process may use, slowest first (LOOPNEST_ISA narrows them)."""
+    from loopnest import _core
+
+    return list(_core.isas())
+
+
 def measure_bandwidth(isa: str, size: int, seconds: float = 0.2) -> float:
     """Reading an array of `size` bytes over and over on one core, in GB/s (1e9 bytes)."""
     from loopnest import _core
 
-    data = np.full(max(size // 4, 1024) // 1024 * 1024, 1.0, np.float32)  # not zeros: zero pages may share memory
+    data = np.full(
+        max(size // 4, 1024) // 1024 * 1024, 1.0, np.float32
+    )  # not zeros: zero pages may share memory
     return rate(lambda rounds: _core.measure_read(isa, data, rounds), seconds) / 1e9
 
 
 def describe() -> dict[str, Any]:
     """What can be said without measuring: {"cpu", "threads", "isas", "caches"}; ISAs slowest first."""
-    from loopnest import _core, get_num_threads
+    from loopnest import get_num_threads
 
     return {
         "cpu": cpu_name(),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "threads": get_num_threads(),
-        "isas": list(_core.isas()),
+        "isas": isas(),
         "caches": caches(),
     }
 
@@ -164,9 +179,10 @@ def describe() -> dict[str, Any]:
 def measure(seconds: float = 0.2, each: Callable[[str, str, float], None] | None = None) -> dict[str, Any]:
     """Describe and measure the machine; about 2 + 10 * `seconds` seconds.
 
-    Returns `describe()` plus "peaks" [{"isa", "gflops"}], slowest ISA first; "peak_threads" {"threads", "isa",
-    "gflops"}; "bandwidths" [{"level", "bytes", "gbs"}], nearest level first, read with the best ISA. `each` is called
-    with (kind, name, value) after every measurement, kind "peak", "threads" or "bandwidth".
+    Returns `describe()` plus "peaks" [{"isa", "gflops"}], slowest ISA first; "peak_threads" {"threads",
+    "isa", "gflops"}; "bandwidths" [{"level", "bytes", "gbs"}], nearest level first, read with the best ISA.
+    `each` is called with (kind, name, value) after every measurement, kind "peak", "threads" or
+    "bandwidth".
     """
     machine = describe()
     tell = each or (lambda *_: None)
@@ -184,9 +200,3 @@ def measure(seconds: float = 0.2, each: Callable[[str, str, float], None] | None
         machine["bandwidths"].append({"level": level, "bytes": size, "gbs": value})
         tell("bandwidth", level, value)
     return machine
-
-
-def peak_of(machine: dict[str, Any], isa: str | None = None) -> float:
-    """The measured one-core peak of `isa`, or the highest of all, in GFLOP/s."""
-    peaks = {peak["isa"]: peak["gflops"] for peak in machine["peaks"]}
-    return peaks[isa] if isa else max(peaks.values())

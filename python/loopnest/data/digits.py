@@ -1,7 +1,8 @@
 """Real handwritten digits that need no network: scikit-learn's bundled set, split once and for all.
 
-Source: E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository (1998),
-DOI 10.24432/C50P49; scikit-learn ships its test part, 1797 images of 8x8 pixels with 17 grey levels, by 13 writers.
+Source: E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository
+(1998), DOI 10.24432/C50P49; scikit-learn ships its test part, 1797 images of 8x8 pixels with 17 grey
+levels, by 13 writers.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ class Digits(NamedTuple):
 def held_back(labels: np.ndarray) -> np.ndarray:
     """Which samples are held back for testing: of every class each fourth, in the order of the file.
 
-    Takes labels (n,) of any integer dtype, returns bool (n,). No random number is involved, so the split is the
-    same on every machine and for every NumPy, and it holds a quarter of every class. (It is a split over images,
-    not over writers: both parts hold images by the same people.)
+    Takes labels (n,) of any integer dtype, returns bool (n,). No random number is involved, so the split is
+    the same on every machine and for every NumPy, and it holds a quarter of every class. (It is a split
+    over images, not over writers: both parts hold images by the same people.)
     """
     labels = np.asarray(labels)
     test = np.zeros(labels.shape, bool)

@@ -26,6 +26,6 @@ class RowReader(nn.Module):
         self.lstm = nn.LSTM(8, hidden, batch_first=True)
         self.head = nn.Linear(hidden, 10)
 
-    def forward(self, x):  # noqa: ANN001, ANN201
+    def forward(self, x):
         states, _ = self.lstm(x)  # [n, 8, hidden]
         return self.head(states[:, -1])

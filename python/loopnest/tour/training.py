@@ -40,7 +40,7 @@ CNN = Recipe(
     op="conv2d",
     name="CNN",
     title="A CNN sees the digit across space",
-    about="Trained on copies moved by up to one pixel, with AdamW and a learning rate that falls along a cosine.",
+    about="Learns from copies moved by up to one pixel; AdamW, learning rate along a cosine.",
     make=networks.cnn,
     layers=(
         ("digit", "1 x 8 x 8"),
@@ -59,7 +59,7 @@ LSTM = Recipe(
     op="lstm",
     name="LSTM",
     title="An LSTM reads it row by row, across time",
-    about="Sees one row of eight pixels per step and answers after the last; AdamW, learning rate along a cosine.",
+    about="One row of eight pixels per step, answers after the last; AdamW, learning rate along a cosine.",
     make=networks.RowReader,
     layers=(
         ("digit", "8 steps of 8"),
@@ -75,19 +75,23 @@ LSTM = Recipe(
 )
 
 
-def train(recipe: Recipe, digits: Digits, seed: int = 0, each: Each | None = None) -> tuple[nn.Module, dict[str, Any]]:
+def train(
+    recipe: Recipe, digits: Digits, seed: int = 0, each: Each | None = None, epochs: int | None = None
+) -> tuple[nn.Module, dict[str, Any]]:
     """Train the recipe's network from `seed`; returns the network and its facts (see loopnest.viz.report).
 
-    The held-back quarter is only ever looked at, never learned from, and no epoch is picked by it: `accuracy` is that
-    of the last epoch.
+    `epochs` overrides the recipe's, `each` is called with (facts, epoch) after every one.
+
+    The held-back quarter is only ever looked at, never learned from, and no epoch is picked by it:
+    `accuracy` is that of the last epoch.
     """
     loopnest.manual_seed(seed)
     rng = np.random.default_rng(seed)
     model = recipe.make()
     criterion = nn.CrossEntropyLoss()
     optimizer = optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=0.01)
-    count = len(digits.x_train)
-    steps = recipe.epochs * math.ceil(count / recipe.batch)
+    count, epochs = len(digits.x_train), epochs or recipe.epochs
+    steps = epochs * math.ceil(count / recipe.batch)
     facts: dict[str, Any] = {
         "op": recipe.op,
         "name": recipe.name,
@@ -100,11 +104,11 @@ def train(recipe: Recipe, digits: Digits, seed: int = 0, each: Each | None = Non
         "batch": recipe.batch,
         "train_size": count,
         "test_size": len(digits.x_test),
-        "planned_epochs": recipe.epochs,
+        "planned_epochs": epochs,
         "epochs": [],
     }
     start, step = time.perf_counter(), 0
-    for _ in range(recipe.epochs):
+    for _ in range(epochs):
         began = time.perf_counter()
         images, order = moved(digits.x_train, recipe.shift, rng), rng.permutation(count)
         total, right = 0.0, 0
@@ -124,7 +128,9 @@ def train(recipe: Recipe, digits: Digits, seed: int = 0, each: Each | None = Non
         epoch = {
             "loss": total / count,
             "train_accuracy": right / count,
-            "test_accuracy": float(np.mean(scores_of(model, recipe, digits.x_test).argmax(1) == digits.y_test)),
+            "test_accuracy": float(
+                np.mean(scores_of(model, recipe, digits.x_test).argmax(1) == digits.y_test)
+            ),
             "seconds": time.perf_counter() - began,
         }
         facts["epochs"].append(epoch)
@@ -170,7 +176,9 @@ def mistakes(model: nn.Module, recipe: Recipe, digits: Digits) -> list[dict[str,
     ]
 
 
-def look_inside(seeing: nn.Sequential, reading: networks.RowReader, digits: Digits, index: int) -> dict[str, Any]:
+def look_inside(
+    seeing: nn.Sequential, reading: networks.RowReader, digits: Digits, index: int
+) -> dict[str, Any]:
     """What both networks make of held-back digit `index`: the "digit" of the report."""
     image = digits.x_test[index]
     with loopnest.no_grad():
@@ -192,8 +200,8 @@ def look_inside(seeing: nn.Sequential, reading: networks.RowReader, digits: Digi
 def telling(reading: networks.RowReader, digits: Digits) -> int:
     """The index of a held-back digit worth a look: read rightly, after the longest row-by-row doubt.
 
-    Among the digits that the row reader gets right, the one with the lowest mean chance of the right answer over its
-    rows, so that one sees a mind being made up.
+    Among the digits that the row reader gets right, the one with the lowest mean chance of the right answer
+    over its rows, so that one sees a mind being made up.
     """
     n = len(digits.x_test)
     with loopnest.no_grad():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import itertools
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: sharp, small, selectable
     "font.family": "sans-serif",
     "font.size": 10,
@@ -46,8 +47,9 @@ STYLE = {
 def roofline(machine: dict[str, Any], climbs: list[dict[str, Any]], wide: bool = True) -> Figure:
     """The machine's roofs, log-log, with every rung of every climb on them.
 
-    A kernel of intensity i FLOP per byte can reach min(peak, i * bandwidth) (Williams, Waterman, Patterson 2009).
-    Intensity counts every array once, so a ladder is one column of points that climbs towards its roof.
+    A kernel of intensity i FLOP per byte can reach min(peak, i * bandwidth) (Williams, Waterman, Patterson
+    2009). Intensity counts every array once, so a ladder is one column of points that climbs towards its
+    roof.
     """
     require("matplotlib", "plot")
     from matplotlib import rc_context
@@ -89,13 +91,15 @@ def _roofs(axes: Axes, peaks: list, bands: list, box: tuple[float, float, float,
         x = [peak["gflops"] / bands[0]["gbs"], right]
         axes.plot(x, [peak["gflops"]] * 2, color=LIGHT["roof"], lw=1.6 if strong else 0.8)
         label = f"{peak['isa']} FMA {peak['gflops']:.3g}" if wide else f"{peak['isa']} {peak['gflops']:.3g}"
-        axes.text(right, peak["gflops"] * 1.06, label, color=LIGHT["soft"], fontsize=8.5, ha="right", va="bottom")
+        axes.text(
+            right, peak["gflops"] * 1.06, label, color=LIGHT["soft"], fontsize=8.5, ha="right", va="bottom"
+        )
 
 
 def _lay_along(figure: Figure, axes: Axes, bands: list) -> None:
     """Write each bandwidth along its line, on the side where the neighbouring line is further away."""
     figure.draw_without_rendering()  # only now is the slope on paper known
-    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    (left, right), low = axes.get_xlim(), axes.get_ylim()[0]
     gaps = [np.inf, *(a["gbs"] / b["gbs"] for a, b in itertools.pairwise(bands)), np.inf]
     for place, band in enumerate(bands):
         x = max(left, low / band["gbs"]) * (right / left) ** 0.03
@@ -133,17 +137,30 @@ def _column(axes: Axes, climb: dict[str, Any], right_hand: bool, wide: bool) -> 
         y = 10**place
         axes.plot([x, x * away ** (0.9 * side)], [speed, y], color=color, lw=0.6, alpha=0.6)
         axes.text(
-            x * away**side, y, rung["name"], color=color, fontsize=8.5, va="center", ha="left" if side > 0 else "right"
+            x * away**side,
+            y,
+            rung["name"],
+            color=color,
+            fontsize=8.5,
+            va="center",
+            ha="left" if side > 0 else "right",
         )
     axes.text(
-        x, high / 1.3, climb["op"], color=color, fontsize=9.5, fontweight="bold", ha="left" if side > 0 else "right"
+        x,
+        high / 1.3,
+        climb["op"],
+        color=color,
+        fontsize=9.5,
+        fontweight="bold",
+        ha="left" if side > 0 else "right",
     )
 
 
 def spread(values: list[float], gap: float) -> list[float]:
     """Move the ascending `values` apart until neighbours differ by at least `gap`, as little as possible.
 
-    Runs of values that touch become blocks around their mean, as in isotonic regression (pool adjacent violators).
+    Runs of values that touch become blocks around their mean, as in isotonic regression (pool adjacent
+    violators).
     """
     blocks: list[list[float]] = []  # [sum of (value - its offset in the block), members]
     for value in values:
@@ -181,7 +198,9 @@ def curves(trainings: list[dict[str, Any]], wide: bool = True) -> Figure:
         loss.yaxis.set_major_formatter(_plain)
         loss.yaxis.set_minor_formatter(lambda *_: "")
         loss.legend(frameon=False, labelcolor="linecolor", handlelength=1.2)
-        accuracy.set(title="Accuracy: held-back quarter solid, training dashed", xlabel="epoch", ylim=(lowest, 1.003))
+        accuracy.set(
+            title="Accuracy: held-back quarter solid, training dashed", xlabel="epoch", ylim=(lowest, 1.003)
+        )
         accuracy.yaxis.set_major_formatter(lambda v, _: f"{100 * v:.0f} %")
         for axes in (loss, accuracy):
             axes.grid(True, axis="y")
@@ -208,9 +227,9 @@ def svg(figure: Figure, name: str) -> str:
     return body.strip()
 
 
-def png(figure: Figure, path: str) -> None:
-    """Write the figure as a PNG file on the light background."""
-    figure.savefig(path, format="png", dpi=160, facecolor=LIGHT["card"])
+def save(figure: Figure, path: str | Path) -> None:
+    """Write the figure on the light background; the file's ending (.png, .svg) says as what."""
+    figure.savefig(path, dpi=160, facecolor=LIGHT["card"])
 
 
 def _plain(value: float, _: object = None) -> str:

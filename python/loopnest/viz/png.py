@@ -1,7 +1,7 @@
 """Small pictures as PNG data URLs, written with zlib alone.
 
-Values become the opacity of one or two colours, so the page's own background shows through and the same picture
-serves light and dark.
+Values become the opacity of one or two colours, so the page's own background shows through and the same
+picture serves light and dark.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def encode(rgba: np.ndarray) -> bytes:
 def picture(values: np.ndarray, positive: str, negative: str | None = None, top: float | None = None) -> str:
     """A data URL of a picture of `values` (height, width).
 
-    `positive` and `negative` are colours "#rrggbb"; opacity is |value| / top, and without a negative colour values
-    below zero are left transparent. `top` defaults to the largest magnitude.
+    `positive` and `negative` are colours "#rrggbb"; opacity is |value| / top, and without a negative colour
+    values below zero are left transparent. `top` defaults to the largest magnitude.
     """
     values = np.asarray(values, np.float64)
     scale = top or float(np.max(np.abs(values), initial=0)) or 1.0

@@ -3,10 +3,10 @@
 `page(facts)` takes the plain dict that `loopnest.tour.tour` returns (`loopnest tour --json` prints the same):
 
     loopnest     version, a string                        command, seconds, date    how the facts came about
-    machine      what loopnest.machine.measure returns
-    climbs       list of what loopnest.ladder.climb returns: op, title, shape, threads, flops, bytes, intensity, rungs
-    trainings    list: op, name, title, layers, parameters, target, accuracy, epochs, wrong, ...  (loopnest.tour)
-    digit        image (8, 8), label, filters (f, 3, 3), maps (f, 8, 8), hidden (8, h), guesses (8, 10)
+    machine      what loopnest.machine.measure returns climbs       list of what loopnest.ladder.climb
+    returns: op, title, shape, threads, flops, bytes, intensity, rungs trainings    list: op, name, title,
+    layers, parameters, target, accuracy, epochs, wrong, ...  (loopnest.tour) digit        image (8, 8),
+    label, filters (f, 3, 3), maps (f, 8, 8), hidden (8, h), guesses (8, 10)
 
 Arrays may be NumPy arrays or nested lists. A part that is missing or empty is left out of the page.
 """
@@ -48,7 +48,8 @@ $style</style>
 <p>$cpu, $date</p>
 </header>
 $body
-<footer>Written by <code>$command</code>, loopnest $version, in $seconds s. Every figure on this page was measured in that run.</footer>
+<footer>Written by <code>$command</code>, loopnest $version, in $seconds s. Every figure on this page was
+measured in that run.</footer>
 </main>
 </body>
 </html>
@@ -98,39 +99,49 @@ def headline(climbs: list[dict], trainings: list[dict]) -> str:
         first = climb["rungs"][0]
         cells.append(
             f'<div class="{color_of(climb["op"])}"><dt>{_text(climb["op"])} on {_text(climb["title"])}</dt>'
-            f"<dd>{_percent(best['percent'])}<small>of the FMA peak with <b>{_text(best['name'])}</b>: {_number(best['ms'])} "
-            f"ms, {_number(first['ms'] / best['ms'])} times as fast as {_text(first['name'])}</small></dd></div>"
+            f"<dd>{percent_text(best['percent'])}<small>of the FMA peak with <b>{_text(best['name'])}</b>: "
+            f"{number_text(best['ms'])} ms, {number_text(first['ms'] / best['ms'])} times as fast as "
+            f"{_text(first['name'])}</small></dd></div>"
         )
     for one in trainings:
         cells.append(
             f'<div class="{color_of(one["op"])}"><dt>{_text(one["title"])}</dt>'
-            f"<dd>{100 * one['accuracy']:.1f} %<small>{one['test_size'] - round(one['accuracy'] * one['test_size'])} of "
-            f"{one['test_size']} held-back digits wrong; {one['seconds']:.1f} s of training</small></dd></div>"
+            f"<dd>{100 * one['accuracy']:.1f} %<small>{len(one['wrong'])} of {one['test_size']} held-back "
+            f"digits wrong; {one['seconds']:.1f} s of training</small></dd></div>"
         )
     return f'<dl class="figures">{"".join(cells)}</dl>' if cells else ""
 
 
 def machine(facts: dict[str, Any], climbs: list[dict]) -> str:
     """The roofline and the measured figures of the machine."""
-    draw = {kind: charts.svg(charts.roofline(facts, climbs, kind == "wide"), f"roof-{kind}") for kind in ("wide", "narrow")}
+    draw = {
+        kind: charts.svg(charts.roofline(facts, climbs, kind == "wide"), f"roof-{kind}")
+        for kind in ("wide", "narrow")
+    }
     both = "".join(f'<div class="{kind}">{drawing}</div>' for kind, drawing in draw.items())
     threads = facts.get("peak_threads")
     peaks = [(p["isa"], f"{p['gflops']:.1f}") for p in facts["peaks"]]
     if threads and threads["threads"] > 1:
         peaks.append((f"{threads['isa']}, {threads['threads']} threads together", f"{threads['gflops']:.1f}"))
-    bands = [(b["level"], _bytes(b["bytes"]), f"{b['gbs']:.1f}") for b in facts["bandwidths"]]
+    bands = [(b["level"], bytes_text(b["bytes"]), f"{b['gbs']:.1f}") for b in facts["bandwidths"]]
     caches = ", ".join(
-        f"L{c['level']} {_bytes(c['bytes'])}" + (f" (shared by {c['shared_by']})" if c["shared_by"] > 1 else "")
+        f"L{c['level']} {bytes_text(c['bytes'])}"
+        + (f" (shared by {c['shared_by']})" if c["shared_by"] > 1 else "")
         for c in facts.get("caches", [])
     )
-    about = [f"{facts['cpus']} CPUs for this process", f"{facts['threads']} threads", "ISAs " + " ".join(facts["isas"])]
+    about = [
+        f"{facts['cpus']} CPUs for this process",
+        f"{facts['threads']} threads",
+        "ISAs " + " ".join(facts["isas"]),
+    ]
     return f"""<section>
 <h2>The machine</h2>
 <p class="lead">{_text("; ".join([*about, caches] if caches else about))}.</p>
-<figure class="card" role="img" aria-label="Roofline: measured ceilings of this machine and the speed of every rung">{both}
-<figcaption>A kernel that does <i>i</i> operations per byte can reach the lower of the FMA peak and <i>i</i> times
-the bandwidth. Each dot is a rung on one core; a ladder climbs straight up, because its rungs do the same sums
-on the same arrays. A rung above the roof saves multiplications and is still counted by the textbook's sum.</figcaption></figure>
+<figure class="card" role="img" aria-label="Roofline: this machine's measured ceilings and every rung">{both}
+<figcaption>A kernel that does <i>i</i> operations per byte can reach the lower of the FMA peak and <i>i</i>
+times the bandwidth. Each dot is a rung on one core; a ladder climbs straight up, because its rungs do the
+same sums on the same arrays. A rung above the roof saves multiplications and is still counted by the
+textbook's sum.</figcaption></figure>
 <div class="card pair">
 <div>{_table(["FMA peak, one core, float32", "GFLOP/s"], peaks)}</div>
 <div>{_table(["Read bandwidth, one core", "array", "GB/s"], bands)}</div>
@@ -143,8 +154,8 @@ def ladders(climbs: list[dict]) -> str:
     cards = "".join(ladder(climb) for climb in climbs)
     return f"""<section>
 <h2>The ladders</h2>
-<p class="lead">Each rung is a complete kernel for the same job. Bars show per cent of the FMA peak of the rung's
-ISA, measured on the same core; the mark is that peak.</p>
+<p class="lead">Each rung is a complete kernel for the same job. A full bar is the FMA peak, measured between
+the rungs; a mark stands there if a rung goes beyond it.</p>
 {cards}
 </section>"""
 
@@ -156,32 +167,42 @@ def ladder(climb: dict[str, Any]) -> str:
     for rung in climb["rungs"]:
         width, mark = 100 * rung["percent"] / full, 100 * 100 / full
         tick = f'<u style="left:{mark:.2f}%"></u>' if full > 100 else ""
-        threads = f", {rung['threads']} threads" if rung.get("threads", 1) > 1 else ""
         rows.append(
-            f'<tr class="what"><td class="rung"><small>{rung["step"]}</small><span class="name">{_text(rung["name"])}</span> '
-            f'<small>{_text(rung["isa"] + threads)}</small></td>'
+            f'<tr class="what"><td class="rung"><small>{rung["step"]}</small>'
+            f'<span class="name">{_text(rung["name"])}</span></td>'
             f'<td class="wide-cell"><span class="track"><i style="width:{width:.2f}%"></i>{tick}</span></td>'
-            f'<td class="n percent">{_percent(rung["percent"])}</td><td class="n">{_number(rung["ms"])} ms</td>'
-            f'<td class="n">{_number(rung["gflops"])} GFLOP/s</td><td class="n error">{_error(rung.get("error"))}</td></tr>'
+            f'<td class="n percent">{percent_text(rung["percent"])}</td>'
+            f'<td class="n">{number_text(rung["ms"])} ms</td>'
+            f'<td class="n">{number_text(rung["gflops"])} GFLOP/s</td>'
+            f'<td class="n error">{error_text(rung["error"])}</td></tr>'
             f'<tr class="why"><td colspan="6" class="idea">{_text(rung["idea"])}</td></tr>'
         )
-    head = '<th>rung</th><th></th><th class="n">of peak</th><th class="n">time</th><th class="n">speed</th><th class="n error">error</th>'
+    names = ("of peak", "time", "speed", "error")
+    head = "<th>rung</th><th></th>" + "".join(f'<th class="n">{name}</th>' for name in names)
+    reference, threads = climb["reference"], f"{climb['threads']} thread" + "s" * (climb["threads"] > 1)
+    skipped = "".join(
+        f"<p class='note'>Passed over: {_text(one['name'])}, because: {_text(one['reason'])}.</p>"
+        for one in climb["skipped"]
+    )
     return f"""<div class="card {color_of(climb["op"])}">
 <h3><span class="name">{_text(climb["op"])}</span> on {_text(climb["title"])}</h3>
-<p class="note">{_text(climb["shape"])}; {climb["flops"] / 1e6:.0f} MFLOP, {climb["bytes"] / 1e6:.1f} MB, {_text(climb["dtype"])},
-{climb["threads"]} thread{"s" if climb["threads"] > 1 else ""}; time is the best of several runs, weights packed beforehand;
-error is the largest difference from the NumPy reference in float64, relative to its largest value.</p>
-<table class="ladder"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>
+<p class="note">{_text(climb["shape"])}; {climb["flops"] / 1e6:.0f} MFLOP, {climb["bytes"] / 1e6:.1f} MB,
+{_text(climb["dtype"])}, {_text(climb["isa"])}, {threads}; FMA peak {number_text(climb["peak"])} GFLOP/s. Time
+is the best of several runs, weights packed beforehand; error is the largest difference from the NumPy
+reference in float64 (which takes {number_text(reference["ms"])} ms), relative to its largest value.</p>
+<table class="ladder"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>{skipped}
 </div>"""
 
 
 def training(trainings: list[dict]) -> str:
     """The curves of every training, its network and its figures."""
-    draw = {kind: charts.svg(charts.curves(trainings, kind == "wide"), f"curves-{kind}") for kind in ("wide", "narrow")}
+    draw = {
+        kind: charts.svg(charts.curves(trainings, kind == "wide"), f"curves-{kind}")
+        for kind in ("wide", "narrow")
+    }
     both = "".join(f'<div class="{kind}">{drawing}</div>' for kind, drawing in draw.items())
     cards = []
     for one in trainings:
-        layers = "".join(f"<tr><td>{_text(name)}</td><td class='n'>{_text(shape)}</td></tr>" for name, shape in one["layers"])
         epochs = [
             (k, f"{e['loss']:.4f}", f"{100 * e['train_accuracy']:.1f} %", f"{100 * e['test_accuracy']:.1f} %")
             for k, e in enumerate(one["epochs"], 1)
@@ -190,16 +211,18 @@ def training(trainings: list[dict]) -> str:
         cards.append(
             f'<div class="card {color_of(one["op"])}"><h3><span class="name">{_text(one["name"])}</span></h3>'
             f'<p class="note">{_text(one["about"])}</p>'
-            f"<table><thead><tr><th>layer</th><th class='n'>gives</th></tr></thead><tbody>{layers}</tbody></table>"
+            f"{_table(['layer', 'gives'], one['layers'])}"
             f"<details><summary>{len(one['epochs'])} epochs in figures</summary>{table}</details></div>"
         )
     sizes = trainings[0]
     return f"""<section>
 <h2>Two networks learn the same digits</h2>
-<p class="lead">{sizes["train_size"]} real handwritten digits of 8x8 pixels to learn from, {sizes["test_size"]} held back to be
-judged on. One network sees a digit across space, the other reads it row by row across time.</p>
+<p class="lead">{sizes["train_size"]} real handwritten digits of 8x8 pixels to learn from,
+{sizes["test_size"]} held back to be judged on. One network sees a digit across space, the other reads it row
+by row across time.</p>
 <figure class="card" role="img" aria-label="Training loss and accuracy by epoch">{both}
-<figcaption>The thin lines are what the tour promises on the held-back quarter. Training accuracy is counted while learning, on the moved copies where there are any.</figcaption></figure>
+<figcaption>The thin lines are what the tour promises on the held-back quarter. Training accuracy is counted
+while learning, on the moved copies where there are any.</figcaption></figure>
 <div class="pair" style="gap:0 1rem">{"".join(cards)}</div>
 </section>"""
 
@@ -235,8 +258,8 @@ def space(image: np.ndarray, digit: dict[str, Any]) -> str:
     return f"""<div class="across">
 <div>{_digit(image, digit["label"])}</div>
 <figure><div class="maps">{pairs}</div>
-<figcaption>Small: a filter of 3x3 weights, blue above zero, orange below. Beside it: where in the digit it answers, after
-ReLU. All on one scale; an empty map is a filter that finds nothing here.</figcaption></figure>
+<figcaption>Small: a filter of 3x3 weights, blue above zero, orange below. Beside it: where in the digit it
+answers, after ReLU. All on one scale; an empty map is a filter that finds nothing here.</figcaption></figure>
 </div>"""
 
 
@@ -260,8 +283,8 @@ def time(image: np.ndarray, digit: dict[str, Any]) -> str:
 <ol>{says}</ol>
 <div class="foot"></div><div class="foot"></div><div class="foot ticks guess">{digits}</div>
 </div>
-<figcaption>Orange above zero, blue below, full colour at 1. Units stand in the order of the row at which they are
-strongest. The answer so far is what the trained last layer makes of the state at that row; it was only
+<figcaption>Orange above zero, blue below, full colour at 1. Units stand in the order of the row at which they
+are strongest. The answer so far is what the trained last layer makes of the state at that row; it was only
 ever trained on the state after the last.</figcaption></figure>"""
 
 
@@ -271,7 +294,8 @@ def mistakes(trainings: list[dict]) -> str:
     for one in trainings:
         wrong = "".join(
             f"<figure>{_digit(np.asarray(w['image'], float), w['true'])}<figcaption>is <b>{w['true']}</b>, "
-            f"said <b>{w['predicted']}</b><br>{100 * w['confidence']:.0f} % sure, #{w['index']}</figcaption></figure>"
+            f"said <b>{w['predicted']}</b><br>{100 * w['confidence']:.0f} % sure, #{w['index']}"
+            "</figcaption></figure>"
             for w in one["wrong"]
         )
         body = f'<div class="wrong">{wrong}</div>' if wrong else '<p class="note">None.</p>'
@@ -287,7 +311,8 @@ def mistakes(trainings: list[dict]) -> str:
 
 
 def _digit(image: np.ndarray, label: int) -> str:
-    return f'<img class="digit paper" style="background:#fff" alt="a handwritten {label}" src="{picture(image, INK, None, 1.0)}">'
+    source = picture(image, INK, None, 1.0)
+    return f'<img class="digit paper" alt="a handwritten {label}" src="{source}">'
 
 
 def _table(head: list[str], rows: Iterable[tuple]) -> str:
@@ -304,22 +329,22 @@ def _text(value: object) -> str:
     return html.escape(str(value))
 
 
-def _number(value: float) -> str:
+def number_text(value: float) -> str:
     """Three digits: 0.0123, 1.23, 12.3, 123, 1234."""
     if value >= 100:
         return f"{value:.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 1 else f"{value:.3g}"
 
 
-def _percent(value: float) -> str:
+def percent_text(value: float) -> str:
     return f"{value:.0f} %" if value >= 10 else f"{value:.1f} %"
 
 
-def _error(value: float | None) -> str:
+def error_text(value: float | None) -> str:
     return "" if value is None else "0" if value == 0 else f"{value:.0e}".replace("e-0", "e-")
 
 
-def _bytes(count: int) -> str:
+def bytes_text(count: int) -> str:
     for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
         if count >= size:
             return f"{count / size:.3g} {unit}"

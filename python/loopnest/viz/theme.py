@@ -1,7 +1,8 @@
 """The colours of charts and report: one name each, a light and a dark value.
 
-Charts are drawn with the light values. An inline SVG then has each of them replaced by `var(--name)`, so that the
-page's style sheet decides and one drawing serves light and dark. Every value therefore occurs once in LIGHT.
+Charts are drawn with the light values. An inline SVG then has each of them replaced by `var(--name)`, so
+that the page's style sheet decides and one drawing serves light and dark. Every value therefore occurs once
+in LIGHT.
 """
 
 from __future__ import annotations

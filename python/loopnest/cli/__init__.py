@@ -1,0 +1,20 @@
+"""The command `loopnest`. typer and rich (extra `cli`) are imported only when it runs."""
+
+from __future__ import annotations
+
+import sys
+
+from loopnest.extras import require
+
+
+def main() -> None:
+    """Entry point of the command. Leaves with status 0, 1 (an error, told in one line) or 2 (wrong usage)."""
+    try:
+        require("typer", "cli")
+        require("rich", "cli")
+        from loopnest.cli.app import app
+
+        app(prog_name="loopnest")
+    except (ModuleNotFoundError, ValueError, OSError) as error:
+        print(f"loopnest: {error}", file=sys.stderr)
+        raise SystemExit(1) from None

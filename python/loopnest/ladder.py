@@ -1,0 +1,311 @@
+"""The ladders: an operator's rungs, how fast each is here, which one runs and why, and its source.
+
+    ladder("conv2d")                              # the rungs, slowest first climb("conv2d", "n1 ic64 ih56
+    iw56 oc64 kh3 kw3 p1")   # time every one of them explain("conv2d", "n1 ic64 ih56 iw56 oc64 kh1 kw1")
+    # which one the chooser takes, and what it passed over print(source("conv2d", "tile"))               #
+    the kernel, to be read
+
+Shapes are text, see loopnest.shapes; without one, an operator's own example is taken (for conv2d and lstm
+the layer of `loopnest tour`).
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loopnest import _core, machine, ops, reference, shapes
+
+Each = Callable[[dict[str, Any], dict[str, Any]], None]  # (the climb so far, the rung)
+
+# Whose shapes an operator takes, and an example: (loopnest.shapes' operator, shape, title).
+_RESNET = ("conv2d", "n1 ic64 ih56 iw56 oc64 kh3 kw3 p1", "a ResNet layer, 56x56x64 -> 64, 3x3")
+_SEQUENCE = ("lstm", "t50 n32 i256 h256", "hidden 256, 32 sequences, 50 steps")
+_POOL = ("pool2d", "n1 c64 ih112 iw112 kh3 kw3 s2 p1", "ResNet's first pooling, 112x112x64, 3x3, stride 2")
+_PRODUCT = ("gemm", "m512 n512 k512", "512 x 512 x 512")
+EXAMPLES = {
+    "conv2d": _RESNET,
+    "conv2d_backward_input": _RESNET,
+    "conv2d_backward_weight": _RESNET,
+    "lstm": _SEQUENCE,
+    "lstm_backward": _SEQUENCE,
+    "max_pool2d": _POOL,
+    "max_pool2d_backward": _POOL,
+    "avg_pool2d": _POOL,
+    "avg_pool2d_backward": _POOL,
+    "gemm": _PRODUCT,
+    "linear": _PRODUCT,
+}
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One rung of a ladder: what its line in csrc/ops/<op>/ladder.inc says, and where it can run here."""
+
+    op: str
+    step: int
+    name: str
+    idea: str
+    isas: tuple[str, ...]  # usable ones, slowest first
+    dtypes: tuple[str, ...]
+
+
+def operators() -> list[str]:
+    """Every operator that has a ladder, by name."""
+    return sorted({row["op"] for row in _core.rungs()})
+
+
+def ladder(op: str) -> list[Rung]:
+    """The rungs of `op`, slowest first. ValueError for an operator that does not exist.
+
+    >>> [rung.name for rung in ladder("conv2d")][:2]
+    ['naive', 'hoist']
+    """
+    rows = [row for row in _core.rungs() if row["op"] == _ladder_of(op)]
+    if not rows:
+        raise ValueError(f"ladder: there is no operator {op!r}; there are {', '.join(operators())}")
+    order = {isa: place for place, isa in enumerate(_core.isas())}
+    found = []
+    for step, name in sorted({(row["step"], row["rung"]) for row in rows}):
+        same = [row for row in rows if row["rung"] == name]
+        isas = sorted({row["isa"] for row in same}, key=order.__getitem__)
+        dtypes = sorted({row["dtype"] for row in same})
+        found.append(Rung(op, step, name, same[0]["idea"], tuple(isas), tuple(dtypes)))
+    return found
+
+
+def _ladder_of(op: str) -> str:
+    return "gemm" if op == "linear" else op  # linear is gemm with the second matrix turned
+
+
+def parse(op: str, shape: str | shapes.Shape | None) -> shapes.Shape:
+    """`shape` as a Shape, or the operator's example. ValueError for operators whose shapes have no text."""
+    if op not in EXAMPLES:
+        ladder(op)  # says so if there is none at all
+        raise ValueError(f"{op}: shapes can be given for {', '.join(EXAMPLES)}")
+    kind, example, _ = EXAMPLES[op]
+    if isinstance(shape, shapes.Shape):
+        return shape
+    return shapes.parse(kind, example if shape is None else shape)
+
+
+def inputs(
+    op: str, shape: Any, dtype: str = "float32", seed: int = 0
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """(args, kwargs) for `ops.<op>`: standard normal data, weights of PyTorch's initial size."""
+    rng = np.random.default_rng(seed)
+
+    def normal(*size: int) -> NDArray[Any]:
+        return rng.standard_normal(size, np.float32).astype(dtype)
+
+    def weights(fan: int, *size: int) -> NDArray[Any]:
+        return rng.uniform(-1, 1, size).astype(dtype) / np.asarray(max(fan, 1), dtype) ** 0.5
+
+    if op.startswith("conv2d"):
+        x = _channels_last(normal(*shape.x))
+        w, b = weights(int(np.prod(shape.w[1:])), *shape.w), weights(int(np.prod(shape.w[1:])), shape.oc)
+        options = {
+            "stride": shape.stride,
+            "padding": shape.padding,
+            "dilation": shape.dilation,
+            "groups": shape.g,
+        }
+        if op == "conv2d":
+            return (x, w, b), options
+        dy = _channels_last(normal(*shape.y))
+        return ((shape.x, w, dy) if op == "conv2d_backward_input" else (x, shape.w, dy)), options
+    if "pool2d" in op:
+        x = _channels_last(normal(*shape.x))
+        options = {"kernel_size": shape.kernel, "stride": shape.stride, "padding": shape.padding}
+        options["ceil_mode"] = bool(shape.ceil)
+        if op.startswith("max"):
+            options["dilation"] = shape.dilation
+        elif (shape.d_h, shape.d_w) != (1, 1):
+            raise ValueError(f"{op}: has no dilation, got {shape}")
+        if op == "max_pool2d_backward":
+            y, indices = ops.max_pool2d(x, **options)
+            return (np.ones_like(y), indices, shape.x), options
+        return ((_channels_last(normal(*shape.y)), shape.x) if op == "avg_pool2d_backward" else (x,)), options
+    if op in ("gemm", "linear"):
+        second = normal(shape.k, shape.n) if op == "gemm" else normal(shape.n, shape.k)
+        return (normal(shape.m, shape.k), second), {}
+    if op == "lstm":
+        t, n, i, h = shape.t, shape.n, shape.i, shape.h
+        arrays = weights(h, 4 * h, i), weights(h, 4 * h, h), weights(h, 4 * h), weights(h, 4 * h)
+        return (normal(t, n, i), *arrays), {}
+    raise ValueError(f"{op}: no example data for this operator yet")
+
+
+def _channels_last(x: NDArray[Any]) -> NDArray[Any]:
+    """The same values (n, c, h, w), neighbouring channels side by side in memory, as kernels see them."""
+    return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+
+
+def climb(
+    op: str,
+    shape: str | shapes.Shape | None = None,
+    *,
+    isa: str | None = None,
+    threads: int = 1,
+    dtype: str = "float32",
+    seconds: float = 0.5,
+    before: Each | None = None,
+    after: Each | None = None,
+) -> dict[str, Any]:
+    """Run every rung of `op` on the same data and measure it.
+
+    `isa` defaults to the best one; `seconds` is spent on each rung (a run that takes longer is done once
+    more and no further). `before` and `after` are called with (the climb so far, the rung) around each
+    rung.
+
+    Returns a dict: op, title, shape, isa, threads, dtype, flops (2 per multiply-add of the textbook's sum,
+    padding not counted), bytes (every array once), intensity (their ratio), peak (GFLOP/s of multiply-adds
+    on as many threads, the best of measurements made between the rungs, so that both saw the same clock),
+    reference {ms, gflops}, skipped [{step, name, reason}] and rungs, slowest first: [{step, name, idea,
+    isa, threads, ms (the best run), runs, gflops, percent of peak, pack_ms (packing weights, not part of
+    ms), error (largest difference from the NumPy reference in float64, relative to the reference's largest
+    value)}].
+
+    Raises ValueError for an unknown operator, ISA, dtype or a shape that does not parse.
+    """
+    parsed = parse(op, shape)
+    if isa is not None and isa not in _core.isas():
+        raise ValueError(f"climb: isa {isa!r} is not usable here; usable: {', '.join(_core.isas())}")
+    if dtype not in ("float32", "float64"):
+        raise ValueError(f"climb: dtype must be float32 or float64, got {dtype!r}")
+    if threads < 1:
+        raise ValueError(f"climb: threads must be 1 or more, got {threads}")
+    args, options = inputs(op, parsed, dtype)
+    exact = [a.astype(np.float64) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in args]
+    truth, work = (ops.call(op, *data, rung="numpy", **options) for data in (exact, args))
+    took = min(truth.time(2))
+    isa = isa or _core.isas()[-1]
+    _, example, title = EXAMPLES[op]
+    facts: dict[str, Any] = {
+        "op": op,
+        "title": title if str(parsed) == example else str(parsed),
+        "shape": str(parsed),
+        "isa": isa,
+        "threads": threads,
+        "dtype": dtype,
+        "flops": work.flops,
+        "bytes": work.bytes,
+        "intensity": work.flops / max(work.bytes, 1),
+        "reference": {"ms": 1e3 * took, "gflops": work.flops / took / 1e9},
+        "peak": 0.0,
+        "skipped": [],
+        "rungs": [],
+    }
+    for rung in ladder(op):
+        row = {"step": rung.step, "name": rung.name, "idea": rung.idea, "isa": isa, "threads": threads}
+        try:
+            if dtype not in rung.dtypes or isa not in rung.isas:
+                raise ValueError(f"not for {dtype} on {isa}")
+            call = ops.call(op, *args, rung=rung.name, isa=isa, threads=threads, **options)
+        except ValueError as error:
+            facts["skipped"].append({"step": rung.step, "name": rung.name, "reason": str(error)})
+            continue
+        if before:
+            before(facts, row)
+        facts["peak"] = max(facts["peak"], machine.peak(isa, threads, dtype, 0.03))
+        times = _times(call, seconds)
+        pack = call.time_prepare(3)
+        row |= {
+            "ms": 1e3 * min(times),
+            "runs": len(times),
+            "gflops": call.flops / min(times) / 1e9,
+            "pack_ms": 1e3 * min(pack) if pack else 0.0,
+            "error": _error(call.result, truth.result),
+        }
+        facts["rungs"].append(row)
+        for one in facts["rungs"]:
+            one["percent"] = 100 * one["gflops"] / facts["peak"]
+        if after:
+            after(facts, row)
+    return facts
+
+
+def _times(call: Any, seconds: float) -> list[float]:
+    """Seconds of each run: one, a second if the first took long, otherwise as many as fit (3 to 1000)."""
+    times = list(call.time(1))
+    if times[0] > seconds:
+        return times + list(call.time(1))
+    return times + list(call.time(min(max(int(seconds / max(times[0], 1e-7)), 3), 1000)))
+
+
+def _error(found: Any, truth: Any) -> float:
+    """The largest |found - truth| of all results, relative to the largest |truth|; NaN counts as infinite."""
+    pairs = zip(found, truth, strict=True) if isinstance(found, tuple) else [(found, truth)]
+    worst = 0.0
+    for y, t in pairs:
+        largest = float(np.max(np.abs(t), initial=0)) or 1.0
+        off = float(np.max(np.abs(np.asarray(y, np.float64) - t), initial=0)) / largest
+        worst = max(worst, off if off == off else float("inf"))
+    return worst
+
+
+def explain(
+    op: str,
+    shape: str | shapes.Shape | None = None,
+    *,
+    isa: str | None = None,
+    rung: str | None = None,
+    threads: int = 0,
+    dtype: str = "float32",
+) -> dict[str, Any]:
+    """Which rung runs for this shape, and why: op, shape, isa, rung, idea, threads, flops, bytes, ..., walk.
+
+    `walk` is what the chooser did, in its order: [{isa, rung, reason}], the reason None for the one that
+    runs.
+    """
+    parsed = parse(op, shape)
+    args, options = inputs(op, parsed, dtype)
+    call = ops.call(op, *args, rung=rung, isa=isa, threads=threads, **options)
+    return {
+        "op": op,
+        "shape": str(parsed),
+        "isa": call.isa,
+        "rung": call.rung,
+        "idea": call.idea,
+        "threads": call.threads,
+        "flops": call.flops,
+        "bytes": call.bytes,
+        "intensity": call.flops / max(call.bytes, 1),
+        "packed_bytes": call.packed_bytes,
+        "walk": [{"isa": i, "rung": r, "reason": reason} for i, r, reason in call.walk],
+    }
+
+
+def source(op: str, rung: str) -> str:
+    """The source text of a rung: its header in csrc, or for "numpy" the reference's module.
+
+    >>> print(source("conv2d", "naive").splitlines()[0].startswith("//"))
+    True
+    """
+    if rung == "numpy":
+        ladder(op)
+        module = inspect.getmodule(getattr(reference, op))
+        assert module is not None
+        return inspect.getsource(module)
+    for one in ladder(op):
+        if one.name == rung:
+            return source_path(op, one).read_text(encoding="utf-8")
+    names = ", ".join(one.name for one in ladder(op))
+    raise ValueError(f"{op}: there is no rung {rung!r}; there are {names}, numpy")
+
+
+def source_path(op: str, rung: Rung) -> Path:
+    """Where the header of a rung lies: in the installed package, or beside it in a source tree."""
+    here = Path(__file__).resolve().parent
+    name = os.path.join("csrc", "ops", _ladder_of(op), f"r{rung.step}_{rung.name}.h")
+    for root in (here, here.parent.parent):
+        if (root / name).is_file():
+            return root / name
+    raise FileNotFoundError(f"{name}: not in this installation; read it in the project's repository")

@@ -1,0 +1,63 @@
+"""What is said of the machine, and that its measurements measure."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from loopnest import machine
+
+
+def test_caches_are_read_from_sysfs(tmp_path):
+    rows = [
+        ("1", "Data", "48K", "0"),
+        ("1", "Instruction", "32K", "0"),
+        ("3", "Unified", "32M", "0-3,8,10-11"),
+    ]
+    for k, row in enumerate(rows):
+        (tmp_path / f"index{k}").mkdir()
+        for name, value in zip(("level", "type", "size", "shared_cpu_list"), row, strict=True):
+            (tmp_path / f"index{k}" / name).write_text(value + "\n")
+    assert machine.caches(tmp_path) == [
+        {"level": 1, "bytes": 48 << 10, "shared_by": 1},
+        {"level": 3, "bytes": 32 << 20, "shared_by": 7},
+    ]
+    assert machine.caches(tmp_path / "nowhere") == []
+
+
+def test_levels_lie_inside_their_caches():
+    known = [
+        {"level": k, "bytes": size, "shared_by": 1}
+        for k, size in ((1, 32 << 10), (2, 1 << 20), (3, 32 << 20))
+    ]
+    sizes = dict(machine.levels(known, available=64 << 30))
+    assert (
+        sizes["L1"] < 32 << 10 < sizes["L2"] < 1 << 20 < sizes["L3"] < 32 << 20 < sizes["memory"] <= 1 << 30
+    )
+    assert dict(machine.levels(known, available=1 << 29))["memory"] <= 1 << 27
+    assert [name for name, _ in machine.levels([])] == ["L1", "L2", "memory"]
+
+
+def test_rate_finds_the_rate():
+    def work(rounds):
+        time.sleep(0.001 * rounds)
+        return 1000.0 * rounds
+
+    assert 0.3e6 < machine.rate(work, 0.02) <= 1e6
+
+
+@pytest.mark.parametrize("isa", machine.isas())
+def test_peak_is_plausible(isa):
+    lanes = {"scalar": 1, "sse": 4, "neon": 4, "avx2": 8, "avx512": 16}[isa]
+    # At least a tenth of one multiply-add instruction per nanosecond, at most six units at 6 GHz.
+    assert 0.2 * lanes < machine.peak(isa, seconds=0.02) < 72 * lanes
+
+
+def test_measure_says_what_it_promises():
+    seen = []
+    facts = machine.measure(0.01, each=lambda *args: seen.append(args[:2]))
+    assert [p["isa"] for p in facts["peaks"]] == facts["isas"] == machine.isas()
+    assert facts["bandwidths"][-1]["level"] == "memory"
+    assert all(b["gbs"] > 0 for b in facts["bandwidths"])
+    assert len(seen) == len(facts["peaks"]) + 1 + len(facts["bandwidths"])
+    assert facts["cpu"] and facts["threads"] >= 1
