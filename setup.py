@@ -154,6 +154,16 @@ def packages() -> dict[str, str]:
     return folders
 
 
+def cython_options() -> dict:
+    """With a folder where Cython finds engine/*.pxd under their package's name, so that engine modules cimport each other."""
+    package = Path("build/cimport/loopnest")
+    package.mkdir(parents=True, exist_ok=True)
+    (package / "__init__.pxd").touch()
+    if not (package / "engine").exists():
+        (package / "engine").symlink_to(Path("engine").resolve(), target_is_directory=True)
+    return {"include_path": ["build/cimport"], "build_dir": "build/cython", "language_level": 3}
+
+
 setup(
     packages=list(packages()),
     package_dir=packages(),
@@ -161,7 +171,7 @@ setup(
     libraries=[isa_library(name, flags) for name, flags in ISAS],
     ext_modules=[
         core(),
-        *cythonize([engine(s) for s in sorted(glob("engine/*.pyx"))], build_dir="build/cython"),
+        *cythonize([engine(s) for s in sorted(glob("engine/*.pyx"))], **cython_options()),
     ],
     cmdclass={"build_clib": BuildClib, "build_ext": BuildExt, "build_py": BuildPy},
 )

@@ -1,0 +1,12 @@
+from libc.stdint cimport int64_t
+
+cimport numpy as cnp
+
+
+cdef class Block:
+    cdef void* memory
+
+cdef cnp.ndarray make(int dtype, int rank, const int64_t* shape)
+cdef cnp.ndarray make_channels_last(int dtype, const int64_t* shape)
+cdef cnp.ndarray make_as(cnp.ndarray a)
+cdef bint owns_memory(cnp.ndarray a) noexcept

@@ -1,0 +1,420 @@
+# Arithmetic. Arrays of one float dtype and one layout take the short way (a plain loop); everything else is NumPy's, with
+# PyTorch's rules for dtypes.
+
+cdef tuple ufuncs = (numpy.add, numpy.subtract, numpy.multiply, numpy.divide)  # by ADD, SUB, MUL, DIV
+cdef tuple loop_names = ("Add", "Sub", "Mul", "Div")
+cdef object float32 = numpy.dtype(numpy.float32)
+
+
+cdef object promoted(ndarray a, ndarray b):
+    """The dtype of a op b as PyTorch has it: bool < int < float; within a kind an array outranks a 0-d one."""
+    if a.dtype == b.dtype:
+        return a.dtype
+    order = "biuf"
+    kind_a = order.find(a.dtype.kind.replace("u", "i"))
+    kind_b = order.find(b.dtype.kind.replace("u", "i"))
+    if kind_a < 0 or kind_b < 0:
+        raise TypeError(f"expected tensors of numbers, got {a.dtype} and {b.dtype}")
+    if kind_a != kind_b:
+        return a.dtype if kind_a > kind_b else b.dtype
+    if (a.ndim == 0) != (b.ndim == 0):
+        return b.dtype if a.ndim == 0 else a.dtype
+    return numpy.promote_types(a.dtype, b.dtype)
+
+
+cdef ndarray operand(Tensor t, object other):
+    """The other side of an operator, for NumPy: numbers stay weak, arrays are promoted as PyTorch does."""
+    if isinstance(other, (bool, int, float, numpy.generic)):
+        if isinstance(other, (float, numpy.floating)) and not cnp.PyArray_ISFLOAT(t.array):
+            return numpy.asarray(other, float32)
+        if t.array.dtype.kind == "b" and not isinstance(other, (bool, numpy.bool_)):
+            return numpy.asarray(other, numpy.int64)
+        return numpy.asarray(other, t.array.dtype)
+    cdef ndarray b = array_of(other)
+    return b.astype(promoted(t.array, b), copy=False)
+
+
+cdef ndarray combine(int op, ndarray a, ndarray b):
+    """a op b as a new array."""
+    cdef ndarray out
+    cdef int64_t n
+    cdef int dtype
+    cdef const void* pa
+    cdef const void* pb
+    cdef void* po
+    if plain_float(a) and plain_float(b) and dtype_of(a) == dtype_of(b) and same_layout(a, b):
+        dtype = dtype_of(a)
+        out = make_as(a)
+        n = cnp.PyArray_SIZE(a)
+        pa, pb, po = cnp.PyArray_DATA(a), cnp.PyArray_DATA(b), cnp.PyArray_DATA(out)
+        if n > 4096:
+            with nogil:
+                arrays(dtype, op, pa, pb, po, n)
+        else:
+            arrays(dtype, op, pa, pb, po, n)
+        return out
+    kind = promoted(a, b)
+    if op == DIV and kind.kind != "f":
+        kind = float32
+    if op == SUB and kind.kind == "b":
+        raise TypeError("subtraction of bool tensors is not supported; use ^")
+    try:
+        return numpy.asarray(ufuncs[op](a.astype(kind, copy=False), b.astype(kind, copy=False)))
+    except ValueError:
+        raise ValueError(f"the shapes {shape_of(a)} and {shape_of(b)} do not fit each other") from None
+
+
+cdef tuple shape_of(ndarray a):
+    return tuple([cnp.PyArray_DIMS(a)[i] for i in range(cnp.PyArray_NDIM(a))])
+
+
+cdef ndarray scale(int op, bint swapped, ndarray a, double s):
+    """a op s, or s op a; a is float."""
+    cdef ndarray out
+    cdef int64_t n
+    cdef int dtype
+    cdef const void* pa
+    cdef void* po
+    if plain_float(a) and is_dense(a):
+        dtype = dtype_of(a)
+        out = make_as(a)
+        n = cnp.PyArray_SIZE(a)
+        pa, po = cnp.PyArray_DATA(a), cnp.PyArray_DATA(out)
+        if n > 4096:
+            with nogil:
+                scalar(dtype, op, swapped, pa, s, po, n)
+        else:
+            scalar(dtype, op, swapped, pa, s, po, n)
+        return out
+    b = numpy.asarray(s, a.dtype)
+    return numpy.asarray(ufuncs[op](b, a) if swapped else ufuncs[op](a, b))
+
+
+cdef ndarray fit(ndarray g, tuple shape, object dtype):
+    """The gradient of something that was broadcast (and converted): summed over the axes that were not there."""
+    cdef int extra = cnp.PyArray_NDIM(g) - len(shape)
+    axes = tuple(range(extra)) + tuple([i + extra for i, n in enumerate(shape)
+                                        if n == 1 and cnp.PyArray_DIMS(g)[i + extra] != 1])
+    if axes:
+        g = numpy.asarray(numpy.sum(g, axis=axes)).reshape(shape)
+    return g.astype(dtype, copy=False)
+
+
+@cython.final
+@cython.no_gc
+cdef class ArithmeticBackward(Node):
+    """a op b. kept0 is a, kept1 is b, as far as they are needed; shapes are kept if something was broadcast."""
+
+    cdef int op
+    cdef tuple shape0, shape1
+    cdef object dtype0, dtype1
+
+    cdef int give(self, Run run, object edge, ndarray g, tuple shape, object dtype) except -1:
+        return run.send(edge, g if shape is None else fit(g, shape, dtype))
+
+    cdef int replay(self, ndarray g, Run run) except -1:
+        cdef ndarray g0
+        if self.op == ADD:
+            if self.edge0 is not None:
+                self.give(run, self.edge0, g, self.shape0, self.dtype0)
+            if self.edge1 is not None:
+                self.give(run, self.edge1, g, self.shape1, self.dtype1)
+        elif self.op == SUB:
+            if self.edge0 is not None:
+                self.give(run, self.edge0, g, self.shape0, self.dtype0)
+            if self.edge1 is not None:
+                self.give(run, self.edge1, scale(MUL, False, g, -1), self.shape1, self.dtype1)
+        elif self.op == MUL:
+            if self.edge0 is not None:
+                self.give(run, self.edge0, combine(MUL, g, self.kept1), self.shape0, self.dtype0)
+            if self.edge1 is not None:
+                self.give(run, self.edge1, combine(MUL, g, self.kept0), self.shape1, self.dtype1)
+        else:
+            g0 = combine(DIV, g, self.kept1)
+            if self.edge1 is not None:  # d(a / b)/db = -a / b^2
+                self.give(run, self.edge1, scale(MUL, False, combine(DIV, combine(MUL, g0, self.kept0), self.kept1), -1),
+                          self.shape1, self.dtype1)
+            if self.edge0 is not None:
+                self.give(run, self.edge0, g0, self.shape0, self.dtype0)
+        return 0
+
+    def name(self):
+        return loop_names[self.op] + "Backward"
+
+
+cdef Tensor arithmetic(int op, Tensor a, Tensor b):
+    cdef ndarray x = a.array, y = b.array
+    cdef Tensor out = wrap(combine(op, x, y))
+    cdef ArithmeticBackward node
+    if not grad_mode or not (wants(a) or wants(b)):
+        return out
+    node = ArithmeticBackward.__new__(ArithmeticBackward)
+    node.op = op
+    node.edge0 = edge_of(a)
+    node.edge1 = edge_of(b)
+    if (op == MUL or op == DIV) and node.edge1 is not None:
+        keep0(node, a)
+    if (op == MUL and node.edge0 is not None) or op == DIV:
+        keep1(node, b)
+    if not (same_shape(x, y) and cnp.PyArray_TYPE(x) == cnp.PyArray_TYPE(y)):
+        node.shape0, node.shape1 = shape_of(x), shape_of(y)
+        node.dtype0, node.dtype1 = x.dtype, y.dtype
+    record(node, out)
+    return out
+
+
+@cython.final
+@cython.no_gc
+cdef class ScalarBackward(Node):
+    """a op s, or s op a. kept0 is a where s / a needs it."""
+
+    cdef int op
+    cdef bint swapped
+    cdef double s
+
+    cdef int replay(self, ndarray g, Run run) except -1:
+        if self.op == ADD or (self.op == SUB and not self.swapped):
+            run.send(self.edge0, g)
+        elif self.op == SUB:
+            run.send(self.edge0, scale(MUL, False, g, -1))
+        elif self.op == MUL or not self.swapped:
+            run.send(self.edge0, scale(self.op, False, g, self.s))
+        else:  # d(s / a)/da = -s / a^2
+            run.send(self.edge0, scale(MUL, False, combine(DIV, combine(DIV, g, self.kept0), self.kept0), -self.s))
+        return 0
+
+    def name(self):
+        return loop_names[self.op] + "Backward"
+
+
+cdef object operate(int op, Tensor a, object other, bint swapped):
+    """a op other, or other op a if swapped."""
+    cdef Tensor out
+    cdef ScalarBackward node
+    cdef double s
+    if isinstance(other, Tensor):
+        return arithmetic(op, <Tensor>other, a) if swapped else arithmetic(op, a, <Tensor>other)
+    if isinstance(other, (float, int, numpy.generic)):
+        if not cnp.PyArray_ISFLOAT(a.array):
+            return arithmetic(op, wrap(operand(a, other)), a) if swapped else arithmetic(op, a, wrap(operand(a, other)))
+        s = other
+        out = wrap(scale(op, swapped, a.array, s))
+        if grad_mode and wants(a):
+            node = ScalarBackward.__new__(ScalarBackward)
+            node.op = op
+            node.swapped = swapped
+            node.s = s
+            node.edge0 = edge_of(a)
+            if op == DIV and swapped:
+                keep0(node, a)
+            record(node, out)
+        return out
+    if isinstance(other, numpy.ndarray):
+        return operate(op, a, wrap(other), swapped)
+    return NotImplemented
+
+
+cdef object compare(Tensor a, object other, object ufunc):
+    """A bool tensor, element by element; False or NotImplemented for what cannot be compared."""
+    if not isinstance(other, (Tensor, numpy.ndarray, numpy.generic, float, int)):
+        return NotImplemented
+    cdef ndarray b = array_of(other) if isinstance(other, (Tensor, numpy.ndarray)) else numpy.asarray(other)
+    try:
+        return wrap(numpy.asarray(ufunc(a.array, b)))
+    except ValueError:
+        raise ValueError(f"the shapes {shape_of(a.array)} and {shape_of(b)} do not fit each other") from None
+
+
+cdef object power(object base, object exponent):
+    cdef Tensor x, y
+    cdef tuple shape0, shape1
+    if isinstance(exponent, (float, int, numpy.generic)):
+        x = <Tensor>base
+        n = exponent
+        if n == 2:
+            return arithmetic(MUL, x, x)
+        a = x.array if cnp.PyArray_ISFLOAT(x.array) or isinstance(n, (int, numpy.integer)) else x.array.astype(float32)
+
+        def grad(g, a):
+            if n == 0:
+                return (numpy.zeros_like(g),)
+            return (numpy.asarray(g * n * numpy.power(a, a.dtype.type(n - 1))),)
+
+        return close("PowBackward", numpy.asarray(numpy.power(a, a.dtype.type(n))), (x,), grad, (x,))
+    if not isinstance(exponent, Tensor) and not isinstance(exponent, numpy.ndarray):
+        return NotImplemented
+    x, y = tensor_of(base if isinstance(base, (Tensor, numpy.ndarray)) else operand(exponent, base)), tensor_of(exponent)
+    kind = promoted(x.array, y.array)
+    shape0, shape1 = shape_of(x.array), shape_of(y.array)
+    dtype0, dtype1 = x.array.dtype, y.array.dtype
+    need0, need1 = wants(x), wants(y)
+    result = numpy.asarray(numpy.power(x.array.astype(kind), y.array.astype(kind)))
+
+    def grads(g, a, b):
+        g0 = fit(numpy.asarray(g * b * numpy.power(a, b - 1)), shape0, dtype0) if need0 else None
+        if not need1:
+            return g0, None
+        logs = numpy.log(numpy.where(a > 0, a, 1))
+        return g0, fit(numpy.asarray(g * numpy.power(a, b) * logs), shape1, dtype1)
+
+    return close("PowBackward", result, (x, y), grads, (x, y))
+
+
+@cython.final
+@cython.no_gc
+cdef class MatmulBackward(Node):
+    """c = a b: dL/da = g b^T, dL/db = a^T g."""
+
+    cdef int replay(self, ndarray g, Run run) except -1:
+        if self.edge0 is not None:
+            run.send(self.edge0, multiply(g, cnp.PyArray_Transpose(self.kept1, NULL)))
+        if self.edge1 is not None:
+            run.send(self.edge1, multiply(cnp.PyArray_Transpose(self.kept0, NULL), g))
+        return 0
+
+
+cdef const Ladder* gemm_ladder[2]
+
+
+cdef ndarray multiply(ndarray a, ndarray b):
+    """The matrix product of two matrices, by the kernel."""
+    cdef Gemm g
+    cdef Array x, y
+    cdef Error e
+    cdef int64_t shape[2]
+    cdef ndarray out
+    a, b = read("matmul", "input", a, x), read("matmul", "other", b, y)
+    if not api.gemm_check(g, x, y, NULL, e):
+        raise_error(e)
+    shape[0], shape[1] = g.m, g.n
+    out = make(x.dtype, 2, shape)
+    g.c = cnp.PyArray_DATA(out)
+    g.c_m, g.c_n = g.n, 1
+    run(api, find(api, gemm_ladder, "gemm", x.dtype), &g)
+    return out
+
+
+def matmul(Tensor input not None, Tensor other not None):
+    """The matrix product, as torch.matmul: matrices by the gemm ladder, everything else by NumPy."""
+    cdef ndarray a = input.array, b = other.array
+    cdef MatmulBackward node
+    cdef Tensor out
+    cdef tuple shape0, shape1
+    if cnp.PyArray_NDIM(a) == 2 and cnp.PyArray_NDIM(b) == 2 and cnp.PyArray_ISFLOAT(a):
+        out = wrap(multiply(a, b))
+        if grad_mode and (wants(input) or wants(other)):
+            node = MatmulBackward.__new__(MatmulBackward)
+            node.edge0 = edge_of(input)
+            node.edge1 = edge_of(other)
+            if node.edge1 is not None:
+                keep0(node, input)
+            if node.edge0 is not None:
+                keep1(node, other)
+            record(node, out)
+        return out
+    if a.ndim == 0 or b.ndim == 0:
+        raise ValueError(f"matmul: expected tensors of at least 1 axis, got shapes {input.shape} and {other.shape}")
+    if a.dtype != b.dtype:
+        raise TypeError(f"matmul: input is {a.dtype} but other is {b.dtype}; convert one of them with to()")
+    shape0, shape1 = shape_of(a), shape_of(b)
+    try:
+        result = numpy.asarray(numpy.matmul(a, b))
+    except ValueError:
+        raise ValueError(f"matmul: the shapes {shape0} and {shape1} do not fit each other") from None
+
+    def grads(g, a, b):
+        row, column = a.ndim == 1, b.ndim == 1  # vectors count as one row, one column
+        a2, b2 = a[None, :] if row else a, b[:, None] if column else b
+        g2 = numpy.expand_dims(g, -1) if column else g
+        g2 = numpy.expand_dims(g2, -2) if row else g2
+        da = fit(numpy.matmul(g2, numpy.swapaxes(b2, -1, -2)), a2.shape, a.dtype).reshape(a.shape)
+        db = fit(numpy.matmul(numpy.swapaxes(a2, -1, -2), g2), b2.shape, b.dtype).reshape(b.shape)
+        return da, db
+
+    return close("MatmulBackward", result, (input, other), grads, (input, other))
+
+
+mm = matmul
+
+
+# Functions of one variable by NumPy
+
+cdef ndarray as_float(Tensor t):
+    return t.array if cnp.PyArray_ISFLOAT(t.array) else t.array.astype(float32)
+
+
+cdef Tensor of_result(str title, ndarray y, Tensor x, object grad):
+    """y = f(x) with dL/dx = grad(g, y)."""
+    cdef Tensor out = wrap(y)
+    cdef Closure node
+    if not grad_mode or not wants(x):
+        return out
+    node = Closure.__new__(Closure)
+    node.title = title
+    node.function = grad
+    node.edges = (edge_of(x),)
+    keep0(node, out)
+    record(node, out)
+    return out
+
+
+def exp(Tensor input not None):
+    return of_result("ExpBackward", numpy.asarray(numpy.exp(as_float(input))), input, lambda g, y: (numpy.asarray(g * y),))
+
+
+def sqrt(Tensor input not None):
+    with numpy.errstate(invalid="ignore"):
+        y = numpy.asarray(numpy.sqrt(as_float(input)))
+    return of_result("SqrtBackward", y, input, _sqrt_grad)
+
+
+def _sqrt_grad(g, y):
+    with numpy.errstate(divide="ignore", invalid="ignore"):
+        return (numpy.asarray(g / (2 * y)),)
+
+
+def log(Tensor input not None):
+    with numpy.errstate(divide="ignore", invalid="ignore"):
+        y = numpy.asarray(numpy.log(as_float(input)))
+    return close("LogBackward", y, (input,), _log_grad, (input,))
+
+
+def _log_grad(g, x):
+    with numpy.errstate(divide="ignore", invalid="ignore"):
+        return (numpy.asarray(g / x),)
+
+
+cdef Tensor absolute(Tensor x):
+    return close("AbsBackward", numpy.asarray(numpy.abs(x.array)), (x,), lambda g, a: (numpy.asarray(g * numpy.sign(a)),), (x,))
+
+
+def clamp(Tensor input not None, min=None, max=None):
+    """Between min and max; the gradient is 1 inside and at the bounds, 0 outside."""
+    if min is None and max is None:
+        raise ValueError("clamp: expected min or max, got neither")
+
+    def grad(g, a):
+        inside = numpy.ones(a.shape, bool)
+        if min is not None:
+            inside &= a >= min
+        if max is not None:
+            inside &= a <= max
+        return (numpy.asarray(numpy.where(inside, g, 0), a.dtype),)
+
+    return close("ClampBackward", numpy.asarray(numpy.clip(input.array, min, max)), (input,), grad, (input,))
+
+
+def where(condition, input, other):
+    """Elements of input where condition holds, of other elsewhere."""
+    cdef Tensor x = tensor_of(input), y = tensor_of(other)
+    cdef ndarray mask = array_of(condition).astype(bool)
+    kind = promoted(x.array, y.array)
+    result = numpy.asarray(numpy.where(mask, x.array, y.array)).astype(kind, copy=False)
+    cdef tuple shape0 = shape_of(x.array), shape1 = shape_of(y.array)
+    dtype0, dtype1 = x.array.dtype, y.array.dtype
+
+    def grads(g):
+        zero = numpy.zeros((), g.dtype)
+        return fit(numpy.where(mask, g, zero), shape0, dtype0), fit(numpy.where(mask, zero, g), shape1, dtype1)
+
+    return close("WhereBackward", result, (x, y), grads, ())

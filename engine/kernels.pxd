@@ -1,0 +1,194 @@
+"""The kernels as Cython sees them: csrc/api.h and the contracts, repeated, and the few lines between NumPy and them."""
+
+from cpython.pycapsule cimport PyCapsule_Import
+from libc.stdint cimport int64_t
+
+cimport numpy as cnp
+
+
+cdef extern from "api.h" namespace "loopnest" nogil:
+    int F32, F64, I64
+    int max_rank
+
+    cdef cppclass Error:
+        int kind
+        char* text
+    int ErrorNone "loopnest::Error::None"
+    int ErrorType "loopnest::Error::Type"
+    int ErrorIndex "loopnest::Error::Index"
+    int ErrorMemory "loopnest::Error::Memory"
+
+    cdef cppclass Array:
+        void* data
+        int dtype
+        int rank
+        int64_t shape[8]
+        int64_t stride[8]
+
+    cdef cppclass Ladder:
+        pass
+
+    cdef cppclass Gemm:
+        void* a
+        void* b
+        void* bias
+        void* c
+        int64_t m, n, k, a_m, a_k, b_k, b_n, c_m, c_n
+        bint accumulate
+
+    cdef cppclass Conv2d:
+        void* x
+        void* w
+        void* bias
+        void* y
+        int64_t n, ic, ih, iw, oc, kh, kw, oh, ow
+        int64_t x_n, x_c, x_h, x_w, w_o, w_i, w_h, w_w, y_n, y_c, y_h, y_w
+
+    cdef cppclass Conv2dOptions:
+        int64_t stride[2]
+        int64_t padding[4]
+        int64_t dilation[2]
+        int64_t groups
+
+    cdef cppclass Pool2d:
+        int64_t* indices
+
+    cdef cppclass Pool2dOptions:
+        int64_t kernel_size[2]
+        int64_t stride[2]
+        int64_t padding[2]
+        int64_t dilation[2]
+        bint ceil_mode
+        bint count_include_pad
+        int64_t divisor_override
+
+    cdef cppclass Map:
+        pass
+
+    cdef cppclass CrossEntropy:
+        void* dloss
+        void* loss
+        void* lse
+        void* row_weight
+        void* dlogits
+        int64_t n, c, s, dloss_n, dloss_s, dlogits_n, dlogits_c, dlogits_s
+
+    cdef cppclass Embedding:
+        void* out
+        int64_t v, d, m, out_m, out_d
+
+    cdef cppclass Lstm:
+        void* y
+        void* hn
+        void* cn
+        void* gates
+        void* cells
+        int64_t t, n, i, h, y_t, y_n, gates_t, cells_t
+
+    cdef cppclass KernelApi:
+        const Ladder* (*ladder)(const char* op, int dtype, Error* error)
+        bint (*run)(const Ladder* ladder, void* args, Error* error)
+        void* (*allocate)(size_t bytes)
+        void (*release)(void* block)
+        bint (*gemm_check)(Gemm&, const Array& a, const Array& b, const Array* bias, Error&)
+        bint (*linear_check)(Gemm&, const Array& x, const Array& w, const Array* bias, Error&)
+        bint (*conv2d_check)(Conv2d&, const Array& x, const Array& w, const Array* bias, const Conv2dOptions&,
+                             int64_t* y_shape, Error&)
+        bint (*conv2d_backward_input_check)(Conv2d&, const int64_t* x_shape, const Array& w, const Array& dy,
+                                            const Conv2dOptions&, Error&)
+        bint (*conv2d_backward_weight_check)(Conv2d&, const Array& x, const int64_t* w_shape, const Array& dy,
+                                             const Conv2dOptions&, Error&)
+        bint (*map_check)(const char* op, Map&, const Array& x, const Array* dy, const Array& out, Error&)
+        bint (*cross_entropy_check)(CrossEntropy&, const Array& logits, const Array& target, const Array* weight,
+                                    int64_t ignore_index, double label_smoothing, Error&)
+        bint (*embedding_check)(Embedding&, const Array& index, const Array& table, int64_t padding_idx, Error&)
+        bint (*embedding_backward_check)(Embedding&, const Array& index, const Array& dout, const Array& dtable,
+                                         int64_t padding_idx, Error&)
+        bint (*lstm_check)(Lstm&, const Array& x, const Array& w_ih, const Array& w_hh, const Array* b_ih,
+                           const Array* b_hh, const Array* h0, const Array* c0, Error&)
+        bint (*pool2d_check)(const char* op, Pool2d&, const int64_t* x_shape, const Pool2dOptions&, int64_t* y_shape,
+                             Error&)
+        bint (*pool2d_place_x)(const char* op, Pool2d&, const Array& x, Error&)
+        bint (*pool2d_place_y)(const char* op, Pool2d&, const Array& y, Error&)
+        bint (*pool2d_place_indices)(const char* op, Pool2d&, const Array& indices, Error&)
+
+
+cdef inline KernelApi* kernel_api() except NULL:
+    """The table of C functions; a module asks for it once, when it is imported."""
+    return <KernelApi*>PyCapsule_Import("loopnest._core._api", 0)
+
+
+cdef inline int raise_error(Error& e) except -1:
+    text = (<const char*>e.text).decode("utf-8", "replace")
+    if e.kind == ErrorType:
+        raise TypeError(text)
+    if e.kind == ErrorIndex:
+        raise IndexError(text)
+    if e.kind == ErrorMemory:
+        raise MemoryError(text)
+    raise ValueError(text)
+
+
+cdef inline int dtype_of(cnp.ndarray a) noexcept:
+    """F32, F64, I64 (native byte order), or -1."""
+    cdef int number = cnp.PyArray_TYPE(a)
+    if number == cnp.NPY_FLOAT:
+        number = F32
+    elif number == cnp.NPY_DOUBLE:
+        number = F64
+    elif number == cnp.NPY_INT64 or (number == cnp.NPY_LONGLONG and sizeof(long long) == 8):
+        number = I64
+    else:
+        return -1
+    return number if cnp.PyArray_ISNOTSWAPPED(a) else -1
+
+
+cdef inline cnp.ndarray read(const char* op, const char* name, cnp.ndarray a, Array& out):
+    """Describes `a` for the kernels. Returns the array to keep alive while they run: `a`, or a copy if its elements
+    do not lie on multiples of their size. TypeError for other dtypes than float32, float64 and int64."""
+    cdef int dtype = dtype_of(a), i
+    if dtype < 0:
+        raise TypeError(f"{op.decode()}: expected {name.decode()} of dtype float32 or float64 (int64 for indices), "
+                        f"got {a.dtype}")
+    if cnp.PyArray_NDIM(a) > max_rank:
+        raise ValueError(f"{op.decode()}: expected {name.decode()} of at most {max_rank} axes, "
+                         f"got {cnp.PyArray_NDIM(a)}")
+    if not cnp.PyArray_ISALIGNED(a):
+        a = a.copy()
+    cdef int shift = 2 if dtype == F32 else 3
+    out.data = cnp.PyArray_DATA(a)
+    out.dtype = dtype
+    out.rank = cnp.PyArray_NDIM(a)
+    for i in range(out.rank):
+        out.shape[i] = cnp.PyArray_DIMS(a)[i]
+        out.stride[i] = cnp.PyArray_STRIDES(a)[i] >> shift
+    return a
+
+
+cdef inline cnp.ndarray read_dense(const char* op, const char* name, cnp.ndarray a, Array& out):
+    """As `read`, but what is not contiguous in C order is copied: for biases and other small vectors."""
+    if not cnp.PyArray_IS_C_CONTIGUOUS(a):
+        a = a.copy()
+    return read(op, name, a, out)
+
+
+cdef inline const Ladder* find(KernelApi* api, const Ladder** known, const char* op, int dtype) except NULL:
+    """The ladder of an operator and dtype; `known` (one place per dtype) remembers it."""
+    if known[dtype] != NULL:
+        return known[dtype]
+    cdef Error e
+    known[dtype] = api.ladder(op, dtype, &e)
+    if known[dtype] == NULL:
+        raise_error(e)
+    return known[dtype]
+
+
+cdef inline int run(KernelApi* api, const Ladder* ladder, void* args) except -1:
+    """Runs the kernel without the GIL."""
+    cdef Error e
+    cdef bint done
+    with nogil:
+        done = api.run(ladder, args, &e)
+    if not done:
+        raise_error(e)
+    return 0

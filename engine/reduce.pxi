@@ -1,0 +1,163 @@
+# Reductions, by NumPy (pairwise sums), and softmax.
+
+cdef object dims_of(Tensor x, object dim):
+    """None, or a tuple of axes."""
+    if dim is None:
+        return None
+    axes = tuple([axis_of(x, d, 0) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))])
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"an axis appears twice in dim={dim}")
+    if not axes or cnp.PyArray_NDIM(x.array) == 0:
+        return None
+    return axes
+
+
+cdef object one_dim(Tensor x, object dim):
+    if dim is None or cnp.PyArray_NDIM(x.array) == 0:
+        return None
+    return axis_of(x, dim, 0)
+
+
+@cython.final
+@cython.no_gc
+cdef class SumBackward(Node):
+    """Every summed element gets the gradient of its sum (times `factor`: 1, or 1 / count for the mean)."""
+
+    cdef Layout layout
+    cdef tuple shape  # with the summed axes at length 1
+    cdef double factor
+
+    cdef int replay(self, ndarray g, Run run) except -1:
+        cdef ndarray dx = make_with(self.layout)
+        if self.factor != 1:
+            g = scale(MUL, False, g, self.factor)
+        cnp.PyArray_CopyInto(dx, g.reshape(self.shape) if cnp.PyArray_NDIM(g) else g)
+        return run.send(self.edge0, dx)
+
+
+cdef Tensor summed(Tensor x, object dim, bint keepdim, bint mean):
+    cdef ndarray a = x.array, y
+    cdef Tensor out
+    cdef SumBackward node
+    cdef int dtype, i
+    cdef int64_t count
+    cdef double total
+    if mean and not cnp.PyArray_ISFLOAT(a):
+        raise TypeError(f"mean: expected a tensor of float32 or float64, got {a.dtype}")
+    axes = dims_of(x, dim)
+    y = numpy.asarray(numpy.sum(a, axis=axes, keepdims=keepdim))
+    count = 1
+    for i in range(cnp.PyArray_NDIM(a)):
+        if axes is None or i in axes:
+            count *= <int64_t>cnp.PyArray_DIMS(a)[i]
+    if mean:
+        with numpy.errstate(divide="ignore", invalid="ignore"):
+            y = numpy.asarray(y / y.dtype.type(count))
+    out = wrap(y)
+    if grad_mode and wants(x):
+        node = SumBackward.__new__(SumBackward)
+        node.layout = layout_of(a)
+        node.shape = tuple([1 if axes is None or i in axes else n for i, n in enumerate(x.shape)])
+        node.factor = 1.0 / count if mean and count else 1
+        node.edge0 = edge_of(x)
+        record(node, out)
+    return out
+
+
+cdef Tensor variance(Tensor x, object dim, bint keepdim, object correction):
+    cdef Tensor centred = x - summed(x, dim, True, True)
+    axes = dims_of(x, dim)
+    count = x.numel() if axes is None else int(numpy.prod([x.shape[i] for i in axes]))
+    return summed(centred * centred, dim, keepdim, False) / max(count - correction, 0)
+
+
+class Extreme(tuple):
+    """What max and min along an axis return: values and indices, by name or in this order."""
+
+    __slots__ = ()
+    values = property(lambda self: self[0])
+    indices = property(lambda self: self[1])
+
+    def __repr__(self):
+        return f"(values={self[0]!r}, indices={self[1]!r})"
+
+
+cdef object extreme(Tensor x, object dim, bint keepdim, bint largest):
+    cdef ndarray a = x.array, at
+    cdef tuple shape
+    if isinstance(dim, (Tensor, numpy.ndarray)):
+        raise TypeError("max and min of two tensors: use where")
+    if cnp.PyArray_SIZE(a) == 0 and dim is None:
+        raise ValueError(f"max or min of no elements (input {x.shape})")
+    if dim is None:
+        y = numpy.asarray(a.max() if largest else a.min())
+
+        def spread(g, a):  # equal elements share the gradient, as in PyTorch
+            hit = a == y
+            return (numpy.asarray(hit * (g / hit.sum()), a.dtype),)
+
+        return close("MaxBackward" if largest else "MinBackward", y, (x,), spread, (x,))
+    axis = axis_of(x, dim, 0)
+    if cnp.PyArray_NDIM(a) == 0:
+        return Extreme((reshaped(x, a), wrap(numpy.asarray(0))))
+    if a.shape[axis] == 0:
+        raise IndexError(f"max or min along dim {dim} of no elements (input {x.shape})")
+    at = numpy.expand_dims(numpy.argmax(a, axis) if largest else numpy.argmin(a, axis), axis)
+    values = numpy.take_along_axis(a, at, axis)
+    indices = at
+    if not keepdim:
+        values, indices = values.squeeze(axis), indices.squeeze(axis)
+    shape = shape_of(a)
+
+    def scatter(g):
+        dx = numpy.zeros(shape, g.dtype)
+        numpy.put_along_axis(dx, at, g if keepdim else numpy.expand_dims(g, axis), axis)
+        return (dx,)
+
+    return Extreme((close("MaxBackward" if largest else "MinBackward", values, (x,), scatter, ()), wrap(indices)))
+
+
+def softmax(Tensor input not None, int dim, dtype=None):
+    """exp(x) / sum of exp(x) along dim; the largest element is taken out first, so that nothing overflows."""
+    if dtype is not None:
+        input = cast(input, dtype)
+    cdef int axis = axis_of(input, dim, 0)
+    cdef ndarray a = as_float(input)
+    if cnp.PyArray_NDIM(a) == 0:
+        axis = -1
+        y = numpy.ones_like(a)
+    elif cnp.PyArray_SIZE(a) == 0:
+        y = a.copy()
+    else:
+        y = numpy.exp(a - a.max(axis, keepdims=True))
+        y /= y.sum(axis, keepdims=True)
+
+    def grad(g, y):
+        if y.ndim == 0:
+            return (numpy.zeros_like(y),)
+        gy = g * y
+        return (gy - y * gy.sum(axis, keepdims=True),)
+
+    return of_result("SoftmaxBackward", y, input, grad)
+
+
+def log_softmax(Tensor input not None, int dim, dtype=None):
+    """x - log(sum of exp(x)) along dim."""
+    if dtype is not None:
+        input = cast(input, dtype)
+    cdef int axis = axis_of(input, dim, 0)
+    cdef ndarray a = as_float(input)
+    if cnp.PyArray_NDIM(a) == 0:
+        y = numpy.zeros_like(a)
+    elif cnp.PyArray_SIZE(a) == 0:
+        y = a.copy()
+    else:
+        y = a - a.max(axis, keepdims=True)
+        y -= numpy.log(numpy.exp(y).sum(axis, keepdims=True))
+
+    def grad(g, y):
+        if y.ndim == 0:
+            return (numpy.zeros_like(y),)
+        return (g - numpy.exp(y) * g.sum(axis, keepdims=True),)
+
+    return of_result("LogSoftmaxBackward", y, input, grad)

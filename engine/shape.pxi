@@ -1,0 +1,328 @@
+# Shape: views share their memory and its version counter with what they look at.
+
+cdef struct Layout:
+    int dtype
+    int rank
+    bint channels_last
+    int64_t shape[8]
+
+
+cdef Layout layout_of(ndarray a):
+    """What a new array like `a` would look like: for gradients of what need not be kept alive itself. `a` is float."""
+    cdef Layout out
+    cdef int i
+    if cnp.PyArray_NDIM(a) > 8:
+        raise ValueError(f"expected a tensor of at most 8 axes, got {cnp.PyArray_NDIM(a)}")
+    if dtype_of(a) != F32 and dtype_of(a) != F64:
+        raise TypeError(f"expected a tensor of float32 or float64, got {a.dtype}")
+    out.dtype = dtype_of(a)
+    out.rank = cnp.PyArray_NDIM(a)
+    out.channels_last = (out.rank == 4 and not cnp.PyArray_IS_C_CONTIGUOUS(a)
+                         and cnp.PyArray_STRIDES(a)[1] == cnp.PyArray_ITEMSIZE(a))
+    for i in range(out.rank):
+        out.shape[i] = cnp.PyArray_DIMS(a)[i]
+    return out
+
+
+cdef ndarray make_with(Layout& layout):
+    if layout.channels_last:
+        return make_channels_last(layout.dtype, layout.shape)
+    return make(layout.dtype, layout.rank, layout.shape)
+
+
+cdef Tensor view_of(Tensor base, ndarray a):
+    cdef Tensor out = wrap(a)
+    out.version = version_of(base)
+    return out
+
+
+@cython.final
+@cython.no_gc
+cdef class ViewBackward(Node):
+    """A reshape, whatever its name: the gradient gets the input's shape back."""
+
+    cdef tuple shape
+
+    cdef int replay(self, ndarray g, Run run) except -1:
+        return run.send(self.edge0, g.reshape(self.shape))
+
+
+cdef Tensor reshaped(Tensor x, ndarray a):
+    """`a` is x.array in another shape."""
+    cdef Tensor out = view_of(x, a)
+    cdef ViewBackward node
+    if grad_mode and wants(x):
+        node = ViewBackward.__new__(ViewBackward)
+        node.shape = shape_of(x.array)
+        node.edge0 = edge_of(x)
+        record(node, out)
+    return out
+
+
+def reshape(Tensor input not None, shape):
+    """As torch.reshape: a view if the memory allows it, otherwise a copy in C order."""
+    try:
+        return reshaped(input, input.array.reshape(shape))
+    except (ValueError, TypeError):
+        raise ValueError(f"shape {shape} is invalid for input of shape {input.shape}") from None
+
+
+cdef Tensor view(Tensor x, object shape):
+    if not isinstance(shape, (int, tuple, list)):
+        return cast(x, shape)
+    cdef Tensor out = reshape(x, shape)
+    if x.numel() > 0 and not numpy.may_share_memory(out.array, x.array):
+        raise ValueError(f"view size {shape} is not compatible with the memory of a tensor of shape {x.shape} and strides "
+                         f"{x.stride()}; use reshape()")
+    return out
+
+
+cdef int axis_of(Tensor x, int dim, int extra) except -1:
+    """A dim as an axis from 0 on; extra = 1 where a new axis may stand behind the last one."""
+    cdef int rank = cnp.PyArray_NDIM(x.array) + extra, least = 1 if rank == 0 else rank
+    if dim < -least or dim >= least:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-least}, {least - 1}], but got {dim})")
+    return dim + rank if dim < 0 and rank > 0 else dim if rank > 0 else 0
+
+
+def flatten(Tensor input not None, int start_dim=0, int end_dim=-1):
+    cdef int first = axis_of(input, start_dim, 0), last = axis_of(input, end_dim, 0)
+    if first > last:
+        raise ValueError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim} (input {input.shape})")
+    cdef tuple shape = input.shape
+    if len(shape) == 0:
+        return reshaped(input, input.array.reshape(1))
+    cdef int64_t size = 1
+    cdef int i
+    for i in range(first, last + 1):
+        size *= <int64_t>cnp.PyArray_DIMS(input.array)[i]
+    return reshaped(input, input.array.reshape(shape[:first] + (size,) + shape[last + 1:]))
+
+
+def squeeze(Tensor input not None, dim=None):
+    cdef tuple shape = input.shape
+    if dim is None:
+        return reshaped(input, input.array.reshape([n for n in shape if n != 1]))
+    axes = {axis_of(input, d, 0) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))}
+    return reshaped(input, input.array.reshape([n for i, n in enumerate(shape) if n != 1 or i not in axes]))
+
+
+def unsqueeze(Tensor input not None, int dim):
+    cdef int axis = axis_of(input, dim, 1)
+    return reshaped(input, numpy.expand_dims(input.array, axis))
+
+
+@cython.final
+@cython.no_gc
+cdef class PermuteBackward(Node):
+    cdef object back
+
+    cdef int replay(self, ndarray g, Run run) except -1:
+        return run.send(self.edge0, g.transpose(self.back))
+
+
+cdef Tensor permuted(Tensor x, object order):
+    cdef Tensor out = view_of(x, x.array.transpose(order))
+    cdef PermuteBackward node
+    if grad_mode and wants(x):
+        node = PermuteBackward.__new__(PermuteBackward)
+        node.back = tuple([order.index(i) for i in range(len(order))])
+        node.edge0 = edge_of(x)
+        record(node, out)
+    return out
+
+
+def permute(Tensor input not None, dims):
+    order = [axis_of(input, d, 0) for d in dims]
+    if sorted(order) != list(range(input.ndim)):
+        raise ValueError(f"permute: expected every axis of a tensor of shape {input.shape} once, got {tuple(dims)}")
+    return permuted(input, order)
+
+
+def transpose(Tensor input not None, int dim0, int dim1):
+    cdef int a = axis_of(input, dim0, 0), b = axis_of(input, dim1, 0)
+    order = list(range(cnp.PyArray_NDIM(input.array)))
+    if order:
+        order[a], order[b] = order[b], order[a]
+    return permuted(input, order)
+
+
+cdef Tensor transpose_all(Tensor x):
+    return permuted(x, list(range(cnp.PyArray_NDIM(x.array)))[::-1])
+
+
+def expand(Tensor input not None, sizes):
+    """A view with axes of length 1 repeated; -1 keeps a length."""
+    cdef tuple shape = input.shape
+    sizes = tuple(sizes)
+    extra = len(sizes) - len(shape)
+    if extra < 0:
+        raise ValueError(f"expand: {sizes} has fewer axes than the tensor of shape {shape}")
+    full = tuple([shape[i - extra] if n == -1 and i >= extra else n for i, n in enumerate(sizes)])
+    dtype = input.array.dtype
+    try:
+        a = numpy.broadcast_to(input.array, full)
+    except ValueError:
+        raise ValueError(f"expand: a tensor of shape {shape} cannot be expanded to {sizes}") from None
+    cdef Tensor out = close("ExpandBackward", a, (input,), lambda g: (fit(g, shape, dtype),), ())
+    out.version = version_of(input)
+    return out
+
+
+cdef Tensor copied(Tensor x, str title, str order):
+    cdef ndarray a = copy_as(x.array, x.array) if order == "K" else numpy.ascontiguousarray(x.array).reshape(x.shape)
+    return close(title, a, (x,), lambda g: (g,), ())
+
+
+cdef Tensor cast(Tensor x, object dtype):
+    dtype = numpy.dtype(dtype)
+    if dtype.kind not in "fiub":
+        raise TypeError(f"to: expected a dtype of numbers, got {dtype}")
+    if dtype == x.array.dtype:
+        return x
+    cdef ndarray a = x.array.astype(dtype)
+    if dtype.kind != "f":
+        return wrap(a)
+    before = x.array.dtype
+    return close("ToBackward", a, (x,), lambda g: (g.astype(before),), ())
+
+
+cdef object _index(object index):
+    """An index with its tensors as arrays."""
+    if isinstance(index, Tensor):
+        return (<Tensor>index).array
+    if isinstance(index, tuple):
+        return tuple([_index(i) for i in index])
+    if isinstance(index, list):
+        return numpy.asarray([_index(i) for i in index]) if index else numpy.empty(0, numpy.int64)
+    return index
+
+
+cdef bint is_basic(object index) except -1:
+    for i in index if isinstance(index, tuple) else (index,):
+        if not (i is None or i is Ellipsis or isinstance(i, (int, slice, numpy.integer)) and not isinstance(i, bool)):
+            return False
+    return True
+
+
+cdef Tensor getitem(Tensor x, object index):
+    index = _index(index)
+    cdef bint basic = is_basic(index)
+    cdef ndarray a = numpy.asarray(x.array[index])
+    cdef Tensor out
+    cdef tuple shape
+    if not (grad_mode and wants(x)):
+        return view_of(x, a) if basic and cnp.PyArray_NDIM(a) else wrap(a)
+    cdef Layout layout = layout_of(x.array)
+
+    def grad(g):
+        dx = make_with(layout)
+        dx.fill(0)
+        if basic:
+            dx[index] = g
+        else:
+            numpy.add.at(dx, index, g)
+        return (dx,)
+
+    out = close("IndexBackward", a, (x,), grad, ())
+    if basic and cnp.PyArray_NDIM(a):
+        out.version = version_of(x)
+    return out
+
+
+def cat(tensors, int dim=0):
+    """Tensors one after the other along an axis that exists."""
+    cdef tuple inputs = tuple([tensor_of(t) for t in tensors])
+    if not inputs:
+        raise ValueError("cat: expected at least one tensor")
+    cdef int axis = axis_of(inputs[0], dim, 0)
+    try:
+        result = numpy.concatenate([(<Tensor>t).array for t in inputs], axis)
+    except ValueError:
+        raise ValueError(f"cat: the shapes {[t.shape for t in inputs]} do not fit each other along dim {dim}") from None
+    lengths = [t.shape[axis] for t in inputs]
+
+    def grads(g):
+        return tuple(numpy.split(g, numpy.cumsum(lengths)[:-1], axis))
+
+    return close("CatBackward", result, inputs, grads, ())
+
+
+concat = cat
+
+
+def stack(tensors, int dim=0):
+    """Tensors of one shape side by side along a new axis."""
+    cdef tuple inputs = tuple([tensor_of(t) for t in tensors])
+    if not inputs:
+        raise ValueError("stack: expected at least one tensor")
+    cdef int axis = axis_of(inputs[0], dim, 1)
+    try:
+        result = numpy.stack([(<Tensor>t).array for t in inputs], axis)
+    except ValueError:
+        raise ValueError(f"stack: expected tensors of one shape, got {[t.shape for t in inputs]}") from None
+    return close("StackBackward", result, inputs, lambda g: tuple(numpy.moveaxis(g, axis, 0)), ())
+
+
+def unbind(Tensor input not None, int dim=0):
+    """The slices along an axis, which goes away."""
+    cdef int axis = axis_of(input, dim, 0)
+    before = (slice(None),) * axis
+    return tuple([getitem(input, (*before, i)) for i in range(input.shape[axis])])
+
+
+def split(Tensor input not None, split_size, int dim=0):
+    """Pieces of split_size (the last one may be shorter), or of the sizes in a list."""
+    cdef int axis = axis_of(input, dim, 0)
+    length = input.shape[axis]
+    if isinstance(split_size, int):
+        if split_size < 1:
+            raise ValueError(f"split: expected a split_size of at least 1, got {split_size}")
+        sizes = [min(split_size, length - i) for i in range(0, length, split_size)]
+    else:
+        sizes = list(split_size)
+        if sum(sizes) != length:
+            raise ValueError(f"split: the sizes {sizes} do not add up to the length {length} of dim {dim} (input {input.shape})")
+    before = (slice(None),) * axis
+    pieces, start = [], 0
+    for n in sizes:
+        pieces.append(getitem(input, (*before, slice(start, start + n))))
+        start += n
+    return tuple(pieces)
+
+
+def chunk(Tensor input not None, int chunks, int dim=0):
+    """At most `chunks` pieces of one length (the last one may be shorter)."""
+    if chunks < 1:
+        raise ValueError(f"chunk: expected at least 1 chunk, got {chunks}")
+    length = input.shape[axis_of(input, dim, 0)]
+    return split(input, max(1, -(-length // chunks)), dim)
+
+
+def flip(Tensor input not None, dims):
+    """The axes `dims` the other way round; a copy."""
+    axes = tuple([axis_of(input, d, 0) for d in ((dims,) if isinstance(dims, int) else dims)])
+    return close("FlipBackward", numpy.flip(input.array, axes).copy(), (input,), lambda g: (numpy.flip(g, axes),), ())
+
+
+@cython.final
+@cython.no_gc
+cdef class RetainBackward(Node):
+    """Passes the gradient on and leaves it in `.grad` of the tensor, if that is still there."""
+
+    cdef object holder
+
+    cdef int replay(self, ndarray g, Run run) except -1:
+        cdef Tensor t = self.holder()
+        if t is not None:
+            t.grad_tensor = wrap(copy_as(g, g))
+        return run.send(self.edge0, g)
+
+
+cdef int retain(Tensor t) except -1:
+    if isinstance(t.node, RetainBackward):
+        return 0
+    cdef RetainBackward node = RetainBackward.__new__(RetainBackward)
+    node.holder = weakref.ref(t)
+    node.edge0 = t.node
+    return record(node, t)

@@ -1,0 +1,55 @@
+"""Tensor and Node for other engine modules (sequence)."""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t
+from libcpp.pair cimport pair
+from libcpp.vector cimport vector
+
+cimport numpy as cnp
+
+
+ctypedef PyObject* Reference
+ctypedef pair[int64_t, Reference] Entry  # a node's number, and the node
+
+
+cdef class Version:
+    cdef long long value
+
+
+cdef class Run:
+    cdef vector[Entry] heap
+    cdef long long number
+    cdef int send(self, object edge, cnp.ndarray g) except -1
+    cdef int play(self, bint retain) except -1
+
+
+cdef class Node:
+    cdef long long number
+    cdef long long run
+    cdef object edge0, edge1, edge2
+    cdef cnp.ndarray kept0, kept1, kept2
+    cdef Version version0, version1, version2
+    cdef long long seen0, seen1, seen2
+    cdef cnp.ndarray grad
+    cdef bint released
+    cdef int replay(self, cnp.ndarray g, Run run) except -1
+    cdef int release(self) except -1
+    cdef int check(self) except -1
+
+
+cdef class Tensor:
+    cdef cnp.ndarray array
+    cdef Node node
+    cdef Tensor grad_tensor
+    cdef Version version
+    cdef bint requires
+    cdef object __weakref__
+
+
+cdef bint recording() noexcept
+cdef Tensor wrap(cnp.ndarray a)
+cdef object edge_of(Tensor t)
+cdef int keep0(Node node, Tensor t) except -1
+cdef int keep1(Node node, Tensor t) except -1
+cdef int keep2(Node node, Tensor t) except -1
+cdef int record(Node node, Tensor out) except -1

@@ -1,0 +1,119 @@
+"""Grad mode, and the check of gradients against differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from loopnest.engine.tape import Tensor, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+
+__all__ = ["GradcheckError", "enable_grad", "gradcheck", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+
+
+class GradcheckError(RuntimeError):
+    """What backward() computed is not what differences say."""
+
+
+def gradcheck(
+    fn: Callable[..., Tensor | Sequence[Tensor]],
+    inputs: Tensor | Sequence[Tensor],
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+) -> bool:
+    """Compares the gradients of fn by backward() with central differences, as torch.autograd.gradcheck.
+
+    For every output y[j] and every element x[i] of every input that requires grad:
+        |dy[j]/dx[i] - (y[j](x[i] + eps) - y[j](x[i] - eps)) / (2 eps)| <= atol + rtol * |difference|
+
+    Args:
+        fn: takes the inputs, returns a Tensor or several.
+        inputs: Tensors; those that require grad must be float64 (differences in float32 say too little).
+        eps: step of the differences. atol, rtol: the bound above.
+        raise_exception: raise GradcheckError instead of returning False.
+
+    Example:
+        >>> import numpy as np, loopnest
+        >>> from loopnest.engine.tape import tensor, tanh
+        >>> gradcheck(tanh, tensor(np.linspace(-1, 1, 5), requires_grad=True))
+        True
+    """
+    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    places = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
+    if not places:
+        raise ValueError("gradcheck: expected at least one input that requires grad")
+    for i in places:
+        if inputs[i].dtype != np.float64:
+            raise ValueError(f"gradcheck: expected inputs of float64, input {i} is {inputs[i].dtype}")
+        if not inputs[i].is_leaf:
+            raise ValueError(f"gradcheck: expected leaf tensors, input {i} has a grad_fn")
+
+    def outputs() -> list[Tensor]:
+        out = fn(*inputs)
+        out = [out] if isinstance(out, Tensor) else list(out)
+        return [y for y in out if isinstance(y, Tensor) and y.dtype.kind == "f"]
+
+    analytic = _by_backward(outputs, inputs, places)
+    numeric = _by_differences(outputs, inputs, places, eps)
+    for (j, i), difference in numeric.items():
+        error = np.abs(analytic[j, i] - difference)
+        bad = ~(error <= atol + rtol * np.abs(difference))  # so that NaN is bad
+        if bad.any():
+            if not raise_exception:
+                return False
+            raise GradcheckError(
+                f"gradient of output {j} by input {i} (rows: elements of the output, columns: of the input) differs by up to "
+                f"{error.max():.3g}\nbackward:\n{analytic[j, i]}\ndifferences:\n{difference}"
+            )
+    return True
+
+
+Jacobians = dict[tuple[int, int], np.ndarray]
+
+
+def _by_backward(outputs: Callable[[], list[Tensor]], inputs: Sequence[Tensor], places: list[int]) -> Jacobians:
+    """(output, input) -> (elements of the output, elements of the input): one backward for each element of the outputs."""
+    before = [inputs[i].grad for i in places]
+    jacobians: Jacobians = {}
+    ys = outputs()
+    for j, y in enumerate(ys):
+        rows: list[list[np.ndarray]] = []
+        for k in range(y.numel() if y.requires_grad else 0):
+            for i in places:
+                inputs[i].grad = None
+            one = np.zeros(y.numel())
+            one[k] = 1
+            y.backward(Tensor(one.reshape(y.shape)), retain_graph=True)
+            grads = [inputs[i].grad for i in places]
+            rows.append([np.zeros(inputs[i].shape) if g is None else g.numpy().copy() for i, g in zip(places, grads, strict=True)])
+        for column, i in enumerate(places):
+            size = inputs[i].numel()
+            jacobians[j, i] = np.array([r[column].reshape(size) for r in rows]).reshape(len(rows), size)
+            if not rows:
+                jacobians[j, i] = np.zeros((y.numel(), size))
+    for i, grad in zip(places, before, strict=True):
+        inputs[i].grad = grad
+    return jacobians
+
+
+def _by_differences(
+    outputs: Callable[[], list[Tensor]], inputs: Sequence[Tensor], places: list[int], eps: float
+) -> Jacobians:
+    columns: dict[tuple[int, int], list[np.ndarray]] = {}
+    count = 0
+    with no_grad():
+        count = len(outputs())
+        for i in places:
+            x = inputs[i].data.numpy()
+            for index in np.ndindex(x.shape):
+                middle = x[index]
+                x[index] = middle + eps
+                above = [y.numpy().copy() for y in outputs()]
+                x[index] = middle - eps
+                below = [y.numpy().copy() for y in outputs()]
+                x[index] = middle
+                for j in range(count):
+                    columns.setdefault((j, i), []).append(((above[j] - below[j]) / (2 * eps)).reshape(-1))
+    return {key: np.stack(value, 1) for key, value in columns.items()}
