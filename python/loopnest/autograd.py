@@ -110,9 +110,9 @@ def _by_differences(
             for index in np.ndindex(x.shape):
                 middle = x[index]
                 x[index] = middle + eps
-                above = [y.numpy().copy() for y in outputs()]
+                above = [y.detach().numpy().copy() for y in outputs()]
                 x[index] = middle - eps
-                below = [y.numpy().copy() for y in outputs()]
+                below = [y.detach().numpy().copy() for y in outputs()]
                 x[index] = middle
                 for j in range(count):
                     columns.setdefault((j, i), []).append(((above[j] - below[j]) / (2 * eps)).reshape(-1))
