@@ -56,9 +56,7 @@ def cross_entropy(
     1.0
     """
     log_p, q, target_weight, kept = _parts(input, target, weight, ignore_index, label_smoothing)
-    terms = np.multiply(
-        q, log_p, out=np.zeros_like(q), where=q != 0.0
-    )  # 0 * -inf counts as 0
+    terms = np.multiply(q, log_p, out=np.zeros_like(q), where=q != 0.0)  # 0 * -inf counts as 0
     loss = -terms.sum(axis=1)
     loss = np.where(kept, loss, 0.0)
     if reduction == "none":
