@@ -11,6 +11,7 @@ import os
 import re
 import resource
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -449,7 +450,9 @@ def fork(call: Callable[[Callable[[str], None]], None]) -> tuple[int, str]:
         raw = text.encode()[: size - 2]
         shared[: len(raw) + 1] = raw + b"\0"
 
-    child = os.fork()
+    with warnings.catch_warnings():  # Python 3.12 warns: there are threads. The child touches none of them.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
     if child == 0:
         faulthandler.disable()  # to be killed is an answer here, not a crash to tell of
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
