@@ -8,6 +8,9 @@
 //   AVX2, SSE:       6 x 2 = 12 sums + 2 weights + 1 number = 15 of 16 registers;  8 loads feed 12 FMAs
 #pragma once
 
+// Before every loop over a block: unrolled so early that the compiler sees an array of registers, not of memory.
+#define UNROLL _Pragma("GCC unroll 16")
+
 constexpr int block_vectors = 2;
 constexpr int block_rows = isa_registers == 32 ? 14 : 6;
 
@@ -18,23 +21,33 @@ struct Block {
 
 // The general form: the rows of the block are the cells of a grid, R down and C right (pixels of an image).
 //   sum[i * C + j][v] += x[i * x_down + j * x_right + k * x_k] * w[k * V * lanes + v * lanes ...] for k in [0, depth)
+// `ahead` is memory that will be read later, weights of the next block as a rule: it is fetched into the L2 cache, one
+// vector per step (with V = 2 half as fast as w). Any address will do: a prefetch never fails.
 template <int R, int C, int M, int V, class T>
 inline __attribute__((always_inline)) void multiply_grid(Block<M, V, T>& b, const T* x, ptrdiff_t x_down,
                                                          ptrdiff_t x_right, ptrdiff_t x_k, const T* w,
-                                                         ptrdiff_t depth) {
+                                                         ptrdiff_t depth, const T* ahead) {
   static_assert(R * C == M);
+  // One pointer for every three cells in a row: an x86 address can add x_right once or twice (index times 4 or 8) to a
+  // pointer. One register per cell would not fit, and reloading them would cost more than these additions.
+  constexpr int thirds = (C + 2) / 3;
+  const T* p[R * thirds];
+  UNROLL for (int i = 0; i < R; i++)
+    UNROLL for (int j = 0; j < thirds; j++) p[i * thirds + j] = x + i * x_down + 3 * j * x_right;
   for (ptrdiff_t k = 0; k < depth; k++) {
+    // Opaque: the compiler would rather have one register per cell.
+    UNROLL for (int i = 0; i < R * thirds; i++) asm("" : "+r"(p[i]));
+    __builtin_prefetch(ahead, 0, 2);
     vec<T> wv[V];
-#pragma GCC unroll 16
-    for (int v = 0; v < V; v++) wv[v] = load<T>(w + (k * V + v) * lanes<T>);
-#pragma GCC unroll 16
-    for (int i = 0; i < R; i++)
-#pragma GCC unroll 16
-      for (int j = 0; j < C; j++) {
-        T xm = x[i * x_down + j * x_right + k * x_k];
-#pragma GCC unroll 16
-        for (int v = 0; v < V; v++) b.sum[i * C + j][v] += xm * wv[v];
+    UNROLL for (int v = 0; v < V; v++) wv[v] = load<T>(w + v * lanes<T>);
+    UNROLL for (int i = 0; i < R; i++)
+      UNROLL for (int j = 0; j < C; j++) {
+        T xm = p[i * thirds + j / 3][j % 3 * x_right];
+        UNROLL for (int v = 0; v < V; v++) b.sum[i * C + j][v] += xm * wv[v];
       }
+    UNROLL for (int i = 0; i < R * thirds; i++) p[i] += x_k;
+    w += V * lanes<T>;
+    ahead += lanes<T>;
   }
 }
 
@@ -42,5 +55,5 @@ inline __attribute__((always_inline)) void multiply_grid(Block<M, V, T>& b, cons
 template <int M, int V, class T>
 inline __attribute__((always_inline)) void multiply_add(Block<M, V, T>& b, const T* x, ptrdiff_t x_row, ptrdiff_t x_k,
                                                         const T* w, ptrdiff_t depth) {
-  multiply_grid<1, M>(b, x, 0, x_row, x_k, w, depth);
+  multiply_grid<1, M>(b, x, 0, x_row, x_k, w, depth, w);
 }

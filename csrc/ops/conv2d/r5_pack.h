@@ -14,7 +14,8 @@ struct conv2d_r5_pack : Plain<Conv2d> {
   static constexpr int V = block_vectors, width = V * lanes<T>;
   static constexpr int sums_needed = 8;             // FMA latency 4 x 2 ports
   static constexpr ptrdiff_t slice_bytes = 300 << 10;  // weights of a slice: fits in a small L2 (512 KB)
-  static constexpr ptrdiff_t chunk_bytes = 32 << 10;  // x that is used again by every block of channels
+  static constexpr ptrdiff_t ahead_bytes = 32 << 10;   // slices from here on are fetched ahead, smaller ones at once
+  static constexpr ptrdiff_t chunk_bytes = 256 << 10;  // x that is used again by every block of channels
 
   static const char* supports(const Conv2d& a) {
     if (a.groups > 1 && a.groups == a.oc) return "one output channel per group would fill one lane of the vector";
@@ -68,72 +69,72 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     T* y;              // its first pixel and channel
     ptrdiff_t left;    // channels from the first one to the end of the group
     bool fresh;        // sums start from the bias, otherwise from y
+    ptrdiff_t count;   // this many such blocks ...
+    ptrdiff_t x_next, y_next;  // ... so far apart
+    const T* ahead;    // while it reads w, half as much is fetched into L2 from here on
     Range kh, kw;      // taps to do, which all its pixels see
   };
 
   // The sums of a block from and to y where that is not simply a store: channels apart, or fewer than whole vectors.
-  static __attribute__((noinline)) void load_part(const Job& j, const At& at, vec<T>* sum, int rows, int columns,
-                                                  int vectors) noexcept {
+  static __attribute__((noinline)) void load_part(const Job& j, const At& at, const T* y, vec<T>* sum, int rows,
+                                                  int columns, int vectors) noexcept {
     for (int m = 0; m < rows * columns; m++)
       for (int v = 0; v < vectors; v++)
-        *sum++ = load_channels<T>(at.y + m / columns * j.y_down + m % columns * j.y_right + v * lanes<T> * j.a.y_c,
+        *sum++ = load_channels<T>(y + m / columns * j.y_down + m % columns * j.y_right + v * lanes<T> * j.a.y_c,
                                   j.a.y_c, at.left - v * lanes<T>);
   }
-  static __attribute__((noinline)) void store_part(const Job& j, const At& at, const vec<T>* sum, int rows,
+  static __attribute__((noinline)) void store_part(const Job& j, const At& at, T* y, const vec<T>* sum, int rows,
                                                    int columns, int vectors) noexcept {
     for (int m = 0; m < rows * columns; m++)
       for (int v = 0; v < vectors; v++)
-        store_channels<T>(at.y + m / columns * j.y_down + m % columns * j.y_right + v * lanes<T> * j.a.y_c, j.a.y_c,
+        store_channels<T>(y + m / columns * j.y_down + m % columns * j.y_right + v * lanes<T> * j.a.y_c, j.a.y_c,
                           *sum++, at.left - v * lanes<T>);
   }
 
   template <int R, int C, int VB, bool dense>
   static void block(const Job& j, const At& at) noexcept {
     const Conv2d& a = j.a;
-    Block<R * C, VB, T> b;
-    bool whole = a.y_c == 1 && at.left >= VB * lanes<T>;
-    if (at.fresh) {
-#pragma GCC unroll 16
-      for (int v = 0; v < VB; v++) {
-        vec<T> bias = {};
-        if (at.bias) bias = load_channels<T>(at.bias + v * lanes<T>, 1, at.left - v * lanes<T>);
-#pragma GCC unroll 16
-        for (int m = 0; m < R * C; m++) b.sum[m][v] = bias;
-      }
-    } else if (whole) {
-#pragma GCC unroll 16
-      for (int m = 0; m < R * C; m++)
-#pragma GCC unroll 16
-        for (int v = 0; v < VB; v++)
-          b.sum[m][v] = load<T>(at.y + m / C * j.y_down + m % C * j.y_right + v * lanes<T>);
-    } else {
-      vec<T> sum[R * C * VB];  // not b itself: an array whose address is given away would not stay in registers
-      load_part(j, at, sum, R, C, VB);
-#pragma GCC unroll 16
-      for (int m = 0; m < R * C; m++)
-#pragma GCC unroll 16
-        for (int v = 0; v < VB; v++) b.sum[m][v] = sum[m * VB + v];
-    }
     ptrdiff_t x_kh = a.dilation_h * a.x_h, x_kw = a.dilation_w * a.x_w, taps = at.kw.end - at.kw.begin;
     bool line = dense && x_kw == j.depth && j.tap_w == j.depth * VB * lanes<T>;  // the taps of a row are one long sum
     ptrdiff_t steps = line ? 1 : taps, depth = line ? taps * j.depth : j.depth;
-    for (ptrdiff_t kh = at.kh.begin; kh < at.kh.end; kh++)
-      for (ptrdiff_t kw = 0; kw < steps; kw++)
-        multiply_grid<R, C>(b, at.x + kh * x_kh + (at.kw.begin + kw) * x_kw, j.x_down, j.x_right, dense ? 1 : a.x_c,
-                            at.w + kh * j.tap_h + (at.kw.begin + kw) * j.tap_w, depth);
-    if (whole) {
-#pragma GCC unroll 16
-      for (int m = 0; m < R * C; m++)
-#pragma GCC unroll 16
-        for (int v = 0; v < VB; v++)
-          store<T>(at.y + m / C * j.y_down + m % C * j.y_right + v * lanes<T>, b.sum[m][v]);
-    } else {
-      vec<T> sum[R * C * VB];
-#pragma GCC unroll 16
-      for (int m = 0; m < R * C; m++)
-#pragma GCC unroll 16
-        for (int v = 0; v < VB; v++) sum[m * VB + v] = b.sum[m][v];
-      store_part(j, at, sum, R, C, VB);
+    const T* x0 = at.x + at.kw.begin * x_kw;
+    T* y = at.y;
+    bool whole = a.y_c == 1 && at.left >= VB * lanes<T>;
+    for (ptrdiff_t i = 0; i < at.count; i++) {
+      Block<R * C, VB, T> b;
+      if (at.fresh) {
+        UNROLL for (int v = 0; v < VB; v++) {
+          vec<T> bias = {};
+          if (at.bias) bias = load_channels<T>(at.bias + v * lanes<T>, 1, at.left - v * lanes<T>);
+          UNROLL for (int m = 0; m < R * C; m++) b.sum[m][v] = bias;
+        }
+      } else if (whole) {
+        UNROLL for (int m = 0; m < R * C; m++)
+          UNROLL for (int v = 0; v < VB; v++)
+            b.sum[m][v] = load<T>(y + m / C * j.y_down + m % C * j.y_right + v * lanes<T>);
+      } else {
+        vec<T> sum[R * C * VB];  // not b itself: an array whose address is given away would not stay in registers
+        load_part(j, at, y, sum, R, C, VB);
+        UNROLL for (int m = 0; m < R * C; m++)
+          UNROLL for (int v = 0; v < VB; v++) b.sum[m][v] = sum[m * VB + v];
+      }
+      for (ptrdiff_t kh = at.kh.begin; kh < at.kh.end; kh++)
+        for (ptrdiff_t kw = 0; kw < steps; kw++) {
+          ptrdiff_t tap = kh * j.tap_h + (at.kw.begin + kw) * j.tap_w;
+          multiply_grid<R, C>(b, x0 + kh * x_kh + kw * x_kw, j.x_down, j.x_right, dense ? 1 : a.x_c, at.w + tap, depth,
+                              at.ahead + tap / 2);
+        }
+      if (whole) {
+        UNROLL for (int m = 0; m < R * C; m++)
+          UNROLL for (int v = 0; v < VB; v++)
+            store<T>(y + m / C * j.y_down + m % C * j.y_right + v * lanes<T>, b.sum[m][v]);
+      } else {
+        vec<T> sum[R * C * VB];
+        UNROLL for (int m = 0; m < R * C; m++)
+          UNROLL for (int v = 0; v < VB; v++) sum[m * VB + v] = b.sum[m][v];
+        store_part(j, at, y, sum, R, C, VB);
+      }
+      x0 += at.x_next, y += at.y_next;
     }
   }
 
@@ -242,14 +243,28 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     const T* x = at.x;
     T* y = at.y;
     ptrdiff_t w = begin % grid.w.parts, h = begin / grid.w.parts % grid.h.parts;
-    ptrdiff_t n = begin / grid.w.parts / grid.h.parts;
-    for (; begin < end; begin++) {
-      ptrdiff_t oh = grid.h.begin(h), ow = grid.w.begin(w), image = grid.n.begin(n);
+    ptrdiff_t n = begin / grid.w.parts / grid.h.parts, reach = (a.kw - 1) * a.dilation_w;
+    // The next slice follows in memory: two blocks in the middle, which see most taps, fetch half of it each.
+    ptrdiff_t slice = a.kh * j.tap_h, middle = (begin + end - 1) / 2;
+    bool ahead = slice * ptrdiff_t(sizeof(T)) >= ahead_bytes;
+    while (begin < end) {
+      ptrdiff_t oh = grid.h.begin(h), ow = grid.w.begin(w), image = grid.n.begin(n), step = grid.w.count(w);
       ptrdiff_t ih = oh * a.stride_h - a.pad_h, iw = ow * a.stride_w - a.pad_w;
       at.x = x + image * a.x_n + ih * a.x_h + iw * a.x_w;
       at.y = y + image * a.y_n + oh * a.y_h + ow * a.y_w;
-      taps(j, at, ih, iw, grid.h.count(h), grid.images ? grid.n.count(n) : grid.w.count(w));
-      if (++w == grid.w.parts) {
+      at.x_next = step * a.stride_w * a.x_w, at.y_next = step * a.y_w;
+      // Blocks of the same width that see all columns of the kernel are done in one go.
+      at.count = (w < grid.w.longer ? grid.w.longer : grid.w.parts) - w;
+      if (at.count > end - begin) at.count = end - begin;
+      at.ahead = at.w;
+      if (ahead) {
+        at.count = 1;
+        if (begin == middle || begin == middle + 1) at.ahead = at.w + slice + (begin - middle) * slice / 2;
+      }
+      while (at.count > 1 && (iw < 0 || iw + (at.count * step - 1) * a.stride_w + reach >= a.iw)) at.count--;
+      taps(j, at, ih, iw, grid.h.count(h), grid.images ? grid.n.count(n) : step);
+      begin += at.count, w += at.count;
+      if (w == grid.w.parts) {
         w = 0;
         if (++h == grid.h.parts) h = 0, n++;
       }
