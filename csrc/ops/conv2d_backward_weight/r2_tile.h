@@ -8,51 +8,65 @@
 
 template <class T>
 struct conv2d_backward_weight_r2_tile : Plain<Conv2d> {
-  static constexpr int L = lanes<T>, W = block_vectors * L;
+  static constexpr int L = lanes<T>;
 
   struct Plan {
     ptrdiff_t group_ic, group_oc;
-    ptrdiff_t oc_blocks;                // of W output channels, per group
-    bool copy_x, copy_y;                // whether x (any block) and dy (full blocks) must be copied
-    ptrdiff_t segments, taps, width;    // a kernel row is `segments` stretches of taps * group_ic = width numbers
-    ptrdiff_t row_blocks;               // blocks of at most block_rows in a segment
-    ptrdiff_t images, rows;             // of a chunk of pixels: whole images, or rows of one image
-    ptrdiff_t x_rows;                   // rows of x that a chunk's image needs
-    ptrdiff_t sums_size, y_size, x_size;  // scratch of one member
+    ptrdiff_t vectors, W;             // of output channels in a block, and how many channels these are
+    ptrdiff_t oc_blocks;              // of W output channels, per group of the convolution
+    ptrdiff_t most;                   // rows of a block: twice as many if they have one vector each
+    ptrdiff_t batch;                  // blocks of output channels that are summed in one pass over the pixels
+    bool join;                        // whether a block of rows may span taps
+    ptrdiff_t segments, taps, width;  // a kernel row is `segments` stretches of taps * group_ic = width numbers
+    ptrdiff_t row_blocks;             // blocks of at most `most` rows in a segment
+    ptrdiff_t images, rows;           // of a chunk of pixels: whole images, or rows of one image
+    ptrdiff_t x_rows;                 // rows of x that a chunk's image needs, at most
+    bool copy_x, copy_y;              // whether x must be copied, and dy even where its channels fill vectors
+    ptrdiff_t sums_size, y_size, x_size;  // scratch of one member: sums of one block of output channels, copies
 
     explicit Plan(const Conv2d& a) {
       group_ic = a.ic / a.groups, group_oc = a.oc / a.groups;
+      vectors = group_oc <= L ? 1 : block_vectors, W = vectors * L;
       oc_blocks = (group_oc + W - 1) / W;
-      // A chunk: 256 pixels x 2 vectors of 64 bytes = 32 KB of dy, two thirds of L1; fewer would load and store sums
-      // more often: 28 of each per chunk and block, against 256 x 14 cycles.
-      ptrdiff_t pixels = 256;
+      most = block_rows * block_vectors / vectors;
+      // Few channels: let blocks span taps, which are neighbours if pixels are.
+      join = a.dilation_w == 1 && a.kw > 1 && group_ic < 2 * block_rows;
+      segments = join ? 1 : a.kw, taps = join ? a.kw : 1, width = taps * group_ic;
+      row_blocks = (width + most - 1) / most;
+      // A chunk's dy and the stretch of x that a block reads should stay in L1 while all taps pass: 128 pixels x
+      // 2 vectors (or 256 x 1) of 64 bytes = 16 KB of dy and 7 KB of x, half of it. Fewer pixels would load and store
+      // the sums more often: 28 of each, against 128 x 14 cycles.
+      ptrdiff_t pixels = 256 / vectors;
       images = a.oh * a.ow <= pixels ? pixels / (a.oh * a.ow) : 1;
       if (images > a.n) images = a.n;
       rows = images > 1 || pixels / a.ow >= a.oh ? a.oh : pixels / a.ow > 1 ? pixels / a.ow : 1;
-      // Few channels: let blocks span taps. That needs pixels side by side.
-      bool join = a.dilation_w == 1 && a.kw > 1 && group_ic < 2 * block_rows;
-      segments = join ? 1 : a.kw, taps = join ? a.kw : 1, width = taps * group_ic;
-      row_blocks = (width + block_rows - 1) / block_rows;
-      copy_x = a.x_c != 1 || (join && a.x_w != group_ic);
-      copy_y = a.y_c != 1;
       x_rows = (rows - 1) * a.stride_h + (a.kh - 1) * a.dilation_h + 1;
       if (x_rows > a.ih) x_rows = a.ih;
-      sums_size = a.kh * segments * row_blocks * block_rows * W;
+      // Copied: what does not lie well. Pixels that are a multiple of 512 bytes apart crowd into few sets of L1, and a
+      // stretch of 14 of many channels would use a third of its cache lines.
+      copy_x = !join || a.x_c != 1 || a.x_w != group_ic;
+      copy_y = a.y_c != 1 || a.y_w % 128 == 0;
+      sums_size = a.kh * segments * row_blocks * most * W;
       y_size = images * rows * a.ow * W;
       x_size = copy_x ? (images * x_rows * a.iw * group_ic + 15) / 16 * 16 : 0;
+      // As many sums as take 512 KB, a quarter to a half of L2: x is then read once for all of them.
+      batch = ptrdiff_t(512 * 1024 / sizeof(T)) / sums_size;
+      batch = batch < 1 ? 1 : batch > oc_blocks ? oc_blocks : batch;
     }
-    ptrdiff_t blocks(const Conv2d& a) const { return a.kh * segments * row_blocks; }  // per block of output channels
+    ptrdiff_t blocks(const Conv2d& a) const { return row_blocks * a.kh * segments; }  // per block of output channels
+    ptrdiff_t scratch() const { return batch * sums_size + y_size + x_size; }
+    Range block(ptrdiff_t b) const { return {width * b / row_blocks, width * (b + 1) / row_blocks}; }
   };
 
   static size_t scratch_bytes(const Conv2d& a, int threads) {
-    Plan p(a);
-    return sizeof(T) * size_t(threads) * size_t(p.sums_size + p.y_size + p.x_size);
+    return sizeof(T) * size_t(threads) * size_t(Plan(a).scratch());
   }
 
   // Outputs o with 0 <= o * stride - pad + k * dilation < in.
   static Range meeting(ptrdiff_t k, ptrdiff_t dilation, ptrdiff_t pad, ptrdiff_t stride, ptrdiff_t in, ptrdiff_t out) {
     ptrdiff_t low = pad - k * dilation, high = in + pad - k * dilation;
-    ptrdiff_t begin = low > 0 ? (low + stride - 1) / stride : 0, end = high > 0 ? (high + stride - 1) / stride : 0;
+    ptrdiff_t begin = low > 0 ? low : 0, end = high > 0 ? high : 0;
+    if (stride != 1) begin = (begin + stride - 1) / stride, end = (end + stride - 1) / stride;
     return {begin, end < out ? end : out};
   }
 
@@ -60,7 +74,7 @@ struct conv2d_backward_weight_r2_tile : Plain<Conv2d> {
   struct Pixels {
     const T* x;
     const T* y;
-    ptrdiff_t n, h, w;                  // how many
+    ptrdiff_t n, h, w;                       // how many
     ptrdiff_t x_n, x_h, x_w, y_n, y_h, y_w;  // steps
   };
 
@@ -68,7 +82,11 @@ struct conv2d_backward_weight_r2_tile : Plain<Conv2d> {
   template <int M, int V>
   static __attribute__((noinline)) void block(const Pixels& p, T* sums) noexcept {
     constexpr int U = M * V < 8 ? 2 : 1;  // fewer than 8 sums: two pixels at a time, to cover the FMA's latency
-    Block<M, V, T> b[U] = {};
+    Block<M, V, T> b[U];
+    for (int u = 0; u < U; u++)
+#pragma GCC unroll 32
+      for (int m = 0; m < M; m++)
+        for (int v = 0; v < V; v++) b[u].sum[m][v] = vec<T>{};
     for (ptrdiff_t n = 0; n < p.n; n++)
       for (ptrdiff_t h = 0; h < p.h; h++) {
         const T* x = p.x + n * p.x_n + h * p.x_h;
@@ -78,6 +96,7 @@ struct conv2d_backward_weight_r2_tile : Plain<Conv2d> {
           for (int u = 0; u < U; u++, x += p.x_w, y += p.y_w) pixel(b[u], x, y);
         for (; w < p.w; w++, x += p.x_w, y += p.y_w) pixel(b[0], x, y);
       }
+#pragma GCC unroll 32
     for (int m = 0; m < M; m++)
       for (int v = 0; v < V; v++) {
         vec<T> sum = b[0].sum[m][v];
@@ -91,6 +110,7 @@ struct conv2d_backward_weight_r2_tile : Plain<Conv2d> {
   static inline __attribute__((always_inline)) void pixel(Block<M, V, T>& b, const T* x, const T* y) {
     vec<T> yv[V];
     for (int v = 0; v < V; v++) yv[v] = load<T>(y + v * L);
+#pragma GCC unroll 32
     for (int m = 0; m < M; m++) {
       T xm = x[m];
       for (int v = 0; v < V; v++) b.sum[m][v] += xm * yv[v];
@@ -103,73 +123,93 @@ struct conv2d_backward_weight_r2_tile : Plain<Conv2d> {
     else if constexpr (M > 1) block_of<M - 1, V>(m, p, sums);
   }
 
+  // Pixels of y: rows [oh, oh + rows) of images [n, n + images); they meet rows [ih, ih + x_rows) of x.
+  struct Chunk {
+    ptrdiff_t n, images, oh, rows, ih, x_rows;
+
+    Chunk(const Conv2d& a, const Plan& p, ptrdiff_t n, ptrdiff_t oh) : n(n), oh(oh) {
+      images = a.n - n < p.images ? a.n - n : p.images;
+      rows = a.oh - oh < p.rows ? a.oh - oh : p.rows;
+      ih = oh * a.stride_h - a.pad_h;
+      ptrdiff_t end = ih + (rows - 1) * a.stride_h + (a.kh - 1) * a.dilation_h + 1;
+      if (ih < 0) ih = 0;
+      if (end > a.ih) end = a.ih;
+      x_rows = end > ih ? end - ih : 0;
+    }
+  };
+
   static void run(const Conv2d& a, const Team& team) noexcept {
     Plan p(a);
-    T* sums = static_cast<T*>(a.workspace.scratch) + team.rank * (p.sums_size + p.y_size + p.x_size);
-    T* y_copy = sums + p.sums_size;
+    T* sums = static_cast<T*>(a.workspace.scratch) + team.rank * p.scratch();  // [batch, blocks, most, W]
+    T* y_copy = sums + p.batch * p.sums_size;
     T* x_copy = y_copy + p.y_size;
     ptrdiff_t blocks = p.blocks(a);
     Range mine = share(a.groups * p.oc_blocks * blocks, team);
-    // One round for each block of output channels that is at least partly mine.
+    // A round for each batch of blocks of output channels (of one group of the convolution) that is partly mine.
     for (ptrdiff_t begin = mine.begin, end; begin < mine.end; begin = end) {
-      ptrdiff_t ocb = begin / blocks, group = ocb / p.oc_blocks, oc = ocb % p.oc_blocks * W;
-      end = (ocb + 1) * blocks < mine.end ? (ocb + 1) * blocks : mine.end;
-      Range part = {begin - ocb * blocks, end - ocb * blocks};
-      ptrdiff_t count = p.group_oc - oc < W ? p.group_oc - oc : W;
-      for (ptrdiff_t i = part.begin * block_rows * W; i < part.end * block_rows * W; i += L) store<T>(sums + i, vec<T>{});
+      ptrdiff_t first = begin / blocks, group = first / p.oc_blocks, last = first + p.batch;
+      if (last > (group + 1) * p.oc_blocks) last = (group + 1) * p.oc_blocks;
+      end = last * blocks < mine.end ? last * blocks : mine.end;
+      for (ptrdiff_t i = 0; i < (last - first) * p.sums_size; i += L) store<T>(sums + i, vec<T>{});
+      auto part = [&](ptrdiff_t ocb) {  // the blocks [begin, end) that belong to ocb
+        ptrdiff_t from = begin - ocb * blocks, to = end - ocb * blocks;
+        return Range{from > 0 ? from : 0, to < blocks ? to : blocks};
+      };
       for (ptrdiff_t n = 0; n < a.n; n += p.images)
-        for (ptrdiff_t oh = 0; oh < a.oh; oh += p.rows)
-          add_chunk(a, p, part, group, group * p.group_oc + oc, count, n, oh, sums, y_copy, x_copy);
-      write(a, p, part, group * p.group_oc + oc, count, sums);
+        for (ptrdiff_t oh = 0; oh < a.oh; oh += p.rows) {
+          Chunk chunk(a, p, n, oh);
+          if (p.copy_x) copy_x(a, p, group, chunk, x_copy);
+          for (ptrdiff_t ocb = first; ocb * blocks < end; ocb++)
+            add_chunk(a, p, part(ocb), ocb, chunk, sums + (ocb - first) * p.sums_size, y_copy, x_copy);
+        }
+      for (ptrdiff_t ocb = first; ocb * blocks < end; ocb++)
+        write(a, p, part(ocb), ocb, sums + (ocb - first) * p.sums_size);
     }
     bias_gradient<T>(a, team);
   }
 
-  // The chunk of pixels at (n0, oh0), into the sums of the blocks `part` for output channels [oc, oc + count).
-  static void add_chunk(const Conv2d& a, const Plan& p, Range part, ptrdiff_t group, ptrdiff_t oc, ptrdiff_t count,
-                        ptrdiff_t n0, ptrdiff_t oh0, T* sums, T* y_copy, T* x_copy) noexcept {
-    ptrdiff_t images = a.n - n0 < p.images ? a.n - n0 : p.images, rows = a.oh - oh0 < p.rows ? a.oh - oh0 : p.rows;
+  // A chunk of pixels, into the sums of the blocks `part` of one block of output channels.
+  static void add_chunk(const Conv2d& a, const Plan& p, Range part, ptrdiff_t ocb, const Chunk& c, T* sums, T* y_copy,
+                        const T* x_copy) noexcept {
+    ptrdiff_t group = ocb / p.oc_blocks, oc = ocb % p.oc_blocks * p.W, count = p.group_oc - oc < p.W ? p.group_oc - oc : p.W;
     ptrdiff_t vectors = (count + L - 1) / L;
-    Pixels box;
-    box.n = images;
-    box.y = static_cast<const T*>(a.y) + n0 * a.y_n + oc * a.y_c + oh0 * a.y_h;  // at (n0, oh0, 0)
+    Pixels box = {};
+    box.n = c.images;
+    box.y = static_cast<const T*>(a.y) + c.n * a.y_n + (group * p.group_oc + oc) * a.y_c + c.oh * a.y_h;
     box.y_n = a.y_n, box.y_h = a.y_h, box.y_w = a.y_w;
     if (p.copy_y || count != vectors * L) {
-      ptrdiff_t size = vectors * L;
-      copy_y(a, box.y, images, rows, count, size, y_copy);
-      box.y = y_copy, box.y_n = rows * a.ow * size, box.y_h = a.ow * size, box.y_w = size;
-    }
-    box.x = static_cast<const T*>(a.x) + n0 * a.x_n + group * p.group_ic * a.x_c;  // at (n0, 0, 0)
-    box.x_n = a.x_n, box.x_h = a.x_h, box.x_w = a.x_w;
-    if (p.copy_x) {
-      ptrdiff_t first = oh0 * a.stride_h - a.pad_h, last = first + (rows - 1) * a.stride_h + (a.kh - 1) * a.dilation_h;
-      if (first < 0) first = 0;
-      if (last >= a.ih) last = a.ih - 1;
-      ptrdiff_t x_rows = last >= first ? last - first + 1 : 0;
-      copy_x(a, box.x + first * a.x_h, images, x_rows, p.group_ic, x_copy);
-      box.x_w = p.group_ic, box.x_h = a.iw * box.x_w, box.x_n = x_rows * box.x_h;
-      box.x = x_copy - first * box.x_h;
+      copy_y(a, c, box.y, count, vectors * L, y_copy);
+      box.y = y_copy, box.y_w = vectors * L, box.y_h = a.ow * box.y_w, box.y_n = c.rows * box.y_h;
     }
     for (ptrdiff_t i = part.begin; i < part.end; i++) {
-      ptrdiff_t b = i % p.row_blocks, segment = i / p.row_blocks % p.segments, kh = i / p.row_blocks / p.segments;
-      Range oh = meeting(kh, a.dilation_h, a.pad_h, a.stride_h, a.ih, a.oh);
-      if (oh.begin < oh0) oh.begin = oh0;
-      if (oh.end > oh0 + rows) oh.end = oh0 + rows;
+      ptrdiff_t segment = i % p.segments, kh = i / p.segments % a.kh, b = i / p.segments / a.kh;
+      Range m = p.block(b), oh = meeting(kh, a.dilation_h, a.pad_h, a.stride_h, a.ih, a.oh);
+      if (oh.begin < c.oh) oh.begin = c.oh;
+      if (oh.end > c.oh + c.rows) oh.end = c.oh + c.rows;
       if (oh.begin >= oh.end) continue;
-      Pixels q = box;  // at column 0 of the first row that meets kh, and at kw = 0
+      Pixels q = box;
       q.h = oh.end - oh.begin;
-      q.y += (oh.begin - oh0) * q.y_h;
-      q.x += (oh.begin * a.stride_h - a.pad_h + kh * a.dilation_h) * q.x_h - a.pad_w * q.x_w;
+      q.y += (oh.begin - c.oh) * q.y_h;
+      // x at the first row that kh meets, column -pad, and so that the block's first row is x[m.begin].
+      ptrdiff_t ih = oh.begin * a.stride_h - a.pad_h + kh * a.dilation_h;
+      if (p.copy_x) {
+        Range stretch = p.join ? Range{0, p.group_ic} : m;
+        q.x_w = stretch.end - stretch.begin, q.x_h = a.iw * q.x_w, q.x_n = c.x_rows * q.x_h;
+        q.x = x_copy + stretch.begin * (c.images * c.x_rows * a.iw) - stretch.begin + (ih - c.ih) * q.x_h;
+      } else {
+        q.x_w = a.x_w, q.x_h = a.x_h, q.x_n = a.x_n;
+        q.x = static_cast<const T*>(a.x) + c.n * q.x_n + group * p.group_ic + ih * q.x_h;
+      }
+      q.x -= a.pad_w * q.x_w;
       q.x_h *= a.stride_h;
-      Range m = {p.width * b / p.row_blocks, p.width * (b + 1) / p.row_blocks};
-      add_block(a, p, segment, m, q, box.x_w, vectors, sums + i * block_rows * W);
+      add_block(a, p, segment, m, q, vectors, sums + i * p.most * p.W);
     }
   }
 
   // Rows [m.begin, m.end) of a segment. Columns where all of the block's taps meet the image go as one box of pixels;
   // each other column goes with those rows whose taps do.
-  static void add_block(const Conv2d& a, const Plan& p, ptrdiff_t segment, Range m, const Pixels& q, ptrdiff_t x_w,
-                        ptrdiff_t vectors, T* sums) noexcept {
+  static void add_block(const Conv2d& a, const Plan& p, ptrdiff_t segment, Range m, const Pixels& q, ptrdiff_t vectors,
+                        T* sums) noexcept {
     ptrdiff_t first_kw = segment + m.begin / p.group_ic, last_kw = segment + (m.end - 1) / p.group_ic;
     Range first = meeting(first_kw, a.dilation_w, a.pad_w, a.stride_w, a.iw, a.ow);
     Range last = meeting(last_kw, a.dilation_w, a.pad_w, a.stride_w, a.iw, a.ow);
@@ -180,11 +220,12 @@ struct conv2d_backward_weight_r2_tile : Plain<Conv2d> {
       Pixels box = q;
       box.w = ow.end - ow.begin;
       box.y += ow.begin * q.y_w;
-      box.x += (ow.begin * a.stride_w + segment * a.dilation_w) * x_w + rows.begin;
-      box.x_w = a.stride_w * x_w;
+      box.x += (ow.begin * a.stride_w + segment * a.dilation_w) * q.x_w + rows.begin;
+      box.x_w *= a.stride_w;
+      if (box.x_h == box.w * box.x_w && box.y_h == box.w * box.y_w) box.w *= box.h, box.h = 1;  // rows touch: one row
       T* out = sums + (rows.begin - m.begin) * vectors * L;
       if (vectors == block_vectors) block_of<block_rows, block_vectors>(rows.end - rows.begin, box, out);
-      else block_of<block_rows, 1>(rows.end - rows.begin, box, out);
+      else block_of<2 * block_rows, 1>(rows.end - rows.begin, box, out);
     };
     add(all, m);
     for (ptrdiff_t ow = last.begin; ow < first.end; ow++) {
@@ -206,35 +247,70 @@ struct conv2d_backward_weight_r2_tile : Plain<Conv2d> {
     }
   }
 
-  static void copy_y(const Conv2d& a, const T* y, ptrdiff_t images, ptrdiff_t rows, ptrdiff_t count, ptrdiff_t size,
-                     T* out) noexcept {
-    for (ptrdiff_t n = 0; n < images; n++)
-      for (ptrdiff_t h = 0; h < rows; h++)
+  // dy of a chunk, [pixels, size], zeros beyond the last of `count` channels.
+  static void copy_y(const Conv2d& a, const Chunk& c, const T* y, ptrdiff_t count, ptrdiff_t size, T* out) noexcept {
+    for (ptrdiff_t n = 0; n < c.images; n++)
+      for (ptrdiff_t h = 0; h < c.rows; h++)
         for (ptrdiff_t w = 0; w < a.ow; w++, out += size) {
           const T* from = y + n * a.y_n + h * a.y_h + w * a.y_w;
-          for (ptrdiff_t i = 0; i < size; i++) out[i] = i < count ? from[i * a.y_c] : T(0);
+          if (a.y_c == 1) {
+            if (size > L) store<T>(out, load<T>(from));
+            store<T>(out + size - L, load_n<T>(from + size - L, count - size + L));
+          } else {
+            for (ptrdiff_t i = 0; i < size; i++) out[i] = i < count ? from[i * a.y_c] : T(0);
+          }
         }
   }
 
-  static void copy_x(const Conv2d& a, const T* x, ptrdiff_t images, ptrdiff_t rows, ptrdiff_t channels,
-                     T* out) noexcept {
-    for (ptrdiff_t n = 0; n < images; n++)
-      for (ptrdiff_t h = 0; h < rows; h++)
-        for (ptrdiff_t w = 0; w < a.iw; w++)
-          for (ptrdiff_t i = 0; i < channels; i++) *out++ = x[n * a.x_n + h * a.x_h + w * a.x_w + i * a.x_c];
+  // x of a chunk. Blocks that span taps need whole pixels, [pixels, group_ic]; for the others each stretch of channels
+  // apart, [row blocks][pixels, rows of the block], so that a block reads nothing but its own.
+  static void copy_x(const Conv2d& a, const Plan& p, ptrdiff_t group, const Chunk& c, T* out) noexcept {
+    const T* x = static_cast<const T*>(a.x) + c.n * a.x_n + group * p.group_ic * a.x_c + c.ih * a.x_h;
+    for (ptrdiff_t b = 0; b < (p.join ? 1 : p.row_blocks); b++) {
+      Range m = p.join ? Range{0, p.group_ic} : p.block(b);
+      ptrdiff_t size = m.end - m.begin;
+      for (ptrdiff_t n = 0; n < c.images; n++)
+        for (ptrdiff_t h = 0; h < c.x_rows; h++, out += a.iw * size)
+          copy_of<2 * block_rows>(size, x + n * a.x_n + h * a.x_h + m.begin * a.x_c, a.x_w, a.x_c, a.iw, out);
+    }
   }
 
-  // The finished sums, lane by lane, to where dw wants them.
-  static void write(const Conv2d& a, const Plan& p, Range part, ptrdiff_t oc, ptrdiff_t count, const T* sums) noexcept {
-    ptrdiff_t size = (count + L - 1) / L * L;
-    for (ptrdiff_t i = part.begin; i < part.end; i++) {
-      ptrdiff_t b = i % p.row_blocks, segment = i / p.row_blocks % p.segments, kh = i / p.row_blocks / p.segments;
-      ptrdiff_t begin = p.width * b / p.row_blocks, end = p.width * (b + 1) / p.row_blocks;
-      for (ptrdiff_t m = begin; m < end; m++) {
-        T* w = static_cast<T*>(a.w) + oc * a.w_o + m % p.group_ic * a.w_i + kh * a.w_h +
-               (segment + m / p.group_ic) * a.w_w;
-        const T* from = sums + i * block_rows * W + (m - begin) * size;
-        for (ptrdiff_t j = 0; j < count; j++) w[j * a.w_o] = from[j];
+  // [pixels, M], strides x_w and x_c, to dense; M known to the compiler, since stretches are short.
+  template <int M>
+  static void copy_of(ptrdiff_t m, const T* x, ptrdiff_t x_w, ptrdiff_t x_c, ptrdiff_t pixels, T* out) noexcept {
+    if (m < M) {
+      if constexpr (M > 1) copy_of<M - 1>(m, x, x_w, x_c, pixels, out);
+    } else if (x_c == 1) {
+      for (ptrdiff_t w = 0; w < pixels; w++) __builtin_memcpy(out + w * M, x + w * x_w, M * sizeof(T));
+    } else {
+      for (ptrdiff_t w = 0; w < pixels; w++)
+        for (int i = 0; i < M; i++) out[w * M + i] = x[w * x_w + i * x_c];
+    }
+  }
+
+  // The finished sums, lane by lane, to where dw wants them. For one lane at a time, since a lane's taps are neighbours
+  // in PyTorch's order, while lanes lie a whole filter apart.
+  static void write(const Conv2d& a, const Plan& p, Range part, ptrdiff_t ocb, const T* sums) noexcept {
+    ptrdiff_t oc = ocb % p.oc_blocks * p.W, count = p.group_oc - oc < p.W ? p.group_oc - oc : p.W;
+    oc += ocb / p.oc_blocks * p.group_oc;
+    ptrdiff_t size = (count + L - 1) / L * L, taps = p.segments * a.kh;
+    for (ptrdiff_t first = part.begin, last; first < part.end; first = last) {
+      ptrdiff_t b = first / taps, begin = p.block(b).begin, end = p.block(b).end;
+      last = (b + 1) * taps < part.end ? (b + 1) * taps : part.end;
+      ptrdiff_t first_kh = first / p.segments % a.kh, first_segment = first % p.segments;
+      for (ptrdiff_t j = 0; j < count; j++) {
+        ptrdiff_t ic = begin % p.group_ic, kw = begin / p.group_ic;
+        for (ptrdiff_t m = begin; m < end; m++) {
+          T* w = static_cast<T*>(a.w) + (oc + j) * a.w_o + ic * a.w_i + kw * a.w_w;
+          __builtin_prefetch(w + 4 * a.w_o, 1);  // a filter is far away: ask for its lines four filters ahead
+          const T* from = sums + (m - begin) * size + j;
+          ptrdiff_t kh = first_kh, segment = first_segment;
+          for (ptrdiff_t i = first; i < last; i++) {
+            w[kh * a.w_h + segment * a.w_w] = from[i * p.most * p.W];
+            if (++segment == p.segments) segment = 0, kh++;
+          }
+          if (++ic == p.group_ic) ic = 0, kw++;
+        }
       }
     }
   }
