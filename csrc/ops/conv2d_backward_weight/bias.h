@@ -3,20 +3,25 @@
 // levels also keep the rounding errors of long sums small).
 #pragma once
 
-// Channels-last: V vectors of channels, pixel by pixel. Four, if there are as many: an add takes four cycles.
+// Channels-last: V vectors of channels (the last one with `last` lanes), 4 / V pixels at a time: an add takes four
+// cycles, so four sums.
 template <int V, class T>
 inline void bias_channels(const Conv2d& a, ptrdiff_t oc, ptrdiff_t last) noexcept {
-  constexpr int L = lanes<T>;
+  constexpr int L = lanes<T>, U = 4 / V;
+  auto load_y = [=](const T* y, int v) { return v < V - 1 || last == L ? load<T>(y + v * L) : load_n<T>(y + v * L, last); };
   vec<T> total[V] = {};
   for (ptrdiff_t n = 0; n < a.n; n++)
     for (ptrdiff_t oh = 0; oh < a.oh; oh++) {
       const T* y = static_cast<const T*>(a.y) + n * a.y_n + oc + oh * a.y_h;  // [ow, V * L]
-      vec<T> sum[V] = {};
-      for (ptrdiff_t ow = 0; ow < a.ow; ow++, y += a.y_w) {
-        for (int v = 0; v < V - 1; v++) sum[v] += load<T>(y + v * L);
-        sum[V - 1] += load_n<T>(y + (V - 1) * L, last);
-      }
-      for (int v = 0; v < V; v++) total[v] += sum[v];
+      vec<T> sum[U][V] = {};
+      ptrdiff_t ow = 0;
+      for (; ow + U <= a.ow; ow += U)
+        for (int u = 0; u < U; u++, y += a.y_w)
+          for (int v = 0; v < V; v++) sum[u][v] += load_y(y, v);
+      for (; ow < a.ow; ow++, y += a.y_w)
+        for (int v = 0; v < V; v++) sum[0][v] += load_y(y, v);
+      for (int u = 0; u < U; u++)
+        for (int v = 0; v < V; v++) total[v] += sum[u][v];
     }
   T* bias = static_cast<T*>(a.bias) + oc;
   for (int v = 0; v < V; v++) store_n<T>(bias + v * L, total[v], v < V - 1 ? L : last);

@@ -181,38 +181,46 @@ struct conv2d_backward_weight_r2_tile : Plain<Conv2d> {
       copy_y(a, c, box.y, count, vectors * L, y_copy);
       box.y = y_copy, box.y_w = vectors * L, box.y_h = a.ow * box.y_w, box.y_n = c.rows * box.y_h;
     }
-    for (ptrdiff_t i = part.begin; i < part.end; i++) {
-      ptrdiff_t segment = i % p.segments, kh = i / p.segments % a.kh, b = i / p.segments / a.kh;
-      Range m = p.block(b), oh = meeting(kh, a.dilation_h, a.pad_h, a.stride_h, a.ih, a.oh);
-      if (oh.begin < c.oh) oh.begin = c.oh;
-      if (oh.end > c.oh + c.rows) oh.end = c.oh + c.rows;
-      if (oh.begin >= oh.end) continue;
-      Pixels q = box;
-      q.h = oh.end - oh.begin;
-      q.y += (oh.begin - c.oh) * q.y_h;
-      // x at the first row that kh meets, column -pad, and so that the block's first row is x[m.begin].
-      ptrdiff_t ih = oh.begin * a.stride_h - a.pad_h + kh * a.dilation_h;
+    ptrdiff_t taps = a.kh * p.segments;
+    for (ptrdiff_t b = part.begin / taps; b * taps < part.end; b++) {
+      Range m = p.block(b), stretch = p.join ? Range{0, p.group_ic} : m;
+      ptrdiff_t first_tap = m.begin / p.group_ic, last_tap = (m.end - 1) / p.group_ic;
+      Pixels q = box;  // x at row 0, column -pad, and so that the block's first row is x[m.begin]
       if (p.copy_x) {
-        Range stretch = p.join ? Range{0, p.group_ic} : m;
         q.x_w = stretch.end - stretch.begin, q.x_h = a.iw * q.x_w, q.x_n = c.x_rows * q.x_h;
-        q.x = x_copy + stretch.begin * (c.images * c.x_rows * a.iw) - stretch.begin + (ih - c.ih) * q.x_h;
+        q.x = x_copy + stretch.begin * (c.images * c.x_rows * a.iw) - stretch.begin - c.ih * q.x_h;
       } else {
         q.x_w = a.x_w, q.x_h = a.x_h, q.x_n = a.x_n;
-        q.x = static_cast<const T*>(a.x) + c.n * q.x_n + group * p.group_ic + ih * q.x_h;
+        q.x = static_cast<const T*>(a.x) + c.n * q.x_n + group * p.group_ic;
       }
       q.x -= a.pad_w * q.x_w;
+      ptrdiff_t x_h = q.x_h;
       q.x_h *= a.stride_h;
-      add_block(a, p, segment, m, q, vectors, sums + i * p.most * p.W);
+      for (ptrdiff_t kh = 0; kh < a.kh; kh++) {
+        Range oh = meeting(kh, a.dilation_h, a.pad_h, a.stride_h, a.ih, a.oh);
+        if (oh.begin < c.oh) oh.begin = c.oh;
+        if (oh.end > c.oh + c.rows) oh.end = c.oh + c.rows;
+        if (oh.begin >= oh.end) continue;
+        q.h = oh.end - oh.begin;
+        q.y = box.y + (oh.begin - c.oh) * q.y_h;
+        const T* x = q.x;
+        q.x += (oh.begin * a.stride_h - a.pad_h + kh * a.dilation_h) * x_h;
+        for (ptrdiff_t segment = 0; segment < p.segments; segment++) {
+          ptrdiff_t i = (b * a.kh + kh) * p.segments + segment;
+          if (i >= part.begin && i < part.end)
+            add_block(a, p, segment, m, {segment + first_tap, segment + last_tap}, q, vectors, sums + i * p.most * p.W);
+        }
+        q.x = x;
+      }
     }
   }
 
-  // Rows [m.begin, m.end) of a segment. Columns where all of the block's taps meet the image go as one box of pixels;
-  // each other column goes with those rows whose taps do.
-  static void add_block(const Conv2d& a, const Plan& p, ptrdiff_t segment, Range m, const Pixels& q, ptrdiff_t vectors,
-                        T* sums) noexcept {
-    ptrdiff_t first_kw = segment + m.begin / p.group_ic, last_kw = segment + (m.end - 1) / p.group_ic;
-    Range first = meeting(first_kw, a.dilation_w, a.pad_w, a.stride_w, a.iw, a.ow);
-    Range last = meeting(last_kw, a.dilation_w, a.pad_w, a.stride_w, a.iw, a.ow);
+  // Rows [m.begin, m.end) of a segment, from taps kw.begin .. kw.end (the last one included). Columns where all of these
+  // meet the image go as one box of pixels; each other column goes with those rows whose taps do.
+  static void add_block(const Conv2d& a, const Plan& p, ptrdiff_t segment, Range m, Range kw, const Pixels& q,
+                        ptrdiff_t vectors, T* sums) noexcept {
+    Range first = meeting(kw.begin, a.dilation_w, a.pad_w, a.stride_w, a.iw, a.ow);
+    Range last = kw.end == kw.begin ? first : meeting(kw.end, a.dilation_w, a.pad_w, a.stride_w, a.iw, a.ow);
     Range all = {first.begin, last.end};  // of all taps: a later tap meets earlier columns
     if (all.begin >= all.end) all = {first.end, first.end};  // none: every column goes apart
     auto add = [&](Range ow, Range rows) {
@@ -234,10 +242,10 @@ struct conv2d_backward_weight_r2_tile : Plain<Conv2d> {
         continue;
       }
       Range rows = {m.end, m.begin};
-      for (ptrdiff_t kw = first_kw; kw <= last_kw; kw++) {
-        ptrdiff_t iw = ow * a.stride_w - a.pad_w + kw * a.dilation_w;
+      for (ptrdiff_t k = kw.begin; k <= kw.end; k++) {
+        ptrdiff_t iw = ow * a.stride_w - a.pad_w + k * a.dilation_w;
         if (iw < 0 || iw >= a.iw) continue;
-        ptrdiff_t low = (kw - segment) * p.group_ic, high = low + p.group_ic;
+        ptrdiff_t low = (k - segment) * p.group_ic, high = low + p.group_ic;
         if (low < m.begin) low = m.begin;
         if (high > m.end) high = m.end;
         if (low < rows.begin) rows.begin = low;
@@ -288,29 +296,30 @@ struct conv2d_backward_weight_r2_tile : Plain<Conv2d> {
     }
   }
 
-  // The finished sums, lane by lane, to where dw wants them. For one lane at a time, since a lane's taps are neighbours
-  // in PyTorch's order, while lanes lie a whole filter apart.
+  // The finished sums, to where dw wants them: lane by lane, since a filter's weights are neighbours in PyTorch's order,
+  // and the filters of two lanes far apart.
   static void write(const Conv2d& a, const Plan& p, Range part, ptrdiff_t ocb, const T* sums) noexcept {
     ptrdiff_t oc = ocb % p.oc_blocks * p.W, count = p.group_oc - oc < p.W ? p.group_oc - oc : p.W;
-    oc += ocb / p.oc_blocks * p.group_oc;
-    ptrdiff_t size = (count + L - 1) / L * L, taps = p.segments * a.kh;
-    for (ptrdiff_t first = part.begin, last; first < part.end; first = last) {
-      ptrdiff_t b = first / taps, begin = p.block(b).begin, end = p.block(b).end;
-      last = (b + 1) * taps < part.end ? (b + 1) * taps : part.end;
-      ptrdiff_t first_kh = first / p.segments % a.kh, first_segment = first % p.segments;
+    ptrdiff_t size = (count + L - 1) / L * L, taps = a.kh * p.segments;
+    T* filters = static_cast<T*>(a.w) + (ocb / p.oc_blocks * p.group_oc + oc) * a.w_o;
+    for (ptrdiff_t b = part.begin / taps; b * taps < part.end; b++) {
+      Range m = p.block(b);
       for (ptrdiff_t j = 0; j < count; j++) {
-        ptrdiff_t ic = begin % p.group_ic, kw = begin / p.group_ic;
-        for (ptrdiff_t m = begin; m < end; m++) {
-          T* w = static_cast<T*>(a.w) + (oc + j) * a.w_o + ic * a.w_i + kw * a.w_w;
-          __builtin_prefetch(w + 4 * a.w_o, 1);  // a filter is far away: ask for its lines four filters ahead
-          const T* from = sums + (m - begin) * size + j;
-          ptrdiff_t kh = first_kh, segment = first_segment;
-          for (ptrdiff_t i = first; i < last; i++) {
-            w[kh * a.w_h + segment * a.w_w] = from[i * p.most * p.W];
-            if (++segment == p.segments) segment = 0, kh++;
+        T* filter = filters + j * a.w_o;
+        for (ptrdiff_t i = m.begin; i < m.end && !p.join; i++)  // four filters ahead: their lines are far away
+          __builtin_prefetch(filter + 4 * a.w_o + i * a.w_i, 1);
+        for (ptrdiff_t kh = 0; kh < a.kh; kh++)
+          for (ptrdiff_t segment = 0; segment < p.segments; segment++) {
+            ptrdiff_t block = (b * a.kh + kh) * p.segments + segment;
+            if (block < part.begin || block >= part.end) continue;
+            const T* from = sums + block * p.most * p.W + j;
+            for (ptrdiff_t i = m.begin, end; i < m.end; i = end) {  // tap by tap
+              ptrdiff_t tap = p.join ? i / p.group_ic : 0, first = tap * p.group_ic;
+              end = first + p.group_ic < m.end ? first + p.group_ic : m.end;
+              T* w = filter + kh * a.w_h + (segment + tap) * a.w_w - first * a.w_i;
+              for (ptrdiff_t k = i; k < end; k++) w[k * a.w_i] = from[(k - m.begin) * size];
+            }
           }
-          if (++ic == p.group_ic) ic = 0, kw++;
-        }
       }
     }
   }
