@@ -1,0 +1,88 @@
+"""Weights on disk: safetensors, read and written by any framework. Never pickle: loading runs no code.
+
+Needs the `safetensors` package, which is imported at the first use: pip install 'loopnest[io]'.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from loopnest.engine.tape import Tensor, from_numpy
+from loopnest.extras import require
+from loopnest.nn.parameter import memory
+
+
+def save(
+    state_dict: Mapping[str, Any], path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write a state_dict to a safetensors file.
+
+    The file appears whole or not at all: it is written under another name beside it, forced to the disk, and
+    renamed, so that a crash leaves the older file as it was. Not for optimizers: their state holds numbers
+    and options too.
+
+    Args:
+      state_dict: name -> Tensor or NumPy array.
+      metadata: texts to keep in the file's header.
+
+    Raises TypeError for values that are no arrays, OSError if the disk refuses.
+
+    Example:
+      >>> import tempfile, loopnest.io
+      >>> from loopnest import nn
+      >>> model = nn.Linear(3, 2)
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     loopnest.io.save(model.state_dict(), f"{folder}/model.safetensors")
+      ...     model.load_state_dict(loopnest.io.load(f"{folder}/model.safetensors"))
+      <All keys matched successfully>
+    """
+    if not isinstance(state_dict, Mapping):
+        raise TypeError(f"save: expected state_dict to be dict-like, got {type(state_dict).__name__}")
+    arrays = {}
+    for name, value in state_dict.items():
+        if not isinstance(name, str) or not isinstance(value, (Tensor, np.ndarray)):
+            raise TypeError(
+                f"save: expected names with Tensors or arrays, got {name!r}: {type(value).__name__}"
+            )
+        if value.dtype.kind not in "biuf":
+            raise TypeError(f"save: expected numbers, got {name!r}: an array of dtype {value.dtype}")
+        arrays[name] = np.ascontiguousarray(memory(value)).reshape(tuple(value.shape))
+    library = require("safetensors.numpy", "io")
+    content = library.save(arrays, metadata=None if metadata is None else dict(metadata))
+    target = Path(path)
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with open(beside, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, target)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the new name, too, is on the disk when this returns
+    finally:
+        os.close(folder)
+
+
+def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Read a safetensors file into name -> Tensor, for load_state_dict.
+
+    Raises ValueError for a file that is damaged or no safetensors file, OSError if it cannot be read.
+    """
+    library, errors = require("safetensors.numpy", "io"), require("safetensors", "io")
+    content = Path(path).read_bytes()
+    try:
+        arrays = library.load(content)
+    except (errors.SafetensorError, KeyError, AttributeError, TypeError) as error:
+        raise ValueError(
+            f"load: {os.fspath(path)} is not a whole safetensors file that NumPy can hold: {error}"
+        ) from error
+    return {
+        name: from_numpy(array if array.flags.writeable else array.copy()) for name, array in arrays.items()
+    }

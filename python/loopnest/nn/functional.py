@@ -1,0 +1,252 @@
+"""Layers as functions: torch.nn.functional's names, argument order and defaults, on loopnest Tensors.
+
+Every function takes float32 or float64 Tensors (all of one dtype) and is recorded for backward() where an
+input requires a gradient. Wrong shapes and values raise ValueError with the shapes, wrong dtypes and types
+raise TypeError.
+"""
+
+from typing import Any
+
+from loopnest.engine import tape
+from loopnest.engine.tape import Tensor
+
+IntPair = int | tuple[int, int]
+
+
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: IntPair = 1,
+    padding: IntPair | str = 0,
+    dilation: IntPair = 1,
+    groups: int = 1,
+) -> Tensor:
+    """2-d cross-correlation (the kernel is not flipped), as torch.nn.functional.conv2d.
+
+    y[n, o, i, j] = bias[o] + sum over c, u, v of
+                    weight[o, c, u, v] * input[n, c, i * stride + u * dilation - padding, j * ... + v * ...]
+
+    Args:
+      input: (N, C, H, W) or (C, H, W).
+      weight: (O, C / groups, KH, KW); bias: (O,) or None.
+      padding: rows and columns of zeros on each side; "valid": 0; "same": as many as keep H and W (stride 1
+        only; an odd one goes to the bottom and right).
+
+    Returns (N, O, OH, OW), OH = floor((H + 2 padding - dilation (KH - 1) - 1) / stride) + 1, without N if
+    input had none.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> import loopnest.nn.functional as F
+      >>> x = loopnest.tensor(np.ones((1, 3, 5, 5), np.float32))
+      >>> w = loopnest.tensor(np.ones((2, 3, 3, 3), np.float32))
+      >>> float(F.conv2d(x, w, padding=1)[0, 0, 2, 2])
+      27.0
+    """
+    return tape.conv2d(input, weight, bias, stride, padding, dilation, groups)
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """y = input weight^T + bias, as torch.nn.functional.linear.
+
+    Args: input (..., I); weight (O, I); bias (O,) or None. Returns (..., O).
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> import loopnest.nn.functional as F
+      >>> x, w = loopnest.tensor(np.ones((2, 3), np.float32)), loopnest.tensor(np.ones((4, 3), np.float32))
+      >>> F.linear(x, w).numpy()[0].tolist()
+      [3.0, 3.0, 3.0, 3.0]
+    """
+    return tape.linear(input, weight, bias)
+
+
+def max_pool2d(
+    input: Tensor,
+    kernel_size: IntPair,
+    stride: IntPair | None = None,
+    padding: IntPair = 0,
+    dilation: IntPair = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The largest element of every window, as torch.nn.functional.max_pool2d. NaN wins.
+
+    Args:
+      input: (N, C, H, W) or (C, H, W).
+      stride: kernel_size if None. padding: at most half the kernel; counts as -infinity.
+      ceil_mode: also the windows that only start inside. return_indices: give a pair (values, indices into H
+        * W).
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> import loopnest.nn.functional as F
+      >>> x = loopnest.tensor(np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4))
+      >>> F.max_pool2d(x, 2).numpy().ravel().tolist()
+      [5.0, 7.0, 13.0, 15.0]
+    """
+    return tape.max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def avg_pool2d(
+    input: Tensor,
+    kernel_size: IntPair,
+    stride: IntPair | None = None,
+    padding: IntPair = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """The mean of every window, as torch.nn.functional.avg_pool2d.
+
+    Args:
+      input: (N, C, H, W) or (C, H, W).
+      count_include_pad: padding counts in the number that the sum is divided by. divisor_override: divide by
+        this.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> import loopnest.nn.functional as F
+      >>> x = loopnest.tensor(np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4))
+      >>> F.avg_pool2d(x, 2).numpy().ravel().tolist()
+      [2.5, 4.5, 10.5, 12.5]
+    """
+    return tape.avg_pool2d(
+        input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(input, 0), any shape. `inplace` is accepted; the result is always a new tensor.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> import loopnest.nn.functional as F
+      >>> F.relu(loopnest.tensor(np.array([-1.0, 2.0]))).numpy().tolist()
+      [0.0, 2.0]
+    """
+    return tape.relu(input)
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """1 / (1 + exp(-input)), any shape.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> import loopnest.nn.functional as F
+      >>> F.sigmoid(loopnest.tensor(np.zeros(1))).numpy().tolist()
+      [0.5]
+    """
+    return tape.sigmoid(input)
+
+
+def tanh(input: Tensor) -> Tensor:
+    """The hyperbolic tangent, any shape.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> import loopnest.nn.functional as F
+      >>> F.tanh(loopnest.tensor(np.zeros(1))).numpy().tolist()
+      [0.0]
+    """
+    return tape.tanh(input)
+
+
+def softmax(input: Tensor, dim: int) -> Tensor:
+    """exp(input) / sum of exp(input) along `dim`, the maximum taken off first. IndexError if there is no such
+    axis.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> import loopnest.nn.functional as F
+      >>> F.softmax(loopnest.tensor(np.zeros((1, 4))), dim=1).numpy().tolist()
+      [[0.25, 0.25, 0.25, 0.25]]
+    """
+    return tape.softmax(input, dim)
+
+
+def log_softmax(input: Tensor, dim: int) -> Tensor:
+    """input - log(sum of exp(input) along `dim`), without overflow. IndexError if there is no such axis.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> import loopnest.nn.functional as F
+      >>> F.log_softmax(loopnest.tensor(np.zeros((1, 4))), dim=1).numpy().round(4).tolist()
+      [[-1.3863, -1.3863, -1.3863, -1.3863]]
+    """
+    return tape.log_softmax(input, dim)
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: None = None,
+    ignore_index: int = -100,
+    reduce: None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """-log(softmax(input)[target]), as torch.nn.functional.cross_entropy.
+
+    Args:
+      input: (N, C), (C,) or (N, C, ...) scores. target: int64 classes, shaped as input without C.
+      weight: (C,) a factor per class; "mean" divides by the sum of the factors used.
+      size_average, reduce: PyTorch's older spelling of `reduction`; must be None.
+      ignore_index: targets of this value count nothing.
+      reduction: "mean", "sum" or "none".
+      label_smoothing: this much of the target goes to all classes equally; 0 to 1.
+
+    Raises IndexError for a class outside 0 ... C - 1.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> import loopnest.nn.functional as F
+      >>> scores, target = loopnest.tensor(np.zeros((2, 4))), loopnest.tensor(np.array([0, 3]))
+      >>> round(float(F.cross_entropy(scores, target)), 4)
+      1.3863
+    """
+    if size_average is not None or reduce is not None:
+        raise ValueError("cross_entropy: size_average and reduce are not supported; use reduction")
+    return tape.cross_entropy(
+        input,
+        target,
+        weight,
+        ignore_index=ignore_index,
+        reduction=reduction,
+        label_smoothing=label_smoothing,
+    )
+
+
+def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
+    """Rows of a table: result[...] = weight[input[...]], as torch.nn.functional.embedding.
+
+    Args:
+      input: int64 indices of any shape. weight: (rows, width). padding_idx: this row gets no gradient.
+
+    Returns (*input.shape, width). Raises IndexError for an index outside the table.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> import loopnest.nn.functional as F
+      >>> table = loopnest.tensor(np.arange(6.0).reshape(3, 2))
+      >>> F.embedding(loopnest.tensor(np.array([2, 0])), table).numpy().tolist()
+      [[4.0, 5.0], [0.0, 1.0]]
+    """
+    return tape.embedding(input, weight, padding_idx)
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Each element becomes 0 with probability p, or is divided by 1 - p; the identity if not training.
+
+    Random numbers come from loopnest's generator (manual_seed). `inplace` is accepted; the result is a new
+    tensor.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> import loopnest.nn.functional as F
+      >>> sorted(set(F.dropout(loopnest.tensor(np.ones(1000)), 0.5).numpy().tolist()))
+      [0.0, 2.0]
+    """
+    return tape.dropout(input, p, training)

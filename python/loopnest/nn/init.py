@@ -1,0 +1,158 @@
+"""Initial values for weights, filled in place: torch.nn.init's names, arguments and formulas.
+
+Random numbers come from loopnest's generator: loopnest.manual_seed makes them repeat. Every function returns
+its tensor.
+"""
+
+import math
+
+import numpy as np
+
+from loopnest.engine.tape import Tensor, default_generator
+from loopnest.nn.parameter import memory
+
+_GAINS = {
+    "linear": 1.0,
+    "conv1d": 1.0,
+    "conv2d": 1.0,
+    "conv3d": 1.0,
+    "sigmoid": 1.0,
+    "tanh": 5 / 3,
+    "relu": math.sqrt(2),
+}
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """The factor that keeps the variance of a layer before this nonlinearity.
+
+    1 for linear, convN and sigmoid, 5/3 for tanh, sqrt(2) for relu, sqrt(2 / (1 + param^2)) for leaky_relu
+    (param: its slope, 0.01 if None), 3/4 for selu. ValueError for others.
+
+    Example:
+      >>> from loopnest.nn import init
+      >>> init.calculate_gain("relu") == 2 ** 0.5
+      True
+    """
+    if nonlinearity == "leaky_relu":
+        return math.sqrt(2.0 / (1 + (0.01 if param is None else param) ** 2))
+    if nonlinearity == "selu":
+        return 0.75
+    if nonlinearity not in _GAINS:
+        raise ValueError(
+            f"calculate_gain: expected one of {[*_GAINS, 'leaky_relu', 'selu']}, got {nonlinearity!r}"
+        )
+    return _GAINS[nonlinearity]
+
+
+def _fans(who: str, tensor: Tensor) -> tuple[int, int]:
+    """(fan_in, fan_out) of a weight (out, in, *kernel): terms of an output's sum, sums with an input."""
+    if tensor.ndim < 2:
+        raise ValueError(
+            f"{who}: expected a tensor of at least 2 axes (out, in, ...), got shape {tuple(tensor.shape)}"
+        )
+    out, into, *kernel = tensor.shape
+    window = math.prod(kernel)
+    return into * window, out * window
+
+
+def _chosen_fan(who: str, tensor: Tensor, mode: str) -> int:
+    if mode not in ("fan_in", "fan_out"):
+        raise ValueError(f"{who}: expected mode 'fan_in' or 'fan_out', got {mode!r}")
+    return _fans(who, tensor)[mode == "fan_out"]
+
+
+def _fill(tensor: Tensor, values: np.ndarray | float) -> Tensor:
+    memory(tensor)[...] = values
+    tensor.bump_version()
+    return tensor
+
+
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
+    """Numbers of the uniform distribution on [a, b).
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> from loopnest.nn import init
+      >>> w = init.uniform_(loopnest.tensor(np.empty((3, 5), np.float32)), -1, 1)
+      >>> bool(abs(w.numpy()).max() <= 1)
+      True
+    """
+    if not a <= b:
+        raise ValueError(f"uniform_: expected a <= b, got a = {a}, b = {b}")
+    return _fill(tensor, default_generator().uniform(a, b, tuple(tensor.shape)))
+
+
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
+    """Numbers of the normal distribution."""
+    if not std >= 0:
+        raise ValueError(f"normal_: expected std >= 0, got {std}")
+    return _fill(tensor, default_generator().normal(mean, std, tuple(tensor.shape)))
+
+
+def constant_(tensor: Tensor, val: float) -> Tensor:
+    """One value everywhere."""
+    return _fill(tensor, val)
+
+
+def zeros_(tensor: Tensor) -> Tensor:
+    """0 everywhere."""
+    return _fill(tensor, 0.0)
+
+
+def ones_(tensor: Tensor) -> Tensor:
+    """1 everywhere."""
+    return _fill(tensor, 1.0)
+
+
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+    """Uniform on +-gain sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+    bound = gain * math.sqrt(6.0 / sum(_fans("xavier_uniform_", tensor)))
+    return uniform_(tensor, -bound, bound)
+
+
+def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+    """Normal with standard deviation gain sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+    return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(_fans("xavier_normal_", tensor))))
+
+
+def kaiming_uniform_(
+    tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
+) -> Tensor:
+    """Uniform on +-gain sqrt(3 / fan), gain for a leaky ReLU of slope `a` (He and others 2015).
+
+    The layers use a = sqrt(5), as PyTorch's do, which makes it +-1 / sqrt(fan_in).
+    """
+    fan = _chosen_fan("kaiming_uniform_", tensor, mode)
+    bound = calculate_gain(nonlinearity, a) * math.sqrt(3.0 / fan)
+    return uniform_(tensor, -bound, bound)
+
+
+def kaiming_normal_(
+    tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
+) -> Tensor:
+    """Normal with standard deviation gain / sqrt(fan) (He and others 2015)."""
+    fan = _chosen_fan("kaiming_normal_", tensor, mode)
+    return normal_(tensor, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(fan))
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+    """A random (half-)orthogonal matrix times gain; axes after the first are taken as one (Saxe and others
+    2013).
+
+    The Q of a QR factorisation of normal numbers, each column's sign set so that R's diagonal is positive.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> from loopnest.nn import init
+      >>> q = init.orthogonal_(loopnest.tensor(np.empty((4, 4)))).numpy()
+      >>> bool(abs(q @ q.T - np.eye(4)).max() < 1e-12)
+      True
+    """
+    if tensor.ndim < 2:
+        raise ValueError(
+            f"orthogonal_: expected a tensor of at least 2 axes, got shape {tuple(tensor.shape)}"
+        )
+    rows, columns = tensor.shape[0], math.prod(tensor.shape[1:])
+    q, r = np.linalg.qr(default_generator().normal(size=(max(rows, columns), min(rows, columns))))
+    q = q * np.sign(np.diag(r))
+    return _fill(tensor, gain * (q.T if rows < columns else q).reshape(tuple(tensor.shape)))

@@ -1,0 +1,545 @@
+"""Module: the base of every layer and network. Names, order and state_dict keys are PyTorch's."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from loopnest.engine.tape import Tensor, from_numpy
+from loopnest.nn._check import check_device, float_dtype
+from loopnest.nn.parameter import Parameter, memory
+
+
+class StateDictError(ValueError, RuntimeError):
+    """A state_dict does not fit its module: a RuntimeError as in PyTorch, a ValueError as elsewhere here."""
+
+
+class IncompatibleKeys(NamedTuple):
+    """What load_state_dict(strict=False) left alone."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+    def __repr__(self) -> str:
+        if not self.missing_keys and not self.unexpected_keys:
+            return "<All keys matched successfully>"
+        return f"IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+
+
+class RemovableHandle:
+    """Takes a hook away again: by remove(), or at the end of a `with` block."""
+
+    _count = 0
+
+    def __init__(self, hooks: dict[int, Any]) -> None:
+        self._hooks = hooks
+        self.id = RemovableHandle._count
+        RemovableHandle._count += 1
+
+    def remove(self) -> None:
+        """Take the hook away; a second call does nothing."""
+        self._hooks.pop(self.id, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+
+class Module:
+    """Base class of all layers and networks: holds parameters, buffers and child modules, found by
+    assignment.
+
+    A subclass calls super().__init__() first, assigns Parameters and Modules to attributes, and defines
+    forward().
+
+    Attributes:
+      training: True after construction and train(), False after eval(). Dropout looks at it.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> from loopnest import nn
+      >>> class Net(nn.Module):
+      ...     def __init__(self):
+      ...         super().__init__()
+      ...         self.first = nn.Linear(4, 8)
+      ...         self.last = nn.Linear(8, 2)
+      ...     def forward(self, x):
+      ...         return self.last(self.first(x).relu())
+      >>> net = Net()
+      >>> net(loopnest.tensor(np.ones((5, 4), np.float32))).shape == (5, 2)
+      True
+      >>> list(net.state_dict())
+      ['first.weight', 'first.bias', 'last.weight', 'last.bias']
+    """
+
+    training: bool
+
+    def __init__(self) -> None:
+        # Straight into __dict__: __setattr__ below would look for these before they are there.
+        self.__dict__.update(
+            training=True,
+            _parameters={},
+            _buffers={},
+            _non_persistent_buffers_set=set(),
+            _modules={},
+            _forward_hooks={},
+            _forward_pre_hooks={},
+        )
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes. Defined by subclasses; call the module itself, so that hooks run."""
+        raise NotImplementedError(
+            f'Module [{type(self).__name__}] is missing the required "forward" function'
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not self._forward_hooks and not self._forward_pre_hooks:
+            return self.forward(*args, **kwargs)
+        for hook, with_kwargs in tuple(self._forward_pre_hooks.values()):
+            if with_kwargs:
+                changed = hook(self, args, kwargs)
+                args, kwargs = (args, kwargs) if changed is None else changed
+            else:
+                changed = hook(self, args)
+                if changed is not None:
+                    args = changed if isinstance(changed, tuple) else (changed,)
+        result = self.forward(*args, **kwargs)
+        for hook, with_kwargs in tuple(self._forward_hooks.values()):
+            changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
+            result = result if changed is None else changed
+        return result
+
+    # Attributes: three dicts stand before __dict__.
+
+    def __getattr__(self, name: str) -> Any:  # only called when the ordinary look-up has failed
+        for store in ("_parameters", "_buffers", "_modules"):
+            found = self.__dict__.get(store)
+            if found is not None and name in found:
+                return found[name]
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Parameter):
+            self._require_init("parameters")
+            self._forget(name, self._parameters)
+            self.register_parameter(name, value)
+        elif isinstance(value, Module):
+            self._require_init("module")
+            self._forget(name, self._modules)
+            self._modules[name] = value
+        elif name in self.__dict__.get("_parameters", ()):
+            self._require_none(name, value, "parameter", "loopnest.nn.Parameter or None")
+            self._parameters[name] = None
+        elif name in self.__dict__.get("_modules", ()):
+            self._require_none(name, value, "child module", "loopnest.nn.Module or None")
+            self._modules[name] = None
+        elif name in self.__dict__.get("_buffers", ()):
+            if not isinstance(value, Tensor):
+                self._require_none(name, value, "buffer", "loopnest.Tensor or None")
+            self._buffers[name] = value
+        else:
+            super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        for store in (self._parameters, self._buffers, self._modules):
+            if name in store:
+                del store[name]
+                self._non_persistent_buffers_set.discard(name)
+                return
+        super().__delattr__(name)
+
+    def __dir__(self) -> list[str]:
+        names = {*super().__dir__(), *self._parameters, *self._buffers, *self._modules}
+        return sorted(name for name in names if name.isidentifier())
+
+    def _require_init(self, what: str) -> None:
+        if "_parameters" not in self.__dict__:
+            raise AttributeError(f"cannot assign {what} before Module.__init__() call")
+
+    def _require_none(self, name: str, value: Any, what: str, expected: str) -> None:
+        if value is not None:
+            raise TypeError(
+                f"cannot assign '{type(value).__name__}' object to {what} '{name}' ({expected} required)"
+            )
+
+    def _forget(self, name: str, kept: dict[str, Any]) -> None:
+        """Take `name` out of all places but one, where a new value keeps the old one's place in the order."""
+        for store in (self.__dict__, self._parameters, self._buffers, self._modules):
+            if store is not kept:
+                store.pop(name, None)
+        self._non_persistent_buffers_set.discard(name)
+
+    def _require_new_name(self, name: str, what: str, store: Mapping[str, Any]) -> None:
+        if "_parameters" not in self.__dict__:
+            raise AttributeError(f"cannot assign {what} before Module.__init__() call")
+        if not isinstance(name, str):
+            raise TypeError(f"{what} name should be a string, got {type(name).__name__}")
+        if "." in name:
+            raise KeyError(f'{what} name can\'t contain ".", got {name!r}')
+        if name == "":
+            raise KeyError(f'{what} name can\'t be empty string ""')
+        if hasattr(self, name) and name not in store:
+            raise KeyError(f"attribute '{name}' already exists")
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Add a parameter under a name; None: the name of one that is not there (bias=False)."""
+        self._require_new_name(name, "parameter", self.__dict__.get("_parameters", {}))
+        if param is not None and not isinstance(param, Parameter):
+            raise TypeError(
+                f"cannot assign '{type(param).__name__}' object to parameter '{name}' "
+                "(loopnest.nn.Parameter or None required)"
+            )
+        if param is not None and not param.is_leaf:
+            raise ValueError(f"cannot assign non-leaf Tensor to parameter '{name}'")
+        self._parameters[name] = param
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Add a tensor that is state but not trained. persistent: it is part of state_dict."""
+        self._require_new_name(name, "buffer", self.__dict__.get("_buffers", {}))
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"cannot assign '{type(tensor).__name__}' object to buffer '{name}' "
+                "(loopnest.Tensor or None required)"
+            )
+        self._buffers[name] = tensor
+        if persistent:
+            self._non_persistent_buffers_set.discard(name)
+        else:
+            self._non_persistent_buffers_set.add(name)
+
+    def add_module(self, name: str, module: "Module | None") -> None:
+        """Add a child module under a name."""
+        self._require_new_name(name, "module", self.__dict__.get("_modules", {}))
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(f"{type(module).__name__} is not a Module subclass")
+        self._modules[name] = module
+
+    register_module = add_module
+
+    # Hooks
+
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call hook(module, args, output) after every forward; a result that is not None replaces the output.
+
+        with_kwargs: the hook is called as hook(module, args, kwargs, output). prepend: before the hooks
+        already there. Returns a handle whose remove() takes the hook away.
+        """
+        return _add_hook(self._forward_hooks, hook, prepend, with_kwargs)
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call hook(module, args) before every forward; a result that is not None replaces the arguments.
+
+        with_kwargs: called as hook(module, args, kwargs), and replaces both by a pair (args, kwargs).
+        """
+        return _add_hook(self._forward_pre_hooks, hook, prepend, with_kwargs)
+
+    # Walks
+
+    def named_modules(
+        self, memo: "set[Module] | None" = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> "Iterator[tuple[str, Module]]":
+        """(dotted name, module) of this module ("") and all below it, parents first."""
+        memo = set() if memo is None else memo
+        if self in memo:
+            return
+        if remove_duplicate:
+            memo.add(self)
+        yield prefix, self
+        for name, child in self._modules.items():
+            if child is not None:
+                yield from child.named_modules(memo, _join(prefix, name), remove_duplicate)
+
+    def modules(self) -> "Iterator[Module]":
+        """This module and all below it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def named_children(self) -> "Iterator[tuple[str, Module]]":
+        """(name, module) of the direct children, each module once."""
+        seen: set[Module] = set()
+        for name, child in self._modules.items():
+            if child is not None and child not in seen:
+                seen.add(child)
+                yield name, child
+
+    def children(self) -> "Iterator[Module]":
+        """The direct children, each once."""
+        return (child for _, child in self.named_children())
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """(dotted name, parameter); one that several modules share comes once, under its first name."""
+        return self._named_members("_parameters", prefix, recurse, remove_duplicate)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """All parameters, each once: what an optimizer wants."""
+        return (param for _, param in self.named_parameters(recurse=recurse))
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """(dotted name, buffer), as named_parameters."""
+        return self._named_members("_buffers", prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """All buffers, each once."""
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
+
+    def _named_members(
+        self, store: str, prefix: str, recurse: bool, remove_duplicate: bool
+    ) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        named = (
+            self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
+            if recurse
+            else [(prefix, self)]
+        )
+        for path, module in named:
+            for name, member in getattr(module, store).items():
+                if member is None or id(member) in seen:
+                    continue
+                if remove_duplicate:
+                    seen.add(id(member))
+                yield _join(path, name), member
+
+    def get_submodule(self, target: str) -> "Module":
+        """The module at a dotted path; "" is this one. AttributeError if there is none."""
+        module: Module = self
+        for name in target.split(".") if target else ():
+            found = getattr(module, name, None)
+            if not isinstance(found, Module):
+                raise AttributeError(
+                    f"{type(module).__name__} has no child module '{name}' (looking for '{target}')"
+                )
+            module = found
+        return module
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter at a dotted path. AttributeError if there is none."""
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        found = module._parameters.get(name)
+        if found is None:
+            raise AttributeError(
+                f"{type(module).__name__} has no parameter '{name}' (looking for '{target}')"
+            )
+        return found
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer at a dotted path. AttributeError if there is none."""
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        found = module._buffers.get(name)
+        if found is None:
+            raise AttributeError(f"{type(module).__name__} has no buffer '{name}' (looking for '{target}')")
+        return found
+
+    # Changes to the whole tree
+
+    def apply(self, fn: "Callable[[Module], Any]") -> Self:
+        """Call fn on every module below and then on this one; for initialisation. Returns self."""
+        for child in self.children():
+            child.apply(fn)
+        fn(self)
+        return self
+
+    def train(self, mode: bool = True) -> Self:
+        """Set `training` in the whole tree. Returns self."""
+        if not isinstance(mode, bool):
+            raise ValueError(f"training mode is expected to be boolean, got {mode!r}")
+        self.training = mode
+        for child in self.children():
+            child.train(mode)
+        return self
+
+    def eval(self) -> Self:
+        """The same as train(False): dropout does nothing. Returns self."""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Let all parameters ask for gradients, or freeze them. Returns self."""
+        for param in self.parameters():
+            param.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Take away the gradients of all parameters, or fill them with zeros."""
+        zero_grads(self.parameters(), set_to_none)
+
+    def to(self, *args: Any, device: Any = None, dtype: Any = None) -> Self:
+        """Change the floating-point dtype of parameters and buffers in place: to("float64"),
+        to(dtype=np.float32).
+
+        A device may be given, and must be "cpu". Gradients are dropped when the dtype changes. Returns self.
+        """
+        who = f"{type(self).__name__}.to"
+        for arg in args:
+            if arg is None or str(arg).split(":")[0] in ("cpu", "cuda", "mps", "xpu", "meta"):
+                device = arg
+            else:
+                dtype = arg
+        check_device(who, device)
+        if dtype is None:
+            return self
+        target = float_dtype(who, dtype)
+        for tensor in chain(self.parameters(), self.buffers()):
+            data = memory(tensor)
+            if data.dtype.kind == "f" and data.dtype != target:
+                tensor.grad = None
+                tensor.data = from_numpy(data.astype(target))
+        return self
+
+    def float(self) -> Self:
+        """Parameters and buffers as float32. Returns self."""
+        return self.to(dtype=np.float32)
+
+    def double(self) -> Self:
+        """Parameters and buffers as float64, for gradient checks. Returns self."""
+        return self.to(dtype=np.float64)
+
+    def cpu(self) -> Self:
+        """Nothing to do; there so that PyTorch code need not change. Returns self."""
+        return self
+
+    # State
+
+    def _named_state(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+        """What state_dict holds, in its order: own parameters, own persistent buffers, then the children."""
+        own = chain(
+            self._parameters.items(),
+            ((k, b) for k, b in self._buffers.items() if k not in self._non_persistent_buffers_set),
+        )
+        for name, tensor in own:
+            if tensor is not None:
+                yield prefix + name, tensor
+        for name, child in self._modules.items():
+            if child is not None:
+                yield from child._named_state(f"{prefix}{name}.")
+
+    def state_dict(
+        self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
+    ) -> dict[str, Tensor]:
+        """All parameters and persistent buffers under their dotted names, as PyTorch names them.
+
+        The tensors share the module's memory: a later training step changes them. keep_vars: give the
+        Parameters themselves instead of detached tensors.
+        """
+        state: dict[str, Tensor] = OrderedDict() if destination is None else destination
+        for name, tensor in self._named_state(prefix):
+            state[name] = tensor if keep_vars else tensor.detach()
+        return state
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
+        """Copy tensors into the module's own memory, by name.
+
+        Args:
+          state_dict: name -> Tensor, NumPy array, or anything NumPy can read (a torch tensor on the CPU).
+            Values are cast to the parameter's dtype; an integer parameter takes no floats.
+          strict: also raise for names that are missing or not expected; otherwise they are only returned.
+
+        Returns IncompatibleKeys(missing_keys, unexpected_keys).
+
+        Raises StateDictError (a ValueError) naming every missing, unexpected and misshapen tensor, both
+        shapes given; TypeError for what is no array of numbers. The module is then unchanged.
+        """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"expected state_dict to be dict-like, got {type(state_dict).__name__}")
+        own = dict(self._named_state())
+        missing = [name for name in own if name not in state_dict]
+        unexpected = [name for name in state_dict if name not in own]
+        arrays = {name: _as_array(name, state_dict[name]) for name in own if name in state_dict}
+        faults = [
+            f"size mismatch for {name}: expected shape {tuple(own[name].shape)}, got {array.shape}"
+            for name, array in arrays.items()
+            if array.shape != tuple(own[name].shape)
+        ]
+        if strict and unexpected:
+            faults.insert(0, "Unexpected key(s) in state_dict: " + ", ".join(map(repr, unexpected)))
+        if strict and missing:
+            faults.insert(0, "Missing key(s) in state_dict: " + ", ".join(map(repr, missing)))
+        if faults:
+            raise StateDictError(
+                f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(faults)
+            )
+        targets = {name: memory(own[name]) for name in arrays}
+        for name, array in arrays.items():
+            if not np.can_cast(array.dtype, targets[name].dtype, "same_kind"):
+                raise TypeError(
+                    f"{name}: expected an array that casts to {targets[name].dtype}, got {array.dtype}"
+                )
+        for name, array in arrays.items():
+            np.copyto(targets[name], array, casting="same_kind")
+            own[name].bump_version()
+        return IncompatibleKeys(missing, unexpected)
+
+    # Text
+
+    def extra_repr(self) -> str:
+        """What stands in the parentheses of the module's own line; for subclasses."""
+        return ""
+
+    def _get_name(self) -> str:
+        return type(self).__name__
+
+    def _repr_children(self) -> list[str]:
+        return [f"({name}): {_indent(repr(child))}" for name, child in self._modules.items()]
+
+    def __repr__(self) -> str:
+        extra = self.extra_repr().split("\n") if self.extra_repr() else []
+        children = self._repr_children()
+        if not children and len(extra) <= 1:
+            return f"{self._get_name()}({''.join(extra)})"
+        return f"{self._get_name()}(\n  " + "\n  ".join([*extra, *children]) + "\n)"
+
+
+def zero_grads(tensors: Iterator[Tensor] | list[Tensor], set_to_none: bool) -> None:
+    """Drop `.grad` of each tensor, or fill it with zeros and cut it off its history."""
+    for tensor in tensors:
+        if tensor.grad is None:
+            continue
+        if set_to_none:
+            tensor.grad = None
+        else:
+            tensor.grad = tensor.grad.detach()
+            memory(tensor.grad).fill(0)
+            tensor.grad.bump_version()
+
+
+def _add_hook(
+    hooks: dict[int, Any], hook: Callable[..., Any], prepend: bool, with_kwargs: bool
+) -> RemovableHandle:
+    if not callable(hook):
+        raise TypeError(f"expected hook to be callable, got {hook!r}")
+    handle = RemovableHandle(hooks)
+    before = list(hooks.items()) if prepend else []
+    for key, _ in before:
+        del hooks[key]
+    hooks[handle.id] = (hook, with_kwargs)
+    hooks.update(before)
+    return handle
+
+
+def _join(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name
+
+
+def _indent(text: str) -> str:
+    return text.replace("\n", "\n  ")
+
+
+def _as_array(name: str, value: Any) -> np.ndarray:
+    value = (
+        value.detach() if hasattr(value, "detach") else value
+    )  # a torch Parameter gives no array by itself
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: expected a Tensor or an array of numbers, got {type(value).__name__}")
+    return array

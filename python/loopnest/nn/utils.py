@@ -1,0 +1,74 @@
+"""Gradient clipping and parameter vectors: the parts of torch.nn.utils that training loops use."""
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from loopnest.engine.tape import Tensor, tensor
+from loopnest.nn.parameter import memory
+
+
+def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[np.ndarray]:
+    """The arrays of all gradients, about to be written to."""
+    params = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    grads = [p.grad for p in params if p.grad is not None]
+    for grad in grads:
+        grad.bump_version()
+    return [memory(grad) for grad in grads]
+
+
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+) -> Tensor:
+    """Scale all gradients in place by min(1, max_norm / (norm + 1e-6)); returns the norm before, shape ().
+
+    The norm is that of all gradients as one vector, summed in float64. Against torch.nn.utils.clip_grad_norm_
+    one thing differs: gradients whose norm is NaN or infinite are left alone, so that they stay in sight.
+
+    Raises ValueError if error_if_nonfinite and the norm is NaN or infinite.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> from loopnest import nn
+      >>> p = nn.Parameter(np.array([3.0, 4.0]))
+      >>> (p * p).sum().backward()
+      >>> float(nn.utils.clip_grad_norm_([p], 1.0))
+      10.0
+      >>> p.grad.numpy().round(4).tolist()
+      [0.6, 0.8]
+    """
+    grads = _gradients(parameters)
+    if math.isinf(norm_type):
+        norm = max((float(np.abs(g).max(initial=0)) for g in grads), default=0.0)
+    elif norm_type == 2:
+        norm = math.sqrt(sum(float(np.einsum("i,i", v, v, dtype=np.float64)) for v in map(np.ravel, grads)))
+    else:
+        total = sum(float((np.abs(g) ** norm_type).sum(dtype=np.float64)) for g in grads)
+        norm = total ** (1 / norm_type)
+    if error_if_nonfinite and not math.isfinite(norm):
+        raise ValueError(f"clip_grad_norm_: the norm of the gradients is {norm}")
+    scale = max_norm / (norm + 1e-6)
+    if scale < 1 and math.isfinite(norm):
+        for g in grads:
+            g *= scale
+    return tensor(np.asarray(norm, grads[0].dtype if grads else np.float32))
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+    """Clip every gradient in place to [-clip_value, clip_value]; NaN stays NaN.
+
+    Example:
+      >>> import numpy as np
+      >>> from loopnest import nn
+      >>> p = nn.Parameter(np.array([3.0, -0.1]))
+      >>> (p * p).sum().backward()
+      >>> nn.utils.clip_grad_value_(p, 1.0)
+      >>> p.grad.numpy().tolist()
+      [1.0, -0.2]
+    """
+    for g in _gradients(parameters):
+        np.clip(g, -clip_value, clip_value, out=g)

@@ -1,0 +1,211 @@
+"""Optimizer: groups of parameters with their options, and a state per parameter."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from loopnest.engine.tape import Tensor, enable_grad, from_numpy
+from loopnest.nn._check import flag, number
+from loopnest.nn.module import zero_grads
+from loopnest.nn.parameter import memory
+
+# Elements updated at a time. An update makes about ten passes over four or five arrays; 16 Ki elements of
+# float32 in five arrays are 320 KiB, so that all passes but the first find them in a 512 KiB or larger L2
+# cache.
+BLOCK = 16 * 1024
+
+# Arguments of PyTorch's optimizers that choose between implementations of the same formula: taken and
+# ignored.
+IMPLEMENTATION = ("foreach", "fused", "capturable", "differentiable")
+
+
+class Optimizer:
+    """Base of the optimizers. A subclass defines `_update(group, state, value, grad)`, the formula on arrays.
+
+    Args:
+      params: Tensors, (name, Tensor) pairs, or dicts {"params": ..., "lr": ...} with options of their own.
+      defaults: options of groups that do not set them.
+
+    Attributes:
+      param_groups: list of dicts: "params" and the options; a schedule changes `group["lr"]` here.
+      state: what the formula remembers, a dict per parameter (NumPy arrays and numbers).
+    """
+
+    param_groups: list[dict[str, Any]]
+    state: defaultdict[Tensor, dict[str, Any]]
+
+    def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
+        who = type(self).__name__
+        if isinstance(params, Tensor):
+            raise TypeError(f"{who}: expected params to be an iterable of Tensors or dicts, got one Tensor")
+        self.defaults = defaults
+        self.state = defaultdict(dict)
+        self.param_groups = []
+        self._scratch: dict[np.dtype, tuple[np.ndarray, np.ndarray]] = {}
+        groups = list(params)
+        if not groups:
+            raise ValueError(f"{who}: optimizer got an empty parameter list")
+        for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
+            self.add_param_group(group)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Train more parameters: {"params": Tensors, and options that differ from the defaults}."""
+        who = type(self).__name__
+        if not isinstance(param_group, dict) or "params" not in param_group:
+            raise TypeError(
+                f"{who}: expected a parameter group to be a dict with 'params', got {param_group!r}"
+            )
+        given = param_group["params"]
+        if isinstance(given, (set, frozenset)):
+            raise TypeError(f"{who}: expected parameters in an order, got a set")
+        params = [given] if isinstance(given, Tensor) else list(given)
+        params = [p[1] if isinstance(p, tuple) and len(p) == 2 else p for p in params]
+        for param in params:
+            if not isinstance(param, Tensor):
+                raise TypeError(f"{who}: expected parameters to be Tensors, got {type(param).__name__}")
+            if not param.is_leaf:
+                raise ValueError(f"{who}: can't optimize a non-leaf Tensor of shape {tuple(param.shape)}")
+        ids = [id(p) for p in params]
+        known = {id(p) for group in self.param_groups for p in group["params"]}
+        if len(set(ids)) != len(ids) or known & set(ids):
+            raise ValueError(f"{who}: some parameters appear twice, in one parameter group or in two")
+        group = {**self.defaults, **param_group, "params": params}
+        self._check_options(group)
+        self.param_groups.append(group)
+
+    def _check_options(self, group: dict[str, Any]) -> None:
+        """Raises ValueError or TypeError for an option that the formula cannot take."""
+        self._number(group, "lr")
+        self._number(group, "weight_decay")
+        flag(type(self).__name__, "maximize", group["maximize"])
+
+    def _number(self, group: dict[str, Any], name: str) -> None:
+        number(type(self).__name__, name, group[name], lambda v: v >= 0.0, ">= 0")
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Take away the gradients of all parameters, or fill them with zeros."""
+        zero_grads([p for group in self.param_groups for p in group["params"]], set_to_none)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Change every parameter that has a gradient, in its own memory.
+
+        closure: called first with gradients on, to compute the loss anew; its result is returned.
+        Raises ValueError for a gradient of another shape than its parameter.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for param in group["params"]:
+                if param.grad is not None:
+                    self._step(group, param)
+        return loss
+
+    def _step(self, group: dict[str, Any], param: Tensor) -> None:
+        value, grad = memory(param), memory(param.grad)
+        if value.shape != grad.shape:
+            raise ValueError(
+                f"{type(self).__name__}: expected a gradient of shape {value.shape}, as its parameter's, "
+                f"got {grad.shape}"
+            )
+        state = self.state[param]
+        self._update(group, state, value, grad)
+        param.bump_version()
+        if not state:
+            del self.state[param]  # this formula remembers nothing
+
+    def _update(
+        self, group: dict[str, Any], state: dict[str, Any], value: np.ndarray, grad: np.ndarray
+    ) -> None:
+        raise NotImplementedError(f"{type(self).__name__} defines no _update")
+
+    def _blocks(self, *arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+        """The arrays in pieces of at most BLOCK elements, with two pieces of scratch memory at each step."""
+        first = arrays[0]
+        if not all(a.flags.c_contiguous for a in arrays):
+            # All in the order of the first: no view can flatten the others, and a copy of the first would
+            # lose the update.
+            yield (*arrays, np.empty_like(first), np.empty_like(first))
+            return
+        size = min(BLOCK, first.size)
+        scratch = self._scratch.get(first.dtype)
+        if scratch is None or scratch[0].size < size:
+            scratch = self._scratch[first.dtype] = (np.empty(size, first.dtype), np.empty(size, first.dtype))
+        flat = [a.reshape(-1) for a in arrays]
+        for start in range(0, first.size, BLOCK):
+            pieces = [a[start : start + BLOCK] for a in flat]
+            yield (*pieces, *(s[: pieces[0].size] for s in scratch))
+
+    # State
+
+    def state_dict(self) -> dict[str, Any]:
+        """{"state": {number of the parameter: its state}, "param_groups": [...]}, laid out as PyTorch's.
+
+        Parameters are numbered in the order of the groups; arrays are Tensors that share the optimizer's
+        memory.
+        """
+        numbers: dict[int, int] = {}
+        groups = []
+        for group in self.param_groups:
+            for param in group["params"]:
+                numbers.setdefault(id(param), len(numbers))
+            groups.append({**group, "params": [numbers[id(p)] for p in group["params"]]})
+        state = {
+            numbers[id(param)]: {
+                k: from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in kept.items()
+            }
+            for param, kept in self.state.items()
+        }
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over options and state, copied, from state_dict() of this class or of PyTorch's.
+
+        Raises ValueError if the groups or the shapes differ; the optimizer is then unchanged.
+        """
+        who = type(self).__name__
+        groups = [dict(group) for group in state_dict["param_groups"]]
+        sizes = [len(group["params"]) for group in groups]
+        own = [len(group["params"]) for group in self.param_groups]
+        if sizes != own:
+            raise ValueError(f"{who}: expected parameter groups of {own} parameters, got {sizes}")
+        numbers, known = (chain(*(g["params"] for g in each)) for each in (groups, self.param_groups))
+        params = dict(zip(numbers, known, strict=True))
+        state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        for key, kept in state_dict["state"].items():
+            if key not in params:
+                raise ValueError(f"{who}: state of a parameter {key!r} that is in no group")
+            state[params[key]] = {name: _kept(who, name, value, params[key]) for name, value in kept.items()}
+        merged = []
+        for mine, theirs in zip(self.param_groups, groups, strict=True):
+            options = {k: deepcopy(v) for k, v in theirs.items() if k != "params" and k not in IMPLEMENTATION}
+            merged.append({**mine, **options, "params": mine["params"]})
+        for group in merged:
+            self._check_options(group)
+        self.param_groups, self.state = merged, state
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
+        return "\n".join([*lines, ")"])
+
+
+def _kept(who: str, name: str, value: Any, param: Tensor) -> Any:
+    """One entry of a loaded state: a number (PyTorch keeps `step` as a tensor), or an array like `param`."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    array = np.asarray(value)
+    if name == "step":
+        return int(array)
+    if array.shape != tuple(param.shape):
+        raise ValueError(
+            f"{who}: expected {name} of the parameter's shape {tuple(param.shape)}, got {array.shape}"
+        )
+    return np.array(array, memory(param).dtype, order="C")
