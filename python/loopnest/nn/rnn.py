@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from loopnest.engine import sequence
 from loopnest.engine.tape import Tensor, tensor
 from loopnest.nn import init
 from loopnest.nn._check import check_device, flag, float_dtype, integer, probability
@@ -114,6 +113,8 @@ class LSTM(Module):
         self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """input (T, N, I), (N, T, I) if batch_first, or (T, I); hx = (h_0, c_0) -> output, (h_n, c_n)."""
+        from loopnest.engine import sequence
+
         self._check_input(input)
         batched = input.ndim == 3
         if not batched:
