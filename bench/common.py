@@ -37,7 +37,7 @@ def peak_repeat(isa: str) -> Repeat:
 
 
 def interleave(candidates: Mapping[str, Repeat], seconds: float) -> dict[str, tuple[float, float]]:
-    """Lets the candidates take turns of about 20 ms for `seconds` in all: (minimum, median) seconds of each."""
+    """Lets the candidates take turns of about 20 ms for `seconds` in all: (minimum, median) of each."""
     runs = {name: max(1, int(0.02 / max(repeat(1)[0], 1e-7))) for name, repeat in candidates.items()}
     runs = {name: min(count, 2000) for name, count in runs.items()}
     found: dict[str, list[float]] = {name: [] for name in candidates}
