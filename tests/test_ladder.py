@@ -27,7 +27,7 @@ def test_every_operator_has_a_ladder_from_naive_up():
         assert all(rung.idea and set(rung.isas) <= set(_core.isas()) for rung in rungs)
 
 
-@pytest.mark.parametrize("op", [op for op in ladder.EXAMPLES if op in (*ladder.operators(), "linear")])
+@pytest.mark.parametrize("op", [op for op in ladder.EXAMPLES if op in ops.OPERATORS])
 def test_climb_measures_every_rung_that_can(op):
     seen = []
     facts = ladder.climb(op, small(op), seconds=0.001, after=lambda _, rung: seen.append(rung["name"]))
@@ -35,7 +35,7 @@ def test_climb_measures_every_rung_that_can(op):
     assert sorted(seen + [one["name"] for one in facts["skipped"]]) == sorted(names)
     assert facts["bytes"] > 0 and facts["peak"] > 0 and facts["reference"]["ms"] > 0
     for rung in facts["rungs"]:
-        assert rung["ms"] > 0 and rung["runs"] >= 2 and 0 <= rung["error"] < 1e-4, rung
+        assert rung["ms"] > 0 and rung["runs"] >= 1 and 0 <= rung["error"] < 1e-4, rung
         assert rung["percent"] == pytest.approx(100 * rung["gflops"] / facts["peak"])
 
 

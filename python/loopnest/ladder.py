@@ -35,7 +35,6 @@ EXAMPLES = {
     "conv2d_backward_input": _RESNET,
     "conv2d_backward_weight": _RESNET,
     "lstm": _SEQUENCE,
-    "lstm_backward": _SEQUENCE,
     "max_pool2d": _POOL,
     "max_pool2d_backward": _POOL,
     "avg_pool2d": _POOL,
@@ -161,9 +160,9 @@ def climb(
 ) -> dict[str, Any]:
     """Run every rung of `op` on the same data and measure it.
 
-    `isa` defaults to the best one; `seconds` is spent on each rung (a run that takes longer is done once
-    more and no further). `before` and `after` are called with (the climb so far, the rung) around each
-    rung.
+    `isa` defaults to the best one; `seconds` is spent on each rung (a run that takes longer is done twice,
+    one that takes four times as long once). `before` and `after` are called with (the climb so far, the
+    rung) around each rung.
 
     Returns a dict: op, title, shape, isa, threads, dtype, flops (2 per multiply-add of the textbook's sum,
     padding not counted), bytes (every array once), intensity (their ratio), peak (GFLOP/s of multiply-adds
@@ -210,7 +209,8 @@ def climb(
                 raise ValueError(f"not for {dtype} on {isa}")
             call = ops.call(op, *args, rung=rung.name, isa=isa, threads=threads, **options)
         except ValueError as error:
-            facts["skipped"].append({"step": rung.step, "name": rung.name, "reason": str(error)})
+            reason = str(error).rpartition("cannot do this: ")[2]
+            facts["skipped"].append({"step": rung.step, "name": rung.name, "reason": reason})
             continue
         if before:
             before(facts, row)
@@ -233,10 +233,10 @@ def climb(
 
 
 def _times(call: Any, seconds: float) -> list[float]:
-    """Seconds of each run: one, a second if the first took long, otherwise as many as fit (3 to 1000)."""
+    """Seconds of each run: one if it took very long, two if long, otherwise as many as fit (3 to 1000)."""
     times = list(call.time(1))
     if times[0] > seconds:
-        return times + list(call.time(1))
+        return times + list(call.time(int(times[0] < 4 * seconds)))
     return times + list(call.time(min(max(int(seconds / max(times[0], 1e-7)), 3), 1000)))
 
 

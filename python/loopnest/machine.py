@@ -72,13 +72,14 @@ def memory_bytes() -> int:
 def levels(known: list[dict[str, int]] | None = None, available: int | None = None) -> list[tuple[str, int]]:
     """Which array size stands for which level: [("L1", bytes), ..., ("memory", bytes)].
 
-    Half of L1 and of L2, so that other lines fit beside it; for L3 eight times L2, but at most half of L3;
-    for memory twice the last cache (a cyclic read of more than a cache's size finds little of it there), at
-    least 256 MiB, at most 1 GiB and a quarter of what is available.
+    Half of L1, so that other lines fit beside it; a quarter of L2, whose lines lie where the pages happen
+    to be; for L3 eight times L2, but at most half of L3; for memory twice the last cache (a cyclic read of
+    more than a cache's size finds little of it there), at least 256 MiB, at most 1 GiB and a quarter of
+    what is available.
     """
     sizes = {cache["level"]: cache["bytes"] for cache in (caches() if known is None else known)}
     sizes = sizes or {1: 32 << 10, 2: 512 << 10}  # small enough for anything of the last fifteen years
-    result = [(f"L{level}", size // 2) for level, size in sorted(sizes.items())]
+    result = [(f"L{level}", size // (2 if level == 1 else 4)) for level, size in sorted(sizes.items())]
     if 2 in sizes and 3 in sizes:
         result[-1] = ("L3", max(min(8 * sizes[2], sizes[3] // 2), 2 * sizes[2]))
     last = max(sizes.values())
@@ -116,28 +117,37 @@ def measure_peak(isa: str, seconds: float = 0.2) -> float:
 
 
 def measure_peak_threads(isa: str, threads: int, seconds: float = 0.2) -> float:
-    """The same on `threads` threads at once, all together, in GFLOP/s."""
+    """The same on `threads` threads at once, all together, in GFLOP/s.
+
+    The best of runs of about 5 ms that start together and end when the last thread is done.
+    """
     from loopnest import _core
 
-    alone = measure_peak(isa, 0.02) * 1e9
-    rounds = max(1, int(0.01 * alone / _core.measure_fma(isa, 1)))  # about 10 ms a run
-    done = [0.0] * threads
-    gate = threading.Barrier(threads + 1)
+    rounds = max(1, int(0.005 * measure_peak(isa, 0.02) * 1e9 / _core.measure_fma(isa, 1)))
+    begin, done = threading.Barrier(threads + 1), threading.Barrier(threads + 1)
+    best, work, over = 0.0, threads * _core.measure_fma(isa, 1) * rounds, False
 
-    def member(rank: int) -> None:
-        gate.wait()
-        end = time.perf_counter() + seconds
-        while time.perf_counter() < end:
-            done[rank] += _core.measure_fma(isa, rounds)
+    def member() -> None:
+        while True:
+            begin.wait()
+            if over:
+                return
+            _core.measure_fma(isa, rounds)
+            done.wait()
 
-    team = [threading.Thread(target=member, args=(rank,)) for rank in range(threads)]
+    team = [threading.Thread(target=member, daemon=True) for _ in range(threads)]
     for thread in team:
         thread.start()
-    gate.wait()
-    start = time.perf_counter()
-    for thread in team:
-        thread.join()
-    return sum(done) / (time.perf_counter() - start) / 1e9
+    runs, end = 0, time.perf_counter() + seconds
+    while runs < 3 or time.perf_counter() < end:
+        begin.wait()
+        start = time.perf_counter()
+        done.wait()
+        best = max(best, work / (time.perf_counter() - start))
+        runs += 1
+    over = True
+    begin.wait()
+    return best / 1e9
 
 
 def peak(isa: str, threads: int = 1, dtype: str = "float32", seconds: float = 0.2) -> float:
@@ -192,7 +202,7 @@ def measure(seconds: float = 0.2, each: Callable[[str, str, float], None] | None
         machine["peaks"].append({"isa": isa, "gflops": value})
         tell("peak", isa, value)
     best = max(machine["peaks"], key=lambda peak: peak["gflops"])["isa"]
-    value = measure_peak_threads(best, machine["threads"], seconds)
+    value = peak(best, machine["threads"], seconds=seconds)
     machine["peak_threads"] = {"isa": best, "threads": machine["threads"], "gflops": value}
     tell("threads", str(machine["threads"]), value)
     for level, size in levels(machine["caches"]):

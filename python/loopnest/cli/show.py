@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 from rich.console import Console, Group
@@ -87,7 +88,8 @@ def bars(facts: dict[str, Any]) -> list[Text]:
         line.append(
             numbers + f"{number_text(rung['gflops']):>8} {error_text(rung['error']):>6}", style="not bold"
         )
-        lines += [line, Text("  " + rung["idea"], style="dim")]
+        idea = textwrap.fill(rung["idea"], console.width - 2, initial_indent="  ", subsequent_indent="  ")
+        lines += [line, Text(idea, style="dim")]
     return lines
 
 
@@ -131,13 +133,13 @@ class Display(Watch):
 
     def measured(self, kind: str, name: str, value: float) -> None:
         unit = "GB/s read" if kind == "bandwidth" else "GFLOP/s"
-        what = {"peak": f"FMA {name}", "threads": f"FMA {name} threads together", "bandwidth": name}[kind]
+        what = {"peak": f"FMA {name}", "threads": f"FMA, threads: {name}", "bandwidth": name}[kind]
         console.print(f"  {what:<24}{value:>8.1f} {unit}")
 
     def machine(self, machine: dict[str, Any]) -> None:
         sizes = ", ".join(f"L{c['level']} {bytes_text(c['bytes'])}" for c in machine["caches"])
         console.print(
-            f"  {machine['cpu']}; {machine['threads']} threads; {' '.join(machine['isas'])}; {sizes}"
+            f"  {machine['cpu']}; threads: {machine['threads']}; {' '.join(machine['isas'])}; {sizes}"
         )
 
     def rung_begins(self, climb: dict[str, Any], rung: dict[str, Any]) -> None:
@@ -161,7 +163,7 @@ class Display(Watch):
             style = color(training["op"])
             self._progress = Progress(
                 TextColumn("{task.description:<5}", style=f"bold {style}"),
-                BarColumn(BAR, complete_style=style, finished_style=style),
+                BarColumn(BAR // 2, complete_style=style, finished_style=style),
                 TextColumn("{task.fields[figures]}"),
                 TimeElapsedColumn(),
                 console=console,
@@ -172,8 +174,8 @@ class Display(Watch):
                 training["name"], total=training["planned_epochs"], figures=""
             )
         figures = (
-            f"epoch {len(training['epochs']):>2}  loss {epoch['loss']:.4f}  "
-            f"training {100 * epoch['train_accuracy']:5.1f} %  "
+            f"{len(training['epochs']):>2}  loss {epoch['loss']:.4f}  "
+            f"train {100 * epoch['train_accuracy']:5.1f} %  "
             f"held back {100 * epoch['test_accuracy']:5.1f} %"
         )
         self._progress.update(self._task, advance=1, figures=figures)

@@ -144,6 +144,7 @@ def _column(axes: Axes, climb: dict[str, Any], right_hand: bool, wide: bool) -> 
             fontsize=8.5,
             va="center",
             ha="left" if side > 0 else "right",
+            bbox={"facecolor": LIGHT["card"], "edgecolor": "none", "pad": 0.6},  # a roof may pass behind
         )
     axes.text(
         x,

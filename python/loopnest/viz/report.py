@@ -131,7 +131,7 @@ def machine(facts: dict[str, Any], climbs: list[dict]) -> str:
     )
     about = [
         f"{facts['cpus']} CPUs for this process",
-        f"{facts['threads']} threads",
+        f"threads: {facts['threads']}",
         "ISAs " + " ".join(facts["isas"]),
     ]
     return f"""<section>
