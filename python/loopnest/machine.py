@@ -167,9 +167,11 @@ def measure_bandwidth(isa: str, size: int, seconds: float = 0.2) -> float:
     """Reading an array of `size` bytes over and over on one core, in GB/s (1e9 bytes)."""
     from loopnest import _core
 
-    data = np.full(
-        max(size // 4, 1024) // 1024 * 1024, 1.0, np.float32
-    )  # not zeros: zero pages may share memory
+    count = max(size // 4, 1024) // 1024 * 1024
+    memory = np.empty(count + 16, np.float32)
+    first = -memory.ctypes.data % 64 // 4  # on a cache line: from L1, reads across two take twice as long
+    data = memory[first : first + count]
+    data.fill(1.0)  # not zeros, which may all be one page
     return rate(lambda rounds: _core.measure_read(isa, data, rounds), seconds) / 1e9
 
 
