@@ -53,6 +53,11 @@ def test_peak_is_plausible(isa):
     assert 0.2 * lanes < machine.peak(isa, seconds=0.02) < 72 * lanes
 
 
+def test_two_threads_do_no_more_than_twice_the_work_of_one():
+    isa = machine.isas()[-1]
+    assert machine.peak(isa, 2, seconds=0.05) < 2.5 * machine.peak(isa, seconds=0.2)
+
+
 def test_measure_says_what_it_promises():
     seen = []
     facts = machine.measure(0.01, each=lambda *args: seen.append(args[:2]))
