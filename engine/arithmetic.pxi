@@ -352,7 +352,7 @@ cdef Tensor of_result(str title, ndarray y, Tensor x, object grad):
     node = Closure.__new__(Closure)
     node.title = title
     node.function = grad
-    node.edges = (edge_of(x),)
+    node.more = (edge_of(x),)
     keep0(node, out)
     record(node, out)
     return out

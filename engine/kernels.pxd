@@ -85,6 +85,15 @@ cdef extern from "api.h" namespace "loopnest" nogil:
         void* cells
         int64_t t, n, i, h, y_t, y_n, gates_t, cells_t
 
+    cdef cppclass LstmBackward:
+        void* dx
+        void* dw_ih
+        void* dw_hh
+        void* db
+        void* dh0
+        void* dc0
+        int64_t t, n, i, h, dx_t, dx_n
+
     cdef cppclass KernelApi:
         const Ladder* (*ladder)(const char* op, int dtype, Error* error)
         bint (*run)(const Ladder* ladder, void* args, Error* error)
@@ -106,6 +115,9 @@ cdef extern from "api.h" namespace "loopnest" nogil:
                                          int64_t padding_idx, Error&)
         bint (*lstm_check)(Lstm&, const Array& x, const Array& w_ih, const Array& w_hh, const Array* b_ih,
                            const Array* b_hh, const Array* h0, const Array* c0, Error&)
+        bint (*lstm_backward_check)(LstmBackward&, const Array& x, const Array& w_ih, const Array& w_hh,
+                                    const Array* h0, const Array* c0, const Array& y, const Array& gates,
+                                    const Array& cells, const Array* dy, const Array* dhn, const Array* dcn, Error&)
         bint (*pool2d_check)(const char* op, Pool2d&, const int64_t* x_shape, const Pool2dOptions&, int64_t* y_shape,
                              Error&)
         bint (*pool2d_place_x)(const char* op, Pool2d&, const Array& x, Error&)

@@ -27,6 +27,7 @@ cdef class Node:
     cdef long long number
     cdef long long run
     cdef object edge0, edge1, edge2
+    cdef tuple more
     cdef cnp.ndarray kept0, kept1, kept2
     cdef Version version0, version1, version2
     cdef long long seen0, seen1, seen2
@@ -47,6 +48,8 @@ cdef class Tensor:
 
 
 cdef bint recording() noexcept
+cdef bint wants(Tensor t) noexcept
+cdef Version version_of(Tensor t)
 cdef Tensor wrap(cnp.ndarray a)
 cdef object edge_of(Tensor t)
 cdef int keep0(Node node, Tensor t) except -1

@@ -164,7 +164,8 @@ cdef int bury(object edge) except -1:
 cdef class Node:
     """One operator on the tape.
 
-    edge0 to edge2: where the inputs came from: a Node, a leaf Tensor that requires grad, or None.
+    edge0 to edge2, and `more` if there are more than three: where the inputs came from: a Node, a leaf Tensor that requires
+    grad, or None.
     kept0 to kept2: arrays that replay needs, with the version of their memory when they were kept.
     """
 
@@ -177,6 +178,11 @@ cdef class Node:
         bury(e1)
         bury(e2)
         e0 = e1 = e2 = None
+        if self.more is not None:
+            edges, self.more = self.more, None
+            for edge in edges:
+                bury(edge)
+            edge = edges = None
         if burying:
             return
         burying = True
@@ -239,7 +245,7 @@ cdef int keep2(Node node, Tensor t) except -1:
     return 0
 
 
-cdef inline bint wants(Tensor t) noexcept:
+cdef bint wants(Tensor t) noexcept:
     """Is there anything to differentiate behind t?"""
     return t.node is not None or t.requires
 
@@ -264,13 +270,12 @@ cdef class Closure(Node):
     For what is rarely in a hot loop."""
 
     cdef object function
-    cdef tuple edges
     cdef str title
 
     cdef int replay(self, ndarray g, Run run) except -1:
         kept = [k for k in (self.kept0, self.kept1, self.kept2) if k is not None]
         cdef tuple grads = self.function(g, *kept)
-        for edge, grad in zip(self.edges, grads, strict=True):
+        for edge, grad in zip(self.more, grads, strict=True):
             if edge is not None and grad is not None:
                 run.send(edge, grad)
         return 0
@@ -280,12 +285,6 @@ cdef class Closure(Node):
             return 0
         self.function = None
         return Node.release(self)
-
-    def __dealloc__(self):
-        edges, self.edges = self.edges, None
-        if edges is not None:
-            for edge in edges:
-                bury(edge)
 
     def name(self):
         return self.title
@@ -306,7 +305,7 @@ cdef Tensor close(str title, ndarray result, tuple inputs, object function, tupl
     node = Closure.__new__(Closure)
     node.title = title
     node.function = function
-    node.edges = edges
+    node.more = edges
     if len(kept) > 0:
         keep0(node, kept[0])
     if len(kept) > 1:

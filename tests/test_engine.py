@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from loopnest.autograd import GradcheckError, gradcheck
-from loopnest.engine import tape
+from loopnest.engine import sequence, tape
 from loopnest.engine.tape import Tensor, from_numpy, no_grad, tensor
 
 
@@ -222,6 +222,169 @@ def test_activation_of_a_strided_view():
     x = leaf(4, 6)
     assert gradcheck(lambda x: x[::2, ::-2].T.tanh(), x)
     assert gradcheck(lambda x: (x.reshape(1, 2, 3, 4).permute(0, 3, 1, 2).relu() * x.reshape(1, 4, 2, 3)), x)
+
+
+def lstm_inputs(shape, hidden, layers, directions, biases=True, states=True, dtype=np.float64):
+    """input, h_0, c_0 and the weights in PyTorch's order, small enough for differences."""
+    rng = np.random.default_rng(5)
+
+    def new(*shape):
+        return tensor(rng.uniform(-0.7, 0.7, shape).astype(dtype), requires_grad=True)
+
+    n, width = shape[1:-1], shape[-1]
+    state = [new(layers * directions, *n, hidden) for _ in range(2)] if states else None
+    weights = []
+    for layer in range(layers):
+        for _ in range(directions):
+            weights += [new(4 * hidden, width if layer == 0 else hidden * directions), new(4 * hidden, hidden)]
+            weights += [new(4 * hidden), new(4 * hidden)] * biases
+    return new(*shape), state, weights
+
+
+LSTMS = [
+    # shape, hidden, layers, bidirectional, biases, states, batch_first
+    ((3, 2, 2), 3, 1, False, True, True, False),
+    ((3, 2, 2), 2, 2, True, True, True, False),
+    ((2, 3, 2), 2, 2, True, False, False, False),
+    ((3, 2), 2, 1, True, True, True, False),
+    ((1, 1, 1), 1, 3, False, True, False, False),
+    ((2, 2, 2), 2, 2, True, True, True, True),
+]
+
+
+@pytest.mark.parametrize("case", LSTMS)
+def test_gradient_of_lstm(case):
+    shape, hidden, layers, two, biases, states, batch_first = case
+    x, state, weights = lstm_inputs(shape, hidden, layers, 2 if two else 1, biases, states)
+
+    def run(x, *rest):
+        hx = rest[:2] if states else None
+        return sequence.lstm(x, hx, rest[2 * states :], biases, layers, 0.0, False, two, batch_first)
+
+    assert gradcheck(run, [x, *(state or []), *weights])
+
+
+def test_lstm_only_the_wanted_gradients():
+    x, state, weights = lstm_inputs((3, 2, 2), 2, 2, 2)
+    leaves = [x, *state, *weights]
+
+    def grads():
+        for t in leaves:
+            t.grad = None
+        y, h, c = sequence.lstm(x, state, weights, True, 2, 0.0, False, True, False)
+        ((y * y).sum() + (h * 2).sum() + c.sum()).backward()
+        return [None if t.grad is None else t.grad.numpy().copy() for t in leaves]
+
+    full = grads()
+    for seed in range(20):
+        wanted = np.random.default_rng(seed).random(len(leaves)) < 0.15
+        wanted[seed % len(leaves)] = True
+        for t, w in zip(leaves, wanted, strict=True):
+            t.requires_grad = bool(w)
+        for g, f, w in zip(grads(), full, wanted, strict=True):
+            assert (g is not None) == w
+            if w:
+                np.testing.assert_allclose(g, f, rtol=1e-10)
+
+
+def test_lstm_outputs_can_be_used_one_by_one():
+    x, state, weights = lstm_inputs((3, 2, 2), 2, 1, 1)
+    for which in range(3):
+        assert gradcheck(lambda x, which=which: sequence.lstm(x, state, weights, True, 1, 0.0, False, False, False)[which], x)
+    y, h, c = sequence.lstm(x, state, weights, True, 1, 0.0, False, False, False)
+    h.sum().backward()
+    with pytest.raises(RuntimeError, match="second time"):
+        c.sum().backward()
+    with no_grad():
+        assert not sequence.lstm(x, state, weights, True, 1, 0.0, False, False, False)[0].requires_grad
+
+
+def test_lstm_dropout():
+    x, _, weights = lstm_inputs((4, 30, 2), 20, 2, 1, states=False)
+    args = (True, 2, 0.5, True, False, False)
+    tape.manual_seed(1)
+    y = sequence.lstm(x, None, weights, *args)[0]
+    tape.manual_seed(1)
+    again = sequence.lstm(x, None, weights, *args)[0]
+    plain = sequence.lstm(x, None, weights, True, 2, 0.5, False, False, False)[0]
+    assert (y == again).numpy().all() and not (y == plain).numpy().all()
+    x, _, weights = lstm_inputs((2, 2, 2), 2, 2, 1, states=False)
+
+    def run(x, *weights):
+        tape.manual_seed(3)
+        return sequence.lstm(x, None, weights, *args)
+
+    assert gradcheck(run, [x, *weights])
+
+
+@pytest.mark.parametrize("case", [*LSTMS, ((7, 4, 9), 16, 2, True, True, True, False), ((7, 4, 9), 16, 2, True, True, True, True)])
+def test_lstm_like_torch(case):
+    torch = pytest.importorskip("torch")
+    shape, hidden, layers, two, biases, states, batch_first = case
+    if batch_first:
+        shape = (shape[1], shape[0], shape[2])
+    x, state, weights = lstm_inputs(shape, hidden, layers, 2 if two else 1, biases, states, np.float32)
+    if batch_first:
+        with no_grad():
+            x = tensor(x.detach().numpy().swapaxes(0, 1), requires_grad=True)
+    model = torch.nn.LSTM(shape[-1], hidden, layers, biases, batch_first, 0.0, two)
+    for p, w in zip(model.parameters(), weights, strict=True):
+        p.data = torch.tensor(w.detach().numpy())
+    tx = torch.tensor(x.detach().numpy(), requires_grad=True)
+    tstate = tuple(torch.tensor(s.detach().numpy(), requires_grad=True) for s in state) if states else None
+    y, h, c = sequence.lstm(x, state, weights, biases, layers, 0.0, False, two, batch_first)
+    ty, (th, tc) = model(tx, tstate)
+    for a, b in ((y, ty), (h, th), (c, tc)):
+        same(a, b)
+    ((y * y).sum() + h.sum() + (c * c).sum()).backward()
+    ((ty * ty).sum() + th.sum() + (tc * tc).sum()).backward()
+    same(x.grad, tx.grad, 1e-3, 1e-4)
+    for w, p in zip(weights, model.parameters(), strict=True):
+        same(w.grad, p.grad, 1e-3, 1e-4)
+    for s, t in zip(state or (), tstate or (), strict=True):
+        same(s.grad, t.grad, 1e-3, 1e-4)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"input": tape.ones(2)},
+        {"input": tape.ones(3, 2, 5)},
+        {"input": tensor(np.ones((3, 2, 2)))},
+        {"input": tape.ones(3, 2, 2, dtype=np.int64)},
+        {"input": tape.ones(0, 2, 2)},
+        {"input": None},
+        {"hx": (tape.ones(1, 2, 2),)},
+        {"hx": (tape.ones(1, 2, 2), tape.ones(1, 2, 3))},
+        {"hx": 3},
+        {"hx": (tape.ones(1, 2, 2), None)},
+        {"params": []},
+        {"params": [tape.ones(8, 2), tape.ones(8), tape.ones(8), tape.ones(8)]},
+        {"params": [tape.ones(8, 2), tape.ones(8, 3), tape.ones(8), tape.ones(8)]},
+        {"params": [tape.ones(8, 2), tape.ones(8, 2), tape.ones(8), tape.ones(7)]},
+        {"params": [None] * 4},
+        {"num_layers": 0},
+        {"dropout": 2.0},
+        {"bidirectional": True},
+        {"has_biases": False},
+    ],
+)
+def test_lstm_bad_input(change):
+    arguments = {
+        "input": tape.ones(3, 2, 2),
+        "hx": None,
+        "params": [tape.ones(8, 2), tape.ones(8, 2), tape.ones(8), tape.ones(8)],
+        "has_biases": True,
+        "num_layers": 1,
+        "dropout": 0.0,
+        "train": False,
+        "bidirectional": False,
+        "batch_first": False,
+    }
+    sequence.lstm(**arguments)
+    with pytest.raises((ValueError, TypeError)) as error:
+        sequence.lstm(**{**arguments, **change})
+    assert str(error.value)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
