@@ -2,7 +2,7 @@
 
     python bench/conv2d.py                                  # the best rung, the ResNet-50 layers, one thread
     python bench/conv2d.py --rung tile --isa avx2 'n1 ic64 ih56 iw56 oc64 kh3 kw3 p1'
-    python bench/conv2d.py --torch                          # with PyTorch beside it, in its best configuration
+    python bench/conv2d.py --torch                          # PyTorch's configurations beside it
 
 A layer's runs and the peak take turns; per cent is minimum against minimum. Padding is not counted as work.
 """
@@ -26,7 +26,7 @@ LAYERS = [
 
 
 def torch_candidates(args, options, threads):
-    """PyTorch's conv2d in inference mode: NCHW, channels-last, and channels-last with weights packed beforehand."""
+    """PyTorch in inference mode: NCHW, channels-last, and channels-last with weights packed beforehand."""
     import torch
 
     torch.set_num_threads(threads)
@@ -34,7 +34,7 @@ def torch_candidates(args, options, threads):
     last = x.contiguous(memory_format=torch.channels_last)
     settings = [options[k] for k in ("stride", "padding", "dilation", "groups")]
     packed = torch.ops.mkldnn._reorder_convolution_weight(
-        w.to_mkldnn(), settings[1], settings[0], settings[2], settings[3], list(last.shape)
+        w, settings[1], settings[0], settings[2], settings[3], list(last.shape)
     )
 
     def run(x, w):

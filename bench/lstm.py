@@ -5,7 +5,8 @@
     python bench/lstm.py --train                            # forward and backward
     OMP_NUM_THREADS=1 python bench/lstm.py                  # the same for rivals that only listen to this
 
-PyTorch runs in inference mode (training: with autograd), warmed up, time first and batch first; the better counts.
+PyTorch runs in inference mode (training: with autograd), warmed up, time first and batch first; the better
+counts.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+
 from common import header, interleave, peak_repeat, python_repeat
 from loopnest import _core, ladder, ops
 
@@ -52,9 +54,10 @@ def torch_model(weights, batch_first):
 
 
 def training(args, threads):
-    """One layer's forward and backward, all gradients, through both engines: the same work, Python included."""
-    import loopnest
+    """One layer's forward and backward, all gradients, through both engines, Python included."""
     import torch
+
+    import loopnest
 
     loopnest.set_num_threads(threads)
     hidden, inputs = args[2].shape[1], args[1].shape[1]
