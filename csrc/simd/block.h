@@ -21,12 +21,12 @@ struct Block {
 
 // The general form: the rows of the block are the cells of a grid, R down and C right (pixels of an image).
 //   sum[i * C + j][v] += x[i * x_down + j * x_right + k * x_k] * w[k * V * lanes + v * lanes ...] for k in [0, depth)
-// `ahead` is memory that will be read later, weights of the next block as a rule: it is fetched into the L2 cache, one
-// vector per step (with V = 2 half as fast as w). Any address will do: a prefetch never fails.
+// `ahead` is memory that will be needed later; each step fetches what lies there and moves it on by ahead_k. Any
+// address will do: a prefetch never fails.
 template <int R, int C, int M, int V, class T>
 inline __attribute__((always_inline)) void multiply_grid(Block<M, V, T>& b, const T* x, ptrdiff_t x_down,
                                                          ptrdiff_t x_right, ptrdiff_t x_k, const T* w,
-                                                         ptrdiff_t depth, const T* ahead) {
+                                                         ptrdiff_t depth, const T* ahead, ptrdiff_t ahead_k) {
   static_assert(R * C == M);
   // One pointer for every three cells in a row: an x86 address can add x_right once or twice (index times 4 or 8) to a
   // pointer. One register per cell would not fit, and reloading them would cost more than these additions.
@@ -37,7 +37,7 @@ inline __attribute__((always_inline)) void multiply_grid(Block<M, V, T>& b, cons
   for (ptrdiff_t k = 0; k < depth; k++) {
     // Opaque: the compiler would rather have one register per cell.
     UNROLL for (int i = 0; i < R * thirds; i++) asm("" : "+r"(p[i]));
-    __builtin_prefetch(ahead, 0, 2);
+    __builtin_prefetch(ahead, 0, 3);
     vec<T> wv[V];
     UNROLL for (int v = 0; v < V; v++) wv[v] = load<T>(w + v * lanes<T>);
     UNROLL for (int i = 0; i < R; i++)
@@ -47,7 +47,7 @@ inline __attribute__((always_inline)) void multiply_grid(Block<M, V, T>& b, cons
       }
     UNROLL for (int i = 0; i < R * thirds; i++) p[i] += x_k;
     w += V * lanes<T>;
-    ahead += lanes<T>;
+    ahead += ahead_k;
   }
 }
 
@@ -55,5 +55,5 @@ inline __attribute__((always_inline)) void multiply_grid(Block<M, V, T>& b, cons
 template <int M, int V, class T>
 inline __attribute__((always_inline)) void multiply_add(Block<M, V, T>& b, const T* x, ptrdiff_t x_row, ptrdiff_t x_k,
                                                         const T* w, ptrdiff_t depth) {
-  multiply_grid<1, M>(b, x, 0, x_row, x_k, w, depth, w);
+  multiply_grid<1, M>(b, x, 0, x_row, x_k, w, depth, w, 0);
 }

@@ -71,7 +71,8 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     bool fresh;        // sums start from the bias, otherwise from y
     ptrdiff_t count;   // this many such blocks ...
     ptrdiff_t x_next, y_next;  // ... so far apart
-    const T* ahead;    // while it reads w, half as much is fetched into L2 from here on
+    const T* ahead;    // weights to fetch while it runs, 1/share as many as it reads; or null: the next block's x
+    ptrdiff_t share;
     Range kh, kw;      // taps to do, which all its pixels see
   };
 
@@ -97,6 +98,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     ptrdiff_t x_kh = a.dilation_h * a.x_h, x_kw = a.dilation_w * a.x_w, taps = at.kw.end - at.kw.begin;
     bool line = dense && x_kw == j.depth && j.tap_w == j.depth * VB * lanes<T>;  // the taps of a row are one long sum
     ptrdiff_t steps = line ? 1 : taps, depth = line ? taps * j.depth : j.depth;
+    ptrdiff_t ahead_k = at.ahead ? VB * lanes<T> / at.share : lanes<T>;
     const T* x0 = at.x + at.kw.begin * x_kw;
     T* y = at.y;
     bool whole = a.y_c == 1 && at.left >= VB * lanes<T>;
@@ -121,8 +123,8 @@ struct conv2d_r5_pack : Plain<Conv2d> {
       for (ptrdiff_t kh = at.kh.begin; kh < at.kh.end; kh++)
         for (ptrdiff_t kw = 0; kw < steps; kw++) {
           ptrdiff_t tap = kh * j.tap_h + (at.kw.begin + kw) * j.tap_w;
-          multiply_grid<R, C>(b, x0 + kh * x_kh + kw * x_kw, j.x_down, j.x_right, dense ? 1 : a.x_c, at.w + tap, depth,
-                              at.ahead + tap / 2);
+          const T *x = x0 + kh * x_kh + kw * x_kw, *ahead = at.ahead ? at.ahead + tap / at.share : x + at.x_next;
+          multiply_grid<R, C>(b, x, j.x_down, j.x_right, dense ? 1 : a.x_c, at.w + tap, depth, ahead, ahead_k);
         }
       if (whole) {
         UNROLL for (int m = 0; m < R * C; m++)
@@ -244,9 +246,13 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     T* y = at.y;
     ptrdiff_t w = begin % grid.w.parts, h = begin / grid.w.parts % grid.h.parts;
     ptrdiff_t n = begin / grid.w.parts / grid.h.parts, reach = (a.kw - 1) * a.dilation_w;
-    // The next slice follows in memory: two blocks in the middle, which see most taps, fetch half of it each.
-    ptrdiff_t slice = a.kh * j.tap_h, middle = (begin + end - 1) / 2;
+    // The next slice of weights follows in memory: `share` blocks fetch one share of it each. They are the ones in the
+    // middle, because those at the top and bottom of the image do not see all taps. A small slice comes soon enough.
+    ptrdiff_t slice = a.kh * j.tap_h, share = 1;
+    while (share < 8 && (share == 1 ? 2 : share * 4) <= end - begin) share *= 2;
+    ptrdiff_t first = begin + (end - begin - share) / 2;
     bool ahead = slice * ptrdiff_t(sizeof(T)) >= ahead_bytes;
+    at.share = share;
     while (begin < end) {
       ptrdiff_t oh = grid.h.begin(h), ow = grid.w.begin(w), image = grid.n.begin(n), step = grid.w.count(w);
       ptrdiff_t ih = oh * a.stride_h - a.pad_h, iw = ow * a.stride_w - a.pad_w;
@@ -256,10 +262,10 @@ struct conv2d_r5_pack : Plain<Conv2d> {
       // Blocks of the same width that see all columns of the kernel are done in one go.
       at.count = (w < grid.w.longer ? grid.w.longer : grid.w.parts) - w;
       if (at.count > end - begin) at.count = end - begin;
-      at.ahead = at.w;
+      at.ahead = nullptr;
       if (ahead) {
         at.count = 1;
-        if (begin == middle || begin == middle + 1) at.ahead = at.w + slice + (begin - middle) * slice / 2;
+        if (begin >= first && begin < first + share) at.ahead = at.w + slice + (begin - first) * slice / share;
       }
       while (at.count > 1 && (iw < 0 || iw + (at.count * step - 1) * a.stride_w + reach >= a.iw)) at.count--;
       taps(j, at, ih, iw, grid.h.count(h), grid.images ? grid.n.count(n) : step);
