@@ -17,11 +17,6 @@ struct conv2d_r5_pack : Plain<Conv2d> {
   static constexpr ptrdiff_t ahead_bytes = 32 << 10;   // slices from here on are fetched ahead, smaller ones at once
   static constexpr ptrdiff_t chunk_bytes = 256 << 10;  // x that is used again by every block of channels
 
-  static const char* supports(const Conv2d& a) {
-    if (a.groups > 1 && a.groups == a.oc) return "one output channel per group would fill one lane of the vector";
-    return nullptr;
-  }
-
   // ---- weights: [groups, blocks, slices, kh, kw, ic of the slice, width]; the last block may be one vector wide ----
 
   static ptrdiff_t vectors(const Conv2d& a) { return ceil_div(a.oc / a.groups, lanes<T>); }
@@ -249,7 +244,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     // The next slice of weights follows in memory: `share` blocks fetch one share of it each. They are the ones in the
     // middle, because those at the top and bottom of the image do not see all taps. A small slice comes soon enough.
     ptrdiff_t slice = a.kh * j.tap_h, share = 1;
-    while (share < 8 && (share == 1 ? 2 : share * 4) <= end - begin) share *= 2;
+    while (share < 8 && share * 2 <= end - begin) share *= 2;
     ptrdiff_t first = begin + (end - begin - share) / 2;
     bool ahead = slice * ptrdiff_t(sizeof(T)) >= ahead_bytes;
     at.share = share;
