@@ -10,7 +10,7 @@ inline __attribute__((always_inline)) void transpose_round(vec<T> (&row)[lanes<T
   if constexpr (D >= 1) {
     constexpr int L = lanes<T>;
     using Index = __typeof__(vec<T>{} < vec<T>{});  // integers of the same width
-    Index upper, lower;  // numbers 0 .. L-1 are the first row's, L .. 2L-1 the second's
+    Index upper, lower;                             // numbers 0 .. L-1 are the first row's, L .. 2L-1 the second's
     for (int j = 0; j < L; j++) {
       upper[j] = j & D ? L + j - D : j;
       lower[j] = j & D ? L + j : j + D;

@@ -1,7 +1,8 @@
 // Idea:  three loops, as in the textbook: for every output, walk along k.
 // Since: this is the first rung.
 // Why:   it is the definition; every other rung must compute the same.
-// Price: one load of a and one of b for each multiply-add, and a chain of dependent adds: the FMA's latency sets the pace.
+// Price: one load of a and one of b for each multiply-add, and a chain of dependent adds: the FMA's latency sets the
+// pace.
 #pragma once
 
 template <class T>

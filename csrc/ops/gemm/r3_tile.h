@@ -12,14 +12,13 @@ struct gemm_r3_tile : Plain<Gemm> {
   static size_t scratch_bytes(const Gemm& g, int threads) { return size_t(threads) * g.k * width * sizeof(T); }
 
   static void run(const Gemm& g, const Team& team) noexcept {
-    const T* b = static_cast<const T*>(g.b);  // [k, n]
+    const T* b = static_cast<const T*>(g.b);                                    // [k, n]
     T* panel = static_cast<T*>(g.workspace.scratch) + team.rank * g.k * width;  // [k, width], this member's own
     Range columns = share(g.n, team, width);
     for (ptrdiff_t n = columns.begin; n < columns.end; n += width) {
       ptrdiff_t left = columns.end - n < width ? columns.end - n : width;
       for (ptrdiff_t k = 0; k < g.k; k++)
-        for (ptrdiff_t j = 0; j < width; j++)
-          panel[k * width + j] = j < left ? b[k * g.b_k + (n + j) * g.b_n] : T(0);
+        for (ptrdiff_t j = 0; j < width; j++) panel[k * width + j] = j < left ? b[k * g.b_k + (n + j) * g.b_n] : T(0);
       ptrdiff_t m = 0;
       for (; m + block_rows <= g.m; m += block_rows) block<block_rows>(g, panel, m, n, left);
       for (; m < g.m; m++) block<1>(g, panel, m, n, left);

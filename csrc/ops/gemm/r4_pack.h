@@ -146,7 +146,9 @@ struct gemm_r4_pack : Plain<Gemm> {
 
   // Few rows have few sums: then several panels are taken together, so that at least 8 sums are under way.
   template <int M>
-  static constexpr int together = M == 1 ? 4 : M <= 3 ? 2 : 1;
+  static constexpr int together = M == 1   ? 4
+                                  : M <= 3 ? 2
+                                           : 1;
 
   template <int M, int K>  // K: a's distance from one k to the next, known to the compiler
   static inline __attribute__((always_inline)) void panels(const Piece& p, const T* a, ptrdiff_t a_row) {
