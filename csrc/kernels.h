@@ -36,6 +36,7 @@ constexpr int isa_registers = isa.registers;
 #include "simd/math.h"
 #include "simd/strided.h"
 #include "simd/transpose.h"
+#include "simd/fold.h"
 #include "simd/block.h"
 #include "simd/share.h"
 #include "simd/product.h"

@@ -33,24 +33,29 @@ struct cross_entropy_r1_vec : Plain<CrossEntropy> {
     }
   }
 
+  // The first n lanes of v; beyond them `fill`.
+  static vec<T> first_lanes(vec<T> v, ptrdiff_t n, T fill) {
+    if (n >= L) return v;
+    T place[L];
+    for (int i = 0; i < L; i++) place[i] = T(i);
+    return load<T>(place) < T(n) ? v : broadcast<T>(fill);
+  }
+
   // Numbers [c, c + L) of a row; behind its end `fill`.
   static vec<T> load_filled(const T* x, ptrdiff_t step, ptrdiff_t c, ptrdiff_t classes, T fill) {
-    if (classes - c >= L) return load_strided<T>(x + c * step, step, L);
-    T part[L];
-    for (T& p : part) p = fill;
-    for (ptrdiff_t i = 0; c + i < classes; i++) part[i] = x[(c + i) * step];
-    return load<T>(part);
+    ptrdiff_t n = classes - c < L ? classes - c : L;
+    return first_lanes(load_strided<T>(x + c * step, step, n), n, fill);
   }
 
   static T log_sum_exp(const T* x, ptrdiff_t step, ptrdiff_t classes) {
     const T none = -T(__builtin_inf());
     vec<T> most = broadcast<T>(none), sum{};
     for (ptrdiff_t c = 0; c < classes; c += L) most = max<T>(load_filled(x, step, c, classes, none), most);
-    T largest = none;
-    for (int i = 0; i < L; i++)
-      if (get_lane<T>(most, i) > largest) largest = get_lane<T>(most, i);
-    for (ptrdiff_t c = 0; c < classes; c += L) sum += exp<T>(load_filled(x, step, c, classes, none) - largest);
-    return largest + T(__builtin_log(double(sum_lanes<T>(sum))));
+    T largest = fold_lanes<T>(most, [](vec<T> p, vec<T> q) { return max<T>(p, q); });
+    for (ptrdiff_t c = 0; c < classes; c += L)  // not exp(-inf) behind the end: results below 1e-38 take 100 cycles
+      sum += first_lanes(exp<T>(load_filled(x, step, c, classes, largest) - largest), classes - c, 0);
+    T total = fold_lanes<T>(sum, [](vec<T> p, vec<T> q) { return p + q; });
+    return largest + T(__builtin_log(double(total)));
   }
 
   // sum over c of w[c] * (lse - x[c])
@@ -60,6 +65,6 @@ struct cross_entropy_r1_vec : Plain<CrossEntropy> {
       vec<T> distance = log_sum - load_filled(x, step, c, classes, log_sum);
       sum += weight ? load_filled(weight, 1, c, classes, 0) * distance : distance;
     }
-    return sum_lanes<T>(sum);
+    return fold_lanes<T>(sum, [](vec<T> p, vec<T> q) { return p + q; });
   }
 };
