@@ -53,7 +53,8 @@ struct avg_pool2d_r1_vec : Plain<Pool2d> {
                                                              Load load_x) {
     vec<T> sum = {};
     for (ptrdiff_t h = kh.begin; h < kh.end; h++)
-      for (ptrdiff_t w = kw.begin; w < kw.end; w++) sum += load_x(x + h * a.dilation_h * a.x_h + w * a.dilation_w * a.x_w);
+      for (ptrdiff_t w = kw.begin; w < kw.end; w++)
+        sum += load_x(x + h * a.dilation_h * a.x_h + w * a.dilation_w * a.x_w);
     return sum;
   }
 };

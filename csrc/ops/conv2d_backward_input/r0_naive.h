@@ -1,7 +1,8 @@
 // Idea:  for every input element, add up every output that used it, times the weight it was used with.
 // Since: this is the first rung.
 // Why:   it is the definition, read backwards: y[oh] used x[oh * stride - pad + kh * dilation], so x[ih] was used by
-//        oh = (ih + pad - kh * dilation) / stride, where that divides and lies inside. Every other rung must compute the same.
+//        oh = (ih + pad - kh * dilation) / stride, where that divides and lies inside. Every other rung must compute
+//        the same.
 // Price: a division, four tests and a dependent add for each multiply-add.
 #pragma once
 

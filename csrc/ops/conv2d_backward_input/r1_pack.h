@@ -37,8 +37,8 @@ struct conv2d_backward_input_r1_pack : Plain<Conv2d> {
       ptrdiff_t n = row / a.ih, ih = row % a.ih;
       for (ptrdiff_t b = 0; b < a.groups * blocks(a); b++) {
         ptrdiff_t group = b / blocks(a), first_ic = b % blocks(a) * L;
-        const T* w = static_cast<const T*>(a.workspace.packed) + b * block_size;                // [kh, kw, oc, L]
-        const T* y = static_cast<const T*>(a.y) + n * a.y_n + group * group_oc * a.y_c;         // [oh, ow, oc]
+        const T* w = static_cast<const T*>(a.workspace.packed) + b * block_size;         // [kh, kw, oc, L]
+        const T* y = static_cast<const T*>(a.y) + n * a.y_n + group * group_oc * a.y_c;  // [oh, ow, oc]
         T* x = static_cast<T*>(a.x) + n * a.x_n + ih * a.x_h + (group * group_ic + first_ic) * a.x_c;  // [iw, L]
         ptrdiff_t count = group_ic - first_ic < L ? group_ic - first_ic : L;
         for (ptrdiff_t iw = 0; iw < a.iw; iw++) {

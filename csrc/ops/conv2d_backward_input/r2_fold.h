@@ -99,9 +99,9 @@ struct conv2d_backward_input_r2_fold : Plain<Conv2d> {
     ptrdiff_t y_n, y_w, y_h, y_c;  // steps; y_h to the next kernel row that meets
     const T* w;                    // [kernel rows, oc, V * L]
     ptrdiff_t w_h, kernel_rows, group_oc;
-    T* row;                        // [images, copies], then step_w for each output
+    T* row;  // [images, copies], then step_w for each output
     ptrdiff_t row_n, row_w, copies, copy_size;
-    ptrdiff_t valid;               // lanes that are taps of this output; beyond them lies what another output's taps meet
+    ptrdiff_t valid;  // lanes that are taps of this output; beyond them lies what another output's taps meet
   };
 
   // row[n, m] += sum over kernel rows and oc of y[n, m, oc] * w[oc, V * L], for N images x M outputs.
@@ -114,8 +114,9 @@ struct conv2d_backward_input_r2_fold : Plain<Conv2d> {
 #pragma GCC unroll 32
       for (int m = 0; m < M; m++)
         for (int v = 0; v < V; v++) sum[n][m][v] = vec<T>{};
-    // One pointer for each four outputs, reached by steps of 0, 1, 2, 3: x86 adds base + step inside the load. The empty
-    // asm hides that the pointers are related, or the compiler keeps one base and 14 offsets, more than it has registers.
+    // One pointer for each four outputs, reached by steps of 0, 1, 2, 3: x86 adds base + step inside the load. The
+    // empty asm hides that the pointers are related, or the compiler keeps one base and 14 offsets, more than it has
+    // registers.
     constexpr int P = (M + 3) / 4;
     ptrdiff_t y_c = t.y_c, step[4] = {0, t.y_w, 2 * t.y_w, 3 * t.y_w};
     for (ptrdiff_t r = 0; r < t.kernel_rows; r++) {

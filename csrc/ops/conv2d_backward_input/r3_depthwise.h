@@ -33,8 +33,8 @@ struct conv2d_backward_input_r3_depthwise : Plain<Conv2d> {
     for (ptrdiff_t row = rows.begin; row < rows.end; row++) {
       ptrdiff_t n = row / a.ih, ih = row % a.ih;
       for (ptrdiff_t c = 0; c < a.ic; c += L) {
-        const T* y = static_cast<const T*>(a.y) + n * a.y_n + c;             // [oh, ow, L]
-        T* x = static_cast<T*>(a.x) + n * a.x_n + ih * a.x_h + c;            // [iw, L]
+        const T* y = static_cast<const T*>(a.y) + n * a.y_n + c;                   // [oh, ow, L]
+        T* x = static_cast<T*>(a.x) + n * a.x_n + ih * a.x_h + c;                  // [iw, L]
         const T* w = static_cast<const T*>(a.workspace.packed) + c * a.kh * a.kw;  // [kh, kw, L]
         if (a.ic - c >= L)
           for (ptrdiff_t phase = 0; phase < a.stride_w; phase++) columns<true>(a, ih, phase, L, y, w, x);

@@ -8,7 +8,9 @@
 template <int V, class T>
 inline void bias_channels(const Conv2d& a, ptrdiff_t oc, ptrdiff_t last) noexcept {
   constexpr int L = lanes<T>, U = 4 / V;
-  auto load_y = [=](const T* y, int v) { return v < V - 1 || last == L ? load<T>(y + v * L) : load_n<T>(y + v * L, last); };
+  auto load_y = [=](const T* y, int v) {
+    return v < V - 1 || last == L ? load<T>(y + v * L) : load_n<T>(y + v * L, last);
+  };
   vec<T> total[V] = {};
   for (ptrdiff_t n = 0; n < a.n; n++)
     for (ptrdiff_t oh = 0; oh < a.oh; oh++) {

@@ -1,7 +1,9 @@
-// Idea:  hold a block of dw in registers, M rows (a stretch of kw x input channels, side by side as in x) x V vectors of
+// Idea:  hold a block of dw in registers, M rows (a stretch of kw x input channels, side by side as in x) x V vectors
+// of
 //        output channels, while the pixels pass: each brings V vectors of dy and M numbers of x.
-// Since: r1_vec: M x V sums instead of one, pixels in chunks that stay in L1, dy and x copied where they do not lie well.
-// Why:   M x V independent sums keep the FMAs busy, and 16 loads feed 28 of them (see simd/block.h). With few input
+// Since: r1_vec: M x V sums instead of one, pixels in chunks that stay in L1, dy and x copied where they do not lie
+// well. Why:   M x V independent sums keep the FMAs busy, and 16 loads feed 28 of them (see simd/block.h). With few
+// input
 //        channels the block spans several taps, so that 3 channels x 5 taps still make a block of 14 or 15 rows.
 // Price: blocks that span taps must treat the columns where only some of them meet the image apart.
 #pragma once
@@ -12,16 +14,16 @@ struct conv2d_backward_weight_r2_tile : Plain<Conv2d> {
 
   struct Plan {
     ptrdiff_t group_ic, group_oc;
-    ptrdiff_t vectors, W;             // of output channels in a block, and how many channels these are
-    ptrdiff_t oc_blocks;              // of W output channels, per group of the convolution
-    ptrdiff_t most;                   // rows of a block: twice as many if they have one vector each
-    ptrdiff_t batch;                  // blocks of output channels that are summed in one pass over the pixels
-    bool join;                        // whether a block of rows may span taps
-    ptrdiff_t segments, taps, width;  // a kernel row is `segments` stretches of taps * group_ic = width numbers
-    ptrdiff_t row_blocks;             // blocks of at most `most` rows in a segment
-    ptrdiff_t images, rows;           // of a chunk of pixels: whole images, or rows of one image
-    ptrdiff_t x_rows;                 // rows of x that a chunk's image needs, at most
-    bool copy_x, copy_y;              // whether x must be copied, and dy even where its channels fill vectors
+    ptrdiff_t vectors, W;                 // of output channels in a block, and how many channels these are
+    ptrdiff_t oc_blocks;                  // of W output channels, per group of the convolution
+    ptrdiff_t most;                       // rows of a block: twice as many if they have one vector each
+    ptrdiff_t batch;                      // blocks of output channels that are summed in one pass over the pixels
+    bool join;                            // whether a block of rows may span taps
+    ptrdiff_t segments, taps, width;      // a kernel row is `segments` stretches of taps * group_ic = width numbers
+    ptrdiff_t row_blocks;                 // blocks of at most `most` rows in a segment
+    ptrdiff_t images, rows;               // of a chunk of pixels: whole images, or rows of one image
+    ptrdiff_t x_rows;                     // rows of x that a chunk's image needs, at most
+    bool copy_x, copy_y;                  // whether x must be copied, and dy even where its channels fill vectors
     ptrdiff_t sums_size, y_size, x_size;  // scratch of one member: sums of one block of output channels, copies
 
     explicit Plan(const Conv2d& a) {
@@ -171,7 +173,8 @@ struct conv2d_backward_weight_r2_tile : Plain<Conv2d> {
   // A chunk of pixels, into the sums of the blocks `part` of one block of output channels.
   static void add_chunk(const Conv2d& a, const Plan& p, Range part, ptrdiff_t ocb, const Chunk& c, T* sums, T* y_copy,
                         const T* x_copy) noexcept {
-    ptrdiff_t group = ocb / p.oc_blocks, oc = ocb % p.oc_blocks * p.W, count = p.group_oc - oc < p.W ? p.group_oc - oc : p.W;
+    ptrdiff_t group = ocb / p.oc_blocks, oc = ocb % p.oc_blocks * p.W,
+              count = p.group_oc - oc < p.W ? p.group_oc - oc : p.W;
     ptrdiff_t vectors = (count + L - 1) / L;
     Pixels box = {};
     box.n = c.images;
@@ -215,13 +218,13 @@ struct conv2d_backward_weight_r2_tile : Plain<Conv2d> {
     }
   }
 
-  // Rows [m.begin, m.end) of a segment, from taps kw.begin .. kw.end (the last one included). Columns where all of these
-  // meet the image go as one box of pixels; each other column goes with those rows whose taps do.
+  // Rows [m.begin, m.end) of a segment, from taps kw.begin .. kw.end (the last one included). Columns where all of
+  // these meet the image go as one box of pixels; each other column goes with those rows whose taps do.
   static void add_block(const Conv2d& a, const Plan& p, ptrdiff_t segment, Range m, Range kw, const Pixels& q,
                         ptrdiff_t vectors, T* sums) noexcept {
     Range first = meeting(kw.begin, a.dilation_w, a.pad_w, a.stride_w, a.iw, a.ow);
     Range last = kw.end == kw.begin ? first : meeting(kw.end, a.dilation_w, a.pad_w, a.stride_w, a.iw, a.ow);
-    Range all = {first.begin, last.end};  // of all taps: a later tap meets earlier columns
+    Range all = {first.begin, last.end};                     // of all taps: a later tap meets earlier columns
     if (all.begin >= all.end) all = {first.end, first.end};  // none: every column goes apart
     auto add = [&](Range ow, Range rows) {
       if (ow.begin >= ow.end || rows.begin >= rows.end) return;
@@ -296,8 +299,8 @@ struct conv2d_backward_weight_r2_tile : Plain<Conv2d> {
     }
   }
 
-  // The finished sums, to where dw wants them: lane by lane, since a filter's weights are neighbours in PyTorch's order,
-  // and the filters of two lanes far apart.
+  // The finished sums, to where dw wants them: lane by lane, since a filter's weights are neighbours in PyTorch's
+  // order, and the filters of two lanes far apart.
   static void write(const Conv2d& a, const Plan& p, Range part, ptrdiff_t ocb, const T* sums) noexcept {
     ptrdiff_t oc = ocb % p.oc_blocks * p.W, count = p.group_oc - oc < p.W ? p.group_oc - oc : p.W;
     ptrdiff_t size = (count + L - 1) / L * L, taps = a.kh * p.segments;

@@ -28,8 +28,7 @@ struct max_pool2d_r0_naive : Plain<Pool2d> {
               }
             }
           y[n * a.y_n + c * a.y_c + oh * a.y_h + ow * a.y_w] = best;
-          if (a.indices)
-            a.indices[n * a.indices_n + c * a.indices_c + oh * a.indices_h + ow * a.indices_w] = place;
+          if (a.indices) a.indices[n * a.indices_n + c * a.indices_c + oh * a.indices_h + ow * a.indices_w] = place;
         }
     }
   }

@@ -1,16 +1,17 @@
-// Idea:  turn the loops round: every input asks the windows that cover it "am I the one?" and adds their gradients,
-//        a vector of neighbouring channels at a time.
-// Since: r0_naive: a gather instead of a scatter, lanes over channels.
-// Why:   a scatter cannot use vectors (lanes go to different places) and needs zeros first; a gather writes each result
-//        once, and any row can be anybody's share.
-// Price: an index is read once for each input in its window, so large overlapping windows (3x3, stride 1) cost nine
-//        looks for each gradient. An index outside its own window, which max_pool2d never writes, finds nobody.
+// Idea:  row by row of dx: every window that covers a row asks each of its columns "are you the largest?" and adds its
+//        gradient there, a vector of neighbouring channels at a time.
+// Since: r0_naive: lanes over channels; a gather in height (any row can be anybody's share), a scatter in width.
+// Why:   a scatter to the indices cannot use vectors, since lanes go to different places; comparing the index with each
+//        place of the window can, and the row being added to stays in L1.
+// Price: every element of a window is looked at, kernel_h * kernel_w for each gradient. An index outside its own
+//        window, which max_pool2d never writes, finds nobody.
 #pragma once
 
 template <class T>
 struct max_pool2d_backward_r1_vec : Plain<Pool2d> {
-  using Places = typename vec_of<int32_t, lanes<T>>::type;
-  using WidePlaces = typename vec_of<int64_t, lanes<T>>::type;
+  static constexpr int L = lanes<T>;
+  using Places = typename vec_of<int32_t, L>::type;
+  using WidePlaces = typename vec_of<int64_t, L>::type;
 
   static const char* supports(const Pool2d& a) {
     if (a.x_c != 1 || a.y_c != 1 || a.indices_c != 1) return "needs channels-last arrays (x_c = y_c = indices_c = 1)";
@@ -18,55 +19,64 @@ struct max_pool2d_backward_r1_vec : Plain<Pool2d> {
     return nullptr;
   }
 
-  // Windows o in [0, size) that may hold input i: o * stride - pad <= i <= o * stride - pad + reach.
-  static Range covering(ptrdiff_t i, ptrdiff_t pad, ptrdiff_t reach, ptrdiff_t stride, ptrdiff_t size) {
-    ptrdiff_t last = (i + pad) / stride, first = i + pad < reach ? 0 : (i + pad - reach + stride - 1) / stride;
-    return {first, last < size ? last + 1 : size};
+  static void run(const Pool2d& a, const Team& team) noexcept {
+    Range rows = share(a.n * a.ih, team);
+    for (ptrdiff_t i = rows.begin; i < rows.end; i++) {
+      ptrdiff_t n = i / a.ih, ih = i % a.ih;
+      T* x = static_cast<T*>(a.x) + n * a.x_n + ih * a.x_h;  // [iw, c]
+      // Windows oh that may hold row ih: oh * stride - pad <= ih <= oh * stride - pad + reach.
+      ptrdiff_t top = ih + a.pad_h, reach = (a.kernel_h - 1) * a.dilation_h;
+      Range oh = {top < reach ? 0 : (top - reach + a.stride_h - 1) / a.stride_h, top / a.stride_h + 1};
+      if (oh.end > a.oh) oh.end = a.oh;
+      ptrdiff_t c = 0;
+      for (; c + L <= a.c; c += L) channels(a, n, ih, oh, c, x + c);
+      if (c < a.c) rest(a, n, ih, oh, c, x);
+    }
   }
 
-  static void run(const Pool2d& a, const Team& team) noexcept {
-    constexpr int L = lanes<T>;
-    ptrdiff_t reach_h = (a.kernel_h - 1) * a.dilation_h, reach_w = (a.kernel_w - 1) * a.dilation_w;
-    Range rows = share(a.n * a.ih, team);
-    for (ptrdiff_t row = rows.begin; row < rows.end; row++) {
-      ptrdiff_t n = row / a.ih, ih = row % a.ih;
-      Range oh = covering(ih, a.pad_h, reach_h, a.stride_h, a.oh);
-      for (ptrdiff_t iw = 0; iw < a.iw; iw++) {
-        Range ow = covering(iw, a.pad_w, reach_w, a.stride_w, a.ow);
-        T* x = static_cast<T*>(a.x) + n * a.x_n + ih * a.x_h + iw * a.x_w;  // [c]
-        const T* y = static_cast<const T*>(a.y) + n * a.y_n;                // [oh, ow, c]
-        const int64_t* indices = a.indices + n * a.indices_n;               // [oh, ow, c]
-        int32_t me = int32_t(ih * a.iw + iw);
-        ptrdiff_t c = 0;
-        for (; c + L <= a.c; c += L) {
-          auto load_y = [](const T* p) { return load<T>(p); };
-          store<T>(x + c, gather(a, y + c, indices + c, oh, ow, me, load_y, L));
-        }
-        if (c < a.c) {
-          auto load_y = [n = a.c - c](const T* p) { return load_n<T>(p, n); };
-          store_n<T>(x + c, gather(a, y + c, indices + c, oh, ow, me, load_y, a.c - c), a.c - c);
+  // One row of dx for L channels from c. (Where dilation leaves a window's taps beside the row, no index matches.)
+  static void channels(const Pool2d& a, ptrdiff_t n, ptrdiff_t ih, Range oh, ptrdiff_t c, T* x) noexcept {
+    // Copies in locals: for all that the compiler knows, storing a vector could change the struct.
+    ptrdiff_t size = a.iw, out_w = a.ow, x_w = a.x_w, y_w = a.y_w, indices_w = a.indices_w, stride = a.stride_w;
+    ptrdiff_t taps = a.kernel_w, pad = a.pad_w, dilation = a.dilation_w;
+    for (ptrdiff_t iw = 0; iw < size; iw++) store<T>(x + iw * x_w, vec<T>{});
+    for (ptrdiff_t h = oh.begin; h < oh.end; h++) {
+      const int64_t* indices = a.indices + n * a.indices_n + h * a.indices_h + c;  // [ow, L]
+      const T* y = static_cast<const T*>(a.y) + n * a.y_n + h * a.y_h + c;         // [ow, L]
+      for (ptrdiff_t ow = 0; ow < out_w; ow++) {
+        Places column = load_places(indices + ow * indices_w) - int32_t(ih * size);
+        vec<T> dy = load<T>(y + ow * y_w);
+        ptrdiff_t iw = ow * stride - pad;
+        for (ptrdiff_t kw = 0; kw < taps; kw++, iw += dilation) {
+          if (iw < 0 || iw >= size) continue;
+          T* out = x + iw * x_w;
+          store<T>(out, load<T>(out) + (column == int32_t(iw) ? dy : vec<T>{}));
         }
       }
     }
   }
 
-  template <class Load>
-  static inline __attribute__((always_inline)) vec<T> gather(const Pool2d& a, const T* y, const int64_t* indices,
-                                                             Range oh, Range ow, int32_t me, Load load_y,
-                                                             ptrdiff_t count) {
-    vec<T> sum = {};
+  // The channels that do not fill a vector: straight to the place that the index names, if it is in this row. A choice
+  // of what to add instead of a branch, which would be mispredicted half of the time. (Part of a vector would do as
+  // well, but a load that meets a masked store of its neighbour waits for it: four times slower with 6 channels.)
+  static void rest(const Pool2d& a, ptrdiff_t n, ptrdiff_t ih, Range oh, ptrdiff_t first, T* x) noexcept {
+    for (ptrdiff_t iw = 0; iw < a.iw; iw++) store_n<T>(x + iw * a.x_w + first, vec<T>{}, a.c - first);
     for (ptrdiff_t h = oh.begin; h < oh.end; h++)
-      for (ptrdiff_t w = ow.begin; w < ow.end; w++) {
-        auto is_me = load_places(indices + h * a.indices_h + w * a.indices_w, count) == me;
-        sum += is_me ? load_y(y + h * a.y_h + w * a.y_w) : vec<T>{};
+      for (ptrdiff_t ow = 0; ow < a.ow; ow++) {
+        const int64_t* indices = a.indices + n * a.indices_n + h * a.indices_h + ow * a.indices_w;  // [c]
+        const T* y = static_cast<const T*>(a.y) + n * a.y_n + h * a.y_h + ow * a.y_w;               // [c]
+        for (ptrdiff_t c = first; c < a.c; c++) {
+          ptrdiff_t iw = indices[c] - ih * a.iw;
+          bool here = iw >= 0 && iw < a.iw;
+          x[(here ? iw : 0) * a.x_w + c] += here ? y[c] : T(0);
+        }
       }
-    return sum;
   }
 
-  static inline __attribute__((always_inline)) Places load_places(const int64_t* p, ptrdiff_t count) {
-    WidePlaces wide = {};
-    __builtin_memcpy(&wide, p, size_t(count) * sizeof(int64_t));
-    if constexpr (lanes<T> == 1) return Places(wide);
+  static inline __attribute__((always_inline)) Places load_places(const int64_t* p) {
+    WidePlaces wide;
+    __builtin_memcpy(&wide, p, sizeof wide);
+    if constexpr (L == 1) return Places(wide);
     else return __builtin_convertvector(wide, Places);
   }
 };
