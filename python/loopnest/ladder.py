@@ -166,7 +166,7 @@ def climb(
 
     Returns a dict: op, title, shape, isa, threads, dtype, flops (2 per multiply-add of the textbook's sum,
     padding not counted), bytes (every array once), intensity (their ratio), peak (GFLOP/s of multiply-adds
-    on as many threads, the best of measurements made between the rungs, so that both saw the same clock),
+    on as many threads, the best of measurements made between the runs, so that both saw the same clock),
     reference {ms, gflops}, skipped [{step, name, reason}] and rungs, slowest first: [{step, name, idea,
     isa, threads, ms (the best run), runs, gflops, percent of peak, pack_ms (packing weights, not part of
     ms), error (largest difference from the NumPy reference in float64, relative to the reference's largest
@@ -202,6 +202,10 @@ def climb(
         "skipped": [],
         "rungs": [],
     }
+
+    def measure_peak(facts: dict[str, Any]) -> None:
+        facts["peak"] = max(facts["peak"], machine.peak(isa, threads, dtype, 0.01))
+
     for rung in ladder(op):
         row = {"step": rung.step, "name": rung.name, "idea": rung.idea, "isa": isa, "threads": threads}
         try:
@@ -214,8 +218,7 @@ def climb(
             continue
         if before:
             before(facts, row)
-        facts["peak"] = max(facts["peak"], machine.peak(isa, threads, dtype, 0.03))
-        times = _times(call, seconds)
+        times = _times(call, seconds, lambda: measure_peak(facts))
         pack = call.time_prepare(3)
         row |= {
             "ms": 1e3 * min(times),
@@ -232,12 +235,24 @@ def climb(
     return facts
 
 
-def _times(call: Any, seconds: float) -> list[float]:
-    """Seconds of each run: one if it took very long, two if long, otherwise as many as fit (3 to 1000)."""
+def _times(call: Any, seconds: float, between: Callable[[], None]) -> list[float]:
+    """Seconds of each run: one if it took very long, two if long, otherwise as many as fit (3 to 1000).
+
+    They are made in up to eight parts, and `between` is called before each, so that what it measures sees
+    the same clock and the same neighbours.
+    """
+    between()
     times = list(call.time(1))
     if times[0] > seconds:
         return times + list(call.time(int(times[0] < 4 * seconds)))
-    return times + list(call.time(min(max(int(seconds / max(times[0], 1e-7)), 3), 1000)))
+    left = min(max(int(seconds / max(times[0], 1e-7)), 3), 1000)
+    for part in range(8, 0, -1):
+        runs = -(-left // part)
+        if runs:
+            between()
+            times += call.time(runs)
+            left -= runs
+    return times
 
 
 def _error(found: Any, truth: Any) -> float:

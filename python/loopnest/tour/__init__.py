@@ -92,7 +92,8 @@ def tour(
 
     watch.part("Two networks learn real digits")
     data = digits()
-    networks, facts["trainings"] = [], []
+    networks: list[Any] = []
+    facts["trainings"] = []
     for recipe in (training.CNN, training.LSTM):
         network, learned = training.train(recipe, data, seed, watch.epoch, epochs)
         networks.append(network)

@@ -155,7 +155,7 @@ def ladders(climbs: list[dict]) -> str:
     return f"""<section>
 <h2>The ladders</h2>
 <p class="lead">Each rung is a complete kernel for the same job. A full bar is the FMA peak, measured between
-the rungs; a mark stands there if a rung goes beyond it.</p>
+the runs; a mark stands there if a rung goes beyond it.</p>
 {cards}
 </section>"""
 
