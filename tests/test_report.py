@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+
 from browser import open_page
 
 pytest.importorskip("matplotlib", reason="the report's charts need matplotlib: pip install 'loopnest[plot]'")

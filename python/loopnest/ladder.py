@@ -35,6 +35,7 @@ EXAMPLES = {
     "conv2d_backward_input": _RESNET,
     "conv2d_backward_weight": _RESNET,
     "lstm": _SEQUENCE,
+    "lstm_backward": _SEQUENCE,
     "max_pool2d": _POOL,
     "max_pool2d_backward": _POOL,
     "avg_pool2d": _POOL,
@@ -135,10 +136,14 @@ def inputs(
     if op in ("gemm", "linear"):
         second = normal(shape.k, shape.n) if op == "gemm" else normal(shape.n, shape.k)
         return (normal(shape.m, shape.k), second), {}
-    if op == "lstm":
+    if op in ("lstm", "lstm_backward"):
         t, n, i, h = shape.t, shape.n, shape.i, shape.h
-        arrays = weights(h, 4 * h, i), weights(h, 4 * h, h), weights(h, 4 * h), weights(h, 4 * h)
-        return (normal(t, n, i), *arrays), {}
+        x, w_ih, w_hh = normal(t, n, i), weights(h, 4 * h, i), weights(h, 4 * h, h)
+        biases = weights(h, 4 * h), weights(h, 4 * h)
+        if op == "lstm":
+            return (x, w_ih, w_hh, *biases), {}
+        y, _, _, gates, cells = ops.lstm(x, w_ih, w_hh, *biases, keep=True)
+        return (x, w_ih, w_hh, None, None, y, gates, cells, normal(t, n, h)), {}
     raise ValueError(f"{op}: no example data for this operator yet")
 
 
