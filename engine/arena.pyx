@@ -109,9 +109,11 @@ cdef cnp.ndarray make_as(cnp.ndarray a):
 cdef bint owns_memory(cnp.ndarray a) noexcept:
     """True if the memory belongs to `a` alone: no other array is its base. Views of `a` hold a reference to `a`."""
     cdef PyObject* base = cnp.PyArray_BASE(a)
+    if not cnp.PyArray_ISWRITEABLE(a):
+        return False
     if base == NULL:
         return cnp.PyArray_CHKFLAGS(a, cnp.NPY_ARRAY_OWNDATA)
-    return (<object>base).__class__ is Block and cnp.PyArray_ISWRITEABLE(a)
+    return type(<object>base) is Block
 
 
 def empty(tuple shape, dtype=None, bint channels_last=False):

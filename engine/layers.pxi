@@ -546,6 +546,8 @@ cdef class CrossEntropyBackward(Node):
         if cnp.PyArray_NDIM(out) > 3 and collapse("input", out, 2, dlogits) is not out:
             out = make(self.dtype, cnp.PyArray_NDIM(out), <const int64_t*>cnp.PyArray_DIMS(out))
         place_logits("result", out, dlogits)
+        if dlogits.shape[0] != a.n or dlogits.shape[1] != a.c or dlogits.shape[2] != a.s:
+            raise ValueError("cross_entropy: the input's array was given another shape before backward")
         a.dlogits = dlogits.data
         a.dlogits_n, a.dlogits_c, a.dlogits_s = dlogits.stride[0], dlogits.stride[1], dlogits.stride[2]
         if self.reduced:
@@ -555,6 +557,8 @@ cdef class CrossEntropyBackward(Node):
             a.dloss_n = a.dloss_s = 0
         else:
             keep = collapse("grad_output", g if cnp.PyArray_NDIM(self.kept0) > 1 else g.reshape(1), 1, dloss)
+            if dloss.dtype != self.dtype or dloss.shape[0] != a.n or dloss.shape[1] != a.s:
+                raise ValueError(f"cross_entropy: expected a gradient of {a.n} x {a.s} rows, got shape {shape_of(g)}")
             a.dloss = dloss.data
             a.dloss_n, a.dloss_s = dloss.stride[0], dloss.stride[1]
         run_kernel("cross_entropy_backward", cross_entropy_backward_ladder, self.dtype, &a)

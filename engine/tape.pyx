@@ -520,6 +520,8 @@ cdef class Tensor:
         self.array = nothing
 
     def __init__(self, data=None, bint requires_grad=False):
+        if self.node is not None:
+            raise RuntimeError("a tensor cannot be initialised twice")
         if data is not None:
             self.array = array_of(data)
             if isinstance(data, Tensor):
@@ -587,6 +589,9 @@ cdef class Tensor:
         cdef ndarray a = array_of(value)
         if self.requires_grad:
             need_grad_dtype(a)
+        if self.node is not None and not (same_shape(a, self.array) and a.dtype == self.array.dtype):
+            raise ValueError(f"data of a tensor with a grad_fn must keep its shape {self.shape} and dtype {self.dtype}, got "
+                             f"{shape_of(a)} and {a.dtype}")
         self.array = a
         self.version = None
 
