@@ -4,7 +4,7 @@
 # make clean   removes what was built (not the .venv)
 PYTHON ?= python3
 BIN := .venv/bin
-NATIVE := $(shell find csrc engine -name '*.h' -o -name '*.inc' -o -name '*.cpp' -o -name '*.pyx' -o -name '*.pxd')
+NATIVE := $(shell find csrc engine -name '*.h' -o -name '*.inc' -o -name '*.cpp' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi')
 
 .PHONY: tour test lint build wheel clean
 

@@ -2,18 +2,18 @@
 
     taskset -c 0 python bench/engine_overhead.py
 
-For each operator: a chain of 100 on tiny tensors, forward with grad and then backward, divided by 100; less the kernels of
-one link (forward, and backward by every input), timed by loopnest.ops in a loop without Python. Of both the minimum over
-many repeats is taken, in turns. Packing weights counts as kernel: a training step has to pack them anew each time.
+For each operator: a chain of 100 on tiny tensors, forward with grad and then backward, divided by 100; less
+the kernels of one link (forward, and backward by every input), timed by loopnest.ops without Python.
+Of both the minimum over many repeats, in turns. Packing weights counts as kernel: a training step has
+to pack them anew each time.
 """
 
 import argparse
 import json
 import time
 
-import numpy as np
-
 import loopnest
+import numpy as np
 from loopnest import ops
 from loopnest.engine import tape
 
@@ -95,7 +95,9 @@ def measure(repeats):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repeats", type=int, default=200)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

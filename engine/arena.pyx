@@ -1,5 +1,5 @@
-"""Results as NumPy arrays whose memory comes from the kernels' arena: 64-byte aligned, and given back to it, still warm,
-when the last array that looks at it is gone."""
+"""Results as NumPy arrays whose memory comes from the kernels' arena: 64-byte aligned, and given back to it,
+still warm, when the last array that looks at it is gone."""
 
 cimport cython
 cimport numpy as cnp
@@ -31,23 +31,25 @@ cdef class Block:
         api.release(self.memory)
 
 
-cdef cnp.ndarray make_with_strides(int number, int rank, const int64_t* shape, const int64_t* strides, int64_t count,
-                                   int64_t size):
-    """strides in bytes, of a dense array of `count` elements of `size` bytes; number is NumPy's of the dtype."""
+cdef cnp.ndarray make_with_strides(int number, int rank, const int64_t* shape, const int64_t* strides,
+                                   int64_t count, int64_t size):
+    """strides in bytes, of a dense array of `count` elements of `size` bytes; number: the dtype's."""
     cdef Block block = Block.__new__(Block)
     block.memory = api.allocate(count * size)
     if block.memory == NULL:
         raise MemoryError(f"no memory for a result of {count * size} bytes")
     # NewFromDescr takes over the reference to the dtype, set_array_base makes its own to the block.
     cdef cnp.ndarray a = PyArray_NewFromDescr(
-        &PyArray_Type, PyArray_DescrFromType(number), rank, <cnp.npy_intp*>shape, <cnp.npy_intp*>strides, block.memory,
-        cnp.NPY_ARRAY_WRITEABLE | cnp.NPY_ARRAY_ALIGNED, NULL)
+        &PyArray_Type, PyArray_DescrFromType(number), rank, <cnp.npy_intp*>shape, <cnp.npy_intp*>strides,
+        block.memory, cnp.NPY_ARRAY_WRITEABLE | cnp.NPY_ARRAY_ALIGNED, NULL)
     cnp.set_array_base(a, block)
     return a
 
 
-cdef int64_t fill_strides(int rank, const int64_t* shape, const int* order, int64_t size, int64_t* strides) except -1:
-    """Strides for the axes `order`, outermost first (null: as they come). Returns the number of elements, 1 if empty."""
+cdef int64_t fill_strides(int rank, const int64_t* shape, const int* order, int64_t size,
+                          int64_t* strides) except -1:
+    """Strides for the axes `order`, outermost first (null: as they come). Returns the number of elements, 1
+    if empty."""
     cdef int64_t count = 1
     cdef int i, axis
     for i in range(rank - 1, -1, -1):
@@ -98,7 +100,8 @@ cdef cnp.ndarray make_as(cnp.ndarray a):
     for i in range(rank):  # insertion sort: falling strides; axes of length 1 or stride 0 stay where they are
         axis = i
         j = i
-        while j > 0 and abs(old[order[j - 1]]) < abs(old[axis]) and shape[axis] > 1 and shape[order[j - 1]] > 1:
+        while (j > 0 and abs(old[order[j - 1]]) < abs(old[axis])
+               and shape[axis] > 1 and shape[order[j - 1]] > 1):
             order[j] = order[j - 1]
             j -= 1
         order[j] = axis
@@ -107,7 +110,7 @@ cdef cnp.ndarray make_as(cnp.ndarray a):
 
 
 cdef bint owns_memory(cnp.ndarray a) noexcept:
-    """True if the memory belongs to `a` alone: no other array is its base. Views of `a` hold a reference to `a`."""
+    """True if the memory belongs to `a` alone, and not to a base. Views of `a` hold a reference to `a`."""
     cdef PyObject* base = cnp.PyArray_BASE(a)
     if not cnp.PyArray_ISWRITEABLE(a):
         return False

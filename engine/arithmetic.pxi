@@ -1,5 +1,5 @@
-# Arithmetic. Arrays of one float dtype and one layout take the short way (a plain loop); everything else is NumPy's, with
-# PyTorch's rules for dtypes.
+# Arithmetic. Arrays of one float dtype and one layout take the short way (a plain loop); everything else is
+# NumPy's, with PyTorch's rules for dtypes.
 
 cdef tuple ufuncs = (numpy.add, numpy.subtract, numpy.multiply, numpy.divide)  # by ADD, SUB, MUL, DIV
 cdef tuple loop_names = ("Add", "Sub", "Mul", "Div")
@@ -7,7 +7,7 @@ cdef object float32 = numpy.dtype(numpy.float32)
 
 
 cdef object promoted(ndarray a, ndarray b):
-    """The dtype of a op b as PyTorch has it: bool < int < float; within a kind an array outranks a 0-d one."""
+    """The dtype of a op b as PyTorch has it: bool < int < float; an array outranks a 0-d one."""
     if a.dtype == b.dtype:
         return a.dtype
     order = "biuf"
@@ -91,7 +91,7 @@ cdef ndarray scale(int op, bint swapped, ndarray a, double s):
 
 
 cdef ndarray fit(ndarray g, tuple shape, object dtype):
-    """The gradient of something that was broadcast (and converted): summed over the axes that were not there."""
+    """The gradient of something that was broadcast (and converted): summed over the axes that are new."""
     cdef int extra = cnp.PyArray_NDIM(g) - len(shape)
     axes = tuple(range(extra)) + tuple([i + extra for i, n in enumerate(shape)
                                         if n == 1 and cnp.PyArray_DIMS(g)[i + extra] != 1])
@@ -103,7 +103,7 @@ cdef ndarray fit(ndarray g, tuple shape, object dtype):
 @cython.final
 @cython.no_gc
 cdef class ArithmeticBackward(Node):
-    """a op b. kept0 is a, kept1 is b, as far as they are needed; shapes are kept if something was broadcast."""
+    """a op b. kept0 is a, kept1 is b, as far as needed; shapes are kept if something was broadcast."""
 
     cdef int op
     cdef tuple shape0, shape1
@@ -132,7 +132,8 @@ cdef class ArithmeticBackward(Node):
         else:
             g0 = combine(DIV, g, self.kept1)
             if self.edge1 is not None:  # d(a / b)/db = -a / b^2
-                self.give(run, self.edge1, scale(MUL, False, combine(DIV, combine(MUL, g0, self.kept0), self.kept1), -1),
+                self.give(run, self.edge1, scale(MUL, False, combine(DIV, combine(MUL, g0, self.kept0),
+                                                                     self.kept1), -1),
                           self.shape1, self.dtype1)
             if self.edge0 is not None:
                 self.give(run, self.edge0, g0, self.shape0, self.dtype0)
@@ -180,7 +181,8 @@ cdef class ScalarBackward(Node):
         elif self.op == MUL or not self.swapped:
             run.send(self.edge0, scale(self.op, False, g, self.s))
         else:  # d(s / a)/da = -s / a^2
-            run.send(self.edge0, scale(MUL, False, combine(DIV, combine(DIV, g, self.kept0), self.kept0), -self.s))
+            run.send(self.edge0, scale(MUL, False, combine(DIV, combine(DIV, g, self.kept0), self.kept0),
+                                       -self.s))
         return 0
 
     def name(self):
@@ -196,7 +198,9 @@ cdef object operate(int op, Tensor a, object other, bint swapped):
         return arithmetic(op, <Tensor>other, a) if swapped else arithmetic(op, a, <Tensor>other)
     if isinstance(other, (float, int, numpy.generic)):
         if not cnp.PyArray_ISFLOAT(a.array):
-            return arithmetic(op, wrap(operand(a, other)), a) if swapped else arithmetic(op, a, wrap(operand(a, other)))
+            return arithmetic(op, wrap(operand(a, other)), a) if swapped else arithmetic(op, a,
+                                                                                         wrap(operand(a,
+                                                                                                      other)))
         s = other
         out = wrap(scale(op, swapped, a.array, s))
         if grad_mode and wants(a):
@@ -233,7 +237,7 @@ cdef object power(object base, object exponent):
         n = exponent
         if n == 2:
             return arithmetic(MUL, x, x)
-        a = x.array if cnp.PyArray_ISFLOAT(x.array) or isinstance(n, (int, numpy.integer)) else x.array.astype(float32)
+        a = x.array if isinstance(n, (int, numpy.integer)) else as_float(x)
 
         def grad(g, a):
             if n == 0:
@@ -243,7 +247,8 @@ cdef object power(object base, object exponent):
         return close("PowBackward", numpy.asarray(numpy.power(a, a.dtype.type(n))), (x,), grad, (x,))
     if not isinstance(exponent, Tensor) and not isinstance(exponent, numpy.ndarray):
         return NotImplemented
-    x, y = tensor_of(base if isinstance(base, (Tensor, numpy.ndarray)) else operand(exponent, base)), tensor_of(exponent)
+    x, y = tensor_of(base if isinstance(base, (Tensor, numpy.ndarray))
+                     else operand(exponent, base)), tensor_of(exponent)
     kind = promoted(x.array, y.array)
     shape0, shape1 = shape_of(x.array), shape_of(y.array)
     dtype0, dtype1 = x.array.dtype, y.array.dtype
@@ -290,7 +295,7 @@ cdef ndarray multiply(ndarray a, ndarray b):
     out = make(x.dtype, 2, shape)
     g.c = cnp.PyArray_DATA(out)
     g.c_m, g.c_n = g.n, 1
-    run(api, find(api, gemm_ladder, "gemm", x.dtype), &g)
+    run_kernel(api, "gemm", gemm_ladder, x.dtype, &g)
     return out
 
 
@@ -313,7 +318,8 @@ def matmul(Tensor input not None, Tensor other not None):
             record(node, out)
         return out
     if a.ndim == 0 or b.ndim == 0:
-        raise ValueError(f"matmul: expected tensors of at least 1 axis, got shapes {input.shape} and {other.shape}")
+        raise ValueError(f"matmul: expected tensors of at least 1 axis, got shapes {input.shape} and "
+                         f"{other.shape}")
     if a.dtype != b.dtype:
         raise TypeError(f"matmul: input is {a.dtype} but other is {b.dtype}; convert one of them with to()")
     shape0, shape1 = shape_of(a), shape_of(b)
@@ -359,7 +365,8 @@ cdef Tensor of_result(str title, ndarray y, Tensor x, object grad):
 
 
 def exp(Tensor input not None):
-    return of_result("ExpBackward", numpy.asarray(numpy.exp(as_float(input))), input, lambda g, y: (numpy.asarray(g * y),))
+    return of_result("ExpBackward", numpy.asarray(numpy.exp(as_float(input))), input, lambda g,
+                     y: (numpy.asarray(g * y),))
 
 
 def sqrt(Tensor input not None):
@@ -385,7 +392,8 @@ def _log_grad(g, x):
 
 
 cdef Tensor absolute(Tensor x):
-    return close("AbsBackward", numpy.asarray(numpy.abs(x.array)), (x,), lambda g, a: (numpy.asarray(g * numpy.sign(a)),), (x,))
+    return close("AbsBackward", numpy.asarray(numpy.abs(x.array)), (x,), lambda g,
+                 a: (numpy.asarray(g * numpy.sign(a)),), (x,))
 
 
 def clamp(Tensor input not None, min=None, max=None):
@@ -415,6 +423,7 @@ def where(condition, input, other):
 
     def grads(g):
         zero = numpy.zeros((), g.dtype)
-        return fit(numpy.where(mask, g, zero), shape0, dtype0), fit(numpy.where(mask, zero, g), shape1, dtype1)
+        return fit(numpy.where(mask, g, zero), shape0, dtype0), fit(numpy.where(mask, zero, g), shape1,
+                                                                    dtype1)
 
     return close("WhereBackward", result, (x, y), grads, ())

@@ -19,11 +19,12 @@ def manual_seed(seed):
 
 
 def tensor(data, dtype=None, bint requires_grad=False):
-    """A new tensor with a copy of data. Python's floats become float32, its ints int64; arrays keep their dtype."""
+    """A new tensor with a copy of data. Floats become float32, ints int64; arrays keep their dtype."""
     cdef ndarray a = array_of(data)
     if dtype is not None:
         a = a.astype(dtype)
-    cdef Tensor out = wrap(copy_as(a, a) if isinstance(data, (Tensor, numpy.ndarray)) or not a.flags.owndata else a)
+    cdef Tensor out = wrap(copy_as(a, a) if isinstance(data, (Tensor, numpy.ndarray)) or not a.flags.owndata
+                           else a)
     if requires_grad:
         need_grad_dtype(out.array)
         out.requires = True
@@ -109,7 +110,8 @@ def rand(*size, dtype=None, bint requires_grad=False):
 
 def randn(*size, dtype=None, bint requires_grad=False):
     """Normal, mean 0, variance 1."""
-    return finished(default_generator().standard_normal(shape_from(size), dtype=dtype or numpy.float32), requires_grad)
+    return finished(default_generator().standard_normal(shape_from(size), dtype=dtype or numpy.float32),
+                    requires_grad)
 
 
 def randint(low, high=None, size=(), dtype=None):

@@ -1,5 +1,5 @@
-"""Plain loops over dense arrays, for what has no ladder: + - * / between arrays of one layout, or with a number, and sums
-of gradients. They are bound by memory, so there is nothing to climb."""
+"""Plain loops over dense arrays, for what has no ladder: + - * / between arrays of one layout, or a number,
+and sums of gradients. They are bound by memory, so there is nothing to climb."""
 
 from libc.stdint cimport int64_t
 
@@ -41,8 +41,8 @@ cdef extern from *:
       for (int64_t i = 0; i < n; i++) into[i] += a[i];
     }
 
-    // out[j] = sum over i of a[i, j], a with strides. Blocks of 64 rows are summed first (in `block`, n places), so that a
-    // float32 sum over 100 000 rows errs by sqrt(rows) roundings rather than by rows of them.
+    // out[j] = sum over i of a[i, j], a with strides. 64 rows at a time are summed in `block` (n places) first:
+    // a float32 sum over m rows then goes through 64 + m / 64 additions one after the other instead of m.
     template <class T>
     void loop_column_sums(const T* a, int64_t m, int64_t n, int64_t a_m, int64_t a_n, T* block, T* out) {
       for (int64_t j = 0; j < n; j++) out[j] = 0;
@@ -78,9 +78,11 @@ cdef extern from *:
                  loop_scalar(op, swapped, (const double*)a, s, (double*)out, n));
     }
     void add_dense(int dtype, const void* a, void* into, int64_t n) {
-      LOOP_TYPED(loop_add_into((const float*)a, (float*)into, n), loop_add_into((const double*)a, (double*)into, n));
+      LOOP_TYPED(loop_add_into((const float*)a, (float*)into, n),
+                 loop_add_into((const double*)a, (double*)into, n));
     }
-    void column_sums(int dtype, const void* a, int64_t m, int64_t n, int64_t a_m, int64_t a_n, void* block, void* out) {
+    void column_sums(int dtype, const void* a, int64_t m, int64_t n, int64_t a_m, int64_t a_n, void* block,
+                     void* out) {
       LOOP_TYPED(loop_column_sums((const float*)a, m, n, a_m, a_n, (float*)block, (float*)out),
                  loop_column_sums((const double*)a, m, n, a_m, a_n, (double*)block, (double*)out));
     }

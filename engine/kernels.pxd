@@ -1,4 +1,4 @@
-"""The kernels as Cython sees them: csrc/api.h and the contracts, repeated, and the few lines between NumPy and them."""
+"""The kernels as Cython sees them: csrc/api.h and the contracts, repeated; and the way from NumPy to them."""
 
 from cpython.pycapsule cimport PyCapsule_Import
 from libc.stdint cimport int64_t
@@ -108,18 +108,20 @@ cdef extern from "api.h" namespace "loopnest" nogil:
         bint (*conv2d_backward_weight_check)(Conv2d&, const Array& x, const int64_t* w_shape, const Array& dy,
                                              const Conv2dOptions&, Error&)
         bint (*map_check)(const char* op, Map&, const Array& x, const Array* dy, const Array& out, Error&)
-        bint (*cross_entropy_check)(CrossEntropy&, const Array& logits, const Array& target, const Array* weight,
-                                    int64_t ignore_index, double label_smoothing, Error&)
-        bint (*embedding_check)(Embedding&, const Array& index, const Array& table, int64_t padding_idx, Error&)
-        bint (*embedding_backward_check)(Embedding&, const Array& index, const Array& dout, const Array& dtable,
-                                         int64_t padding_idx, Error&)
+        bint (*cross_entropy_check)(CrossEntropy&, const Array& logits, const Array& target,
+                                    const Array* weight, int64_t ignore_index, double label_smoothing, Error&)
+        bint (*embedding_check)(Embedding&, const Array& index, const Array& table, int64_t padding_idx,
+                                Error&)
+        bint (*embedding_backward_check)(Embedding&, const Array& index, const Array& dout,
+                                         const Array& dtable, int64_t padding_idx, Error&)
         bint (*lstm_check)(Lstm&, const Array& x, const Array& w_ih, const Array& w_hh, const Array* b_ih,
                            const Array* b_hh, const Array* h0, const Array* c0, Error&)
         bint (*lstm_backward_check)(LstmBackward&, const Array& x, const Array& w_ih, const Array& w_hh,
                                     const Array* h0, const Array* c0, const Array& y, const Array& gates,
-                                    const Array& cells, const Array* dy, const Array* dhn, const Array* dcn, Error&)
-        bint (*pool2d_check)(const char* op, Pool2d&, const int64_t* x_shape, const Pool2dOptions&, int64_t* y_shape,
-                             Error&)
+                                    const Array& cells, const Array* dy, const Array* dhn, const Array* dcn,
+                                    Error&)
+        bint (*pool2d_check)(const char* op, Pool2d&, const int64_t* x_shape, const Pool2dOptions&,
+                             int64_t* y_shape, Error&)
         bint (*pool2d_place_x)(const char* op, Pool2d&, const Array& x, Error&)
         bint (*pool2d_place_y)(const char* op, Pool2d&, const Array& y, Error&)
         bint (*pool2d_place_indices)(const char* op, Pool2d&, const Array& indices, Error&)
@@ -156,12 +158,12 @@ cdef inline int dtype_of(cnp.ndarray a) noexcept:
 
 
 cdef inline cnp.ndarray read(const char* op, const char* name, cnp.ndarray a, Array& out):
-    """Describes `a` for the kernels. Returns the array to keep alive while they run: `a`, or a copy if its elements
-    do not lie on multiples of their size. TypeError for other dtypes than float32, float64 and int64."""
+    """Describes `a` for the kernels. Returns the array to keep alive while they run: `a`, or a copy if its
+    elements do not lie on multiples of their size. TypeError unless float32, float64 or int64."""
     cdef int dtype = dtype_of(a), i
     if dtype < 0:
-        raise TypeError(f"{op.decode()}: expected {name.decode()} of dtype float32 or float64 (int64 for indices), "
-                        f"got {a.dtype}")
+        raise TypeError(f"{op.decode()}: expected {name.decode()} of dtype float32 or float64 (int64 for "
+                        f"indices), got {a.dtype}")
     if cnp.PyArray_NDIM(a) > max_rank:
         raise ValueError(f"{op.decode()}: expected {name.decode()} of at most {max_rank} axes, "
                          f"got {cnp.PyArray_NDIM(a)}")
@@ -184,23 +186,17 @@ cdef inline cnp.ndarray read_dense(const char* op, const char* name, cnp.ndarray
     return read(op, name, a, out)
 
 
-cdef inline const Ladder* find(KernelApi* api, const Ladder** known, const char* op, int dtype) except NULL:
-    """The ladder of an operator and dtype; `known` (one place per dtype) remembers it."""
-    if known[dtype] != NULL:
-        return known[dtype]
-    cdef Error e
-    known[dtype] = api.ladder(op, dtype, &e)
-    if known[dtype] == NULL:
-        raise_error(e)
-    return known[dtype]
-
-
-cdef inline int run(KernelApi* api, const Ladder* ladder, void* args) except -1:
-    """Runs the kernel without the GIL."""
+cdef inline int run_kernel(KernelApi* api, const char* op, const Ladder** known, int dtype,
+                           void* args) except -1:
+    """Runs the operator without the GIL. `known` remembers its ladders, one place per dtype."""
     cdef Error e
     cdef bint done
+    if known[dtype] == NULL:
+        known[dtype] = api.ladder(op, dtype, &e)
+        if known[dtype] == NULL:
+            raise_error(e)
     with nogil:
-        done = api.run(ladder, args, &e)
+        done = api.run(known[dtype], args, &e)
     if not done:
         raise_error(e)
     return 0

@@ -1,4 +1,5 @@
-# What the kernels do. Every operator here: arrays -> check (csrc/ops/*/check.h) -> result from the arena -> run -> node.
+# What the kernels do. Every operator here: arrays -> check (csrc/ops/*/check.h) -> result from the arena ->
+# run -> node.
 
 cdef int pair_of(object value, int64_t* out, str op, str name) except -1:
     """An int, or two of them (a list or tuple of one counts as an int)."""
@@ -40,7 +41,7 @@ cdef ndarray need_4d(const char* op, Tensor input, bint* unbatched):
     return x
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # conv2d
 
 cdef const Ladder* conv2d_ladder[2]
@@ -77,7 +78,7 @@ cdef class Conv2dBackward(Node):
         dx = make_channels_last(dy.dtype, self.x_shape)
         a.x = cnp.PyArray_DATA(dx)
         a.x_c, a.x_w, a.x_h, a.x_n = 1, a.ic, a.ic * a.iw, a.ic * a.iw * a.ih
-        run_kernel("conv2d_backward_input", conv2d_input_ladder, dy.dtype, &a)
+        run_kernel(api, "conv2d_backward_input", conv2d_input_ladder, dy.dtype, &a)
         return run.send(self.edge0, dx)
 
     cdef int weight(self, Array& dy, Run run) except -1:
@@ -93,16 +94,12 @@ cdef class Conv2dBackward(Node):
         if self.edge2 is not None:
             db = make(dy.dtype, 1, self.w_shape)
             a.bias = cnp.PyArray_DATA(db)
-        run_kernel("conv2d_backward_weight", conv2d_weight_ladder, dy.dtype, &a)
+        run_kernel(api, "conv2d_backward_weight", conv2d_weight_ladder, dy.dtype, &a)
         if self.edge1 is not None:
             run.send(self.edge1, dw)
         if self.edge2 is not None:
             run.send(self.edge2, db)
         return 0
-
-
-cdef inline int run_kernel(const char* op, const Ladder** known, int dtype, void* args) except -1:
-    return run(api, find(api, known, op, dtype), args)
 
 
 cdef int same_padding(Conv2dOptions& o, ndarray w) except -1:
@@ -122,7 +119,8 @@ cdef int same_padding(Conv2dOptions& o, ndarray w) except -1:
     return 0
 
 
-def conv2d(Tensor input not None, Tensor weight not None, Tensor bias=None, stride=1, padding=0, dilation=1, groups=1):
+def conv2d(Tensor input not None, Tensor weight not None, Tensor bias=None, stride=1, padding=0, dilation=1,
+           groups=1):
     """2-D convolution (no flip), as torch.nn.functional.conv2d.
 
     Args:
@@ -130,7 +128,8 @@ def conv2d(Tensor input not None, Tensor weight not None, Tensor bias=None, stri
         weight: (C_out, C_in / groups, kH, kW). bias: (C_out).
         stride, dilation: int or pair. padding: int, pair, "same" or "valid".
     Returns:
-        (N, C_out, H_out, W_out), channels-last in memory; H_out = (H + 2 padding - dilation (kH - 1) - 1) // stride + 1.
+        (N, C_out, H_out, W_out), channels-last in memory, with
+        H_out = (H + 2 padding - dilation (kH - 1) - 1) // stride + 1.
     """
     cdef Conv2dOptions o
     cdef Conv2d a
@@ -169,7 +168,7 @@ def conv2d(Tensor input not None, Tensor weight not None, Tensor bias=None, stri
     y = make_channels_last(x.dtype, y_shape)
     a.y = cnp.PyArray_DATA(y)
     a.y_c, a.y_w, a.y_h, a.y_n = 1, a.oc, a.oc * a.ow, a.oc * a.ow * a.oh
-    run_kernel("conv2d", conv2d_ladder, x.dtype, &a)
+    run_kernel(api, "conv2d", conv2d_ladder, x.dtype, &a)
     out = wrap(y)
     if grad_mode and (wants(input) or wants(weight) or (bias is not None and wants(bias))):
         node = Conv2dBackward.__new__(Conv2dBackward)
@@ -188,7 +187,7 @@ def conv2d(Tensor input not None, Tensor weight not None, Tensor bias=None, stri
     return out
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # linear
 
 @cython.final
@@ -231,7 +230,8 @@ def linear(Tensor input not None, Tensor weight not None, Tensor bias=None):
     """input * weight^T + bias, as torch.nn.functional.linear.
 
     Args:
-        input: (..., in_features), float32 or float64. weight: (out_features, in_features). bias: (out_features).
+        input: (..., in_features), float32 or float64.
+        weight: (out_features, in_features). bias: (out_features).
     """
     cdef Gemm g
     cdef Array x, w, b
@@ -243,7 +243,8 @@ def linear(Tensor input not None, Tensor weight not None, Tensor bias=None):
     cdef LinearBackward node
     cdef Tensor out
     if rank == 0 or rank > 8:
-        raise ValueError(f"linear: expected input of shape (..., in_features) and at most 8 axes, got {input.shape}")
+        raise ValueError(f"linear: expected input of shape (..., in_features) and at most 8 axes, got "
+                         f"{input.shape}")
     rows = keep_x
     if rank != 2:
         rows = keep_x.reshape((-1, cnp.PyArray_DIMS(keep_x)[rank - 1]) if cnp.PyArray_SIZE(keep_x)
@@ -260,7 +261,7 @@ def linear(Tensor input not None, Tensor weight not None, Tensor bias=None):
     y = make(x.dtype, rank, y_shape)
     g.c = cnp.PyArray_DATA(y)
     g.c_m, g.c_n = g.n, 1
-    run_kernel("gemm", gemm_ladder, x.dtype, &g)
+    run_kernel(api, "gemm", gemm_ladder, x.dtype, &g)
     out = wrap(y)
     if grad_mode and (wants(input) or wants(weight) or (bias is not None and wants(bias))):
         node = LinearBackward.__new__(LinearBackward)
@@ -279,7 +280,7 @@ def linear(Tensor input not None, Tensor weight not None, Tensor bias=None):
     return out
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # relu, sigmoid, tanh
 
 cdef const char** map_names = ["relu", "sigmoid", "tanh"]
@@ -301,20 +302,21 @@ cdef class ActivationBackward(Node):
         cdef Error e
         cdef const char* name = map_backward_names[self.op]
         cdef ndarray out, keep_y = self.kept0, keep_g = g
-        # A gradient that nobody else looks at is overwritten: its memory is in the cache. (The caller holds one
-        # reference to g, keep_g the other.)
+        # A gradient that nobody else looks at is overwritten: its memory is in the cache. (The caller holds
+        # one reference to g, keep_g the other.)
         if Py_REFCNT(g) == 2 and owns_memory(g) and same_layout(g, keep_y):
             out = g
         else:
             out = make_as(keep_y)
         if cnp.PyArray_NDIM(g) > 6:
-            keep_y, keep_g, out = keep_y.reshape(-1), g.reshape(-1), make(dtype_of(g), 1, [cnp.PyArray_SIZE(g)])
+            keep_y, keep_g, out = keep_y.reshape(-1), g.reshape(-1), make(dtype_of(g), 1,
+                                                                          [cnp.PyArray_SIZE(g)])
         keep_y = read(name, "output", keep_y, y)
         keep_g = read(name, "grad_output", keep_g, dy)
         read(name, "result", out, dx)
         if not api.map_check(name, a, y, &dy, dx, e):
             raise_error(e)
-        run_kernel(name, map_backward_ladder[self.op], y.dtype, &a)
+        run_kernel(api, name, map_backward_ladder[self.op], y.dtype, &a)
         keep_g = None
         return run.send(self.edge0, out if cnp.PyArray_NDIM(g) <= 6 else out.reshape(shape_of(g)))
 
@@ -336,7 +338,7 @@ cdef Tensor activation(int op, Tensor input):
     read(map_names[op], "result", out, y)
     if not api.map_check(map_names[op], a, x, NULL, y, e):
         raise_error(e)
-    run_kernel(map_names[op], map_ladder[op], x.dtype, &a)
+    run_kernel(api, map_names[op], map_ladder[op], x.dtype, &a)
     result = wrap(out)
     if grad_mode and wants(input):
         node = ActivationBackward.__new__(ActivationBackward)
@@ -362,7 +364,7 @@ def tanh(Tensor input not None):
     return activation(2, input)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # Pools
 
 cdef const char** pool_names = ["max_pool2d", "avg_pool2d"]
@@ -398,7 +400,7 @@ cdef class Pool2dBackward(Node):
             keep = read(op, "indices", self.kept0, indices)
             if not api.pool2d_place_indices(op, a, indices, e):
                 raise_error(e)
-        run_kernel(op, pool_backward_ladder[self.average], dy.dtype, &a)
+        run_kernel(api, op, pool_backward_ladder[self.average], dy.dtype, &a)
         return run.send(self.edge0, out)
 
     def name(self):
@@ -428,7 +430,7 @@ cdef object pool2d(Tensor input, Pool2dOptions& o, bint average, bint return_ind
         read(op, "indices", places, indices)
         if not api.pool2d_place_indices(op, a, indices, e):
             raise_error(e)
-    run_kernel(op, pool_ladder[average], x.dtype, &a)
+    run_kernel(api, op, pool_ladder[average], x.dtype, &a)
     result = wrap(out)
     if recorded:
         node = Pool2dBackward.__new__(Pool2dBackward)
@@ -455,10 +457,12 @@ def max_pool2d(Tensor input not None, kernel_size, stride=None, padding=0, dilat
     cdef bint unbatched
     need_4d("max_pool2d", input, &unbatched)
     if unbatched:
-        out = max_pool2d(unsqueeze(input, 0), kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+        out = max_pool2d(unsqueeze(input, 0), kernel_size, stride, padding, dilation, ceil_mode,
+                         return_indices)
         return (squeeze(out[0], 0), squeeze(out[1], 0)) if return_indices else squeeze(out, 0)
     pair_of(kernel_size, o.kernel_size, "max_pool2d", "kernel_size")
-    pair_of(kernel_size if stride is None or stride == () or stride == [] else stride, o.stride, "max_pool2d", "stride")
+    pair_of(kernel_size if stride is None or stride == () or stride == [] else stride, o.stride, "max_pool2d",
+            "stride")
     pair_of(padding, o.padding, "max_pool2d", "padding")
     pair_of(dilation, o.dilation, "max_pool2d", "dilation")
     o.ceil_mode = ceil_mode
@@ -479,10 +483,11 @@ def avg_pool2d(Tensor input not None, kernel_size, stride=None, padding=0, bint 
     cdef int64_t divisor[2]
     need_4d("avg_pool2d", input, &unbatched)
     if unbatched:
-        return squeeze(avg_pool2d(unsqueeze(input, 0), kernel_size, stride, padding, ceil_mode, count_include_pad,
-                                  divisor_override), 0)
+        return squeeze(avg_pool2d(unsqueeze(input, 0), kernel_size, stride, padding, ceil_mode,
+                                  count_include_pad, divisor_override), 0)
     pair_of(kernel_size, o.kernel_size, "avg_pool2d", "kernel_size")
-    pair_of(kernel_size if stride is None or stride == () or stride == [] else stride, o.stride, "avg_pool2d", "stride")
+    pair_of(kernel_size if stride is None or stride == () or stride == [] else stride, o.stride, "avg_pool2d",
+            "stride")
     pair_of(padding, o.padding, "avg_pool2d", "padding")
     o.ceil_mode = ceil_mode
     o.count_include_pad = count_include_pad
@@ -494,7 +499,7 @@ def avg_pool2d(Tensor input not None, kernel_size, stride=None, padding=0, bint 
     return pool2d(input, o, True, False)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # cross_entropy
 
 cdef const Ladder* cross_entropy_ladder[2]
@@ -558,10 +563,11 @@ cdef class CrossEntropyBackward(Node):
         else:
             keep = collapse("grad_output", g if cnp.PyArray_NDIM(self.kept0) > 1 else g.reshape(1), 1, dloss)
             if dloss.dtype != self.dtype or dloss.shape[0] != a.n or dloss.shape[1] != a.s:
-                raise ValueError(f"cross_entropy: expected a gradient of {a.n} x {a.s} rows, got shape {shape_of(g)}")
+                raise ValueError(f"cross_entropy: expected a gradient of {a.n} x {a.s} rows, got shape "
+                                 f"{shape_of(g)}")
             a.dloss = dloss.data
             a.dloss_n, a.dloss_s = dloss.stride[0], dloss.stride[1]
-        run_kernel("cross_entropy_backward", cross_entropy_backward_ladder, self.dtype, &a)
+        run_kernel(api, "cross_entropy_backward", cross_entropy_backward_ladder, self.dtype, &a)
         return run.send(self.edge0, out)
 
     cdef int release(self) except -1:
@@ -576,8 +582,8 @@ cdef ndarray place_logits(const char* name, ndarray a, Array& out):
     return collapse(name, a, 2, out)
 
 
-def cross_entropy(Tensor input not None, Tensor target not None, Tensor weight=None, size_average=None, ignore_index=-100,
-                  reduce=None, reduction="mean", label_smoothing=0.0):
+def cross_entropy(Tensor input not None, Tensor target not None, Tensor weight=None, size_average=None,
+                  ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0):
     """Softmax, logarithm and negative log-likelihood in one, as torch.nn.functional.cross_entropy.
 
     Args:
@@ -602,7 +608,8 @@ def cross_entropy(Tensor input not None, Tensor target not None, Tensor weight=N
     if size_average is not None or reduce is not None:
         raise ValueError("cross_entropy: size_average and reduce are gone: use reduction")
     if cnp.PyArray_NDIM(logits) == 0 or cnp.PyArray_NDIM(logits) > 8:
-        raise ValueError(f"cross_entropy: expected input of shape (N, C), (C) or (N, C, d1, ...), got {input.shape}")
+        raise ValueError(f"cross_entropy: expected input of shape (N, C), (C) or (N, C, d1, ...), got "
+                         f"{input.shape}")
     if cnp.PyArray_ISFLOAT(classes):
         return soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     if cnp.PyArray_TYPE(classes) != cnp.NPY_INT64:
@@ -611,7 +618,8 @@ def cross_entropy(Tensor input not None, Tensor target not None, Tensor weight=N
         classes = classes.astype(numpy.int64)
     expected = input.shape[:1] + input.shape[2:] if cnp.PyArray_NDIM(logits) > 1 else ()
     if shape_of(classes) != expected:
-        raise ValueError(f"cross_entropy: expected target of shape {expected}, got {target.shape} (input {input.shape})")
+        raise ValueError(f"cross_entropy: expected target of shape {expected}, got {target.shape} (input "
+                         f"{input.shape})")
     pair_of(ignore_index, ignored, "cross_entropy", "ignore_index")
     logits = place_logits("input", logits, x)
     classes = collapse("target", classes if cnp.PyArray_NDIM(classes) else classes.reshape(1), 1, t)
@@ -628,7 +636,7 @@ def cross_entropy(Tensor input not None, Tensor target not None, Tensor weight=N
     if mean:
         row_weight = make(x.dtype, 2, rows)
         a.row_weight = cnp.PyArray_DATA(row_weight)
-    run_kernel("cross_entropy", cross_entropy_ladder, x.dtype, &a)
+    run_kernel(api, "cross_entropy", cross_entropy_ladder, x.dtype, &a)
     if reduction == "none":
         out = wrap(loss.reshape(expected))
     else:
@@ -671,7 +679,8 @@ cdef Tensor soft_cross_entropy(Tensor input, Tensor target, Tensor weight, str r
         wanted = wanted * (1 - smooth) + smooth / input.shape[axis]
     if weight is not None:
         if weight.shape != (input.shape[axis],):
-            raise ValueError(f"cross_entropy: expected weight of shape {(input.shape[axis],)}, got {weight.shape}")
+            raise ValueError(f"cross_entropy: expected weight of shape {(input.shape[axis],)}, got "
+                             f"{weight.shape}")
         scores = scores * reshape(weight, (-1,) + (1,) * (cnp.PyArray_NDIM(input.array) - axis - 1))
     cdef Tensor loss = -(scores * wanted)
     if reduction == "none":
@@ -681,7 +690,7 @@ cdef Tensor soft_cross_entropy(Tensor input, Tensor target, Tensor weight, str r
     return total / rows if reduction == "mean" and rows else total
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # embedding and dropout
 
 cdef const Ladder* embedding_ladder[2]
@@ -700,14 +709,15 @@ cdef class EmbeddingBackward(Node):
         cdef Array index, dout, dtable
         cdef Error e
         cdef ndarray table, keep
-        keep = read("embedding_backward", "grad_output", g.reshape((cnp.PyArray_DIMS(self.indices)[0], self.shape[1])), dout)
+        keep = read("embedding_backward", "grad_output", g.reshape((cnp.PyArray_DIMS(self.indices)[0],
+                                                                    self.shape[1])), dout)
         table = make(dout.dtype, 2, self.shape)
         memset(cnp.PyArray_DATA(table), 0, cnp.PyArray_NBYTES(table))
         read("embedding_backward", "input", self.indices, index)
         read("embedding_backward", "weight", table, dtable)
         if not api.embedding_backward_check(a, index, dout, dtable, self.padding_idx, e):
             raise_error(e)
-        run_kernel("embedding_backward", embedding_backward_ladder, dout.dtype, &a)
+        run_kernel(api, "embedding_backward", embedding_backward_ladder, dout.dtype, &a)
         return run.send(self.edge0, table)
 
 
@@ -745,7 +755,8 @@ def embedding(Tensor input not None, Tensor weight not None, padding_idx=None):
         if padding[0] < 0 and table.rank == 2:
             padding[0] += table.shape[0]
         if padding[0] < 0:
-            raise ValueError(f"embedding: padding_idx {padding_idx} is outside a table of shape {weight.shape}")
+            raise ValueError(f"embedding: padding_idx {padding_idx} is outside a table of shape "
+                             f"{weight.shape}")
     if not api.embedding_check(a, index, table, padding[0], e):
         raise_error(e)
     for i in range(rank):
@@ -754,7 +765,7 @@ def embedding(Tensor input not None, Tensor weight not None, padding_idx=None):
     out = make(table.dtype, rank + 1, shape)
     a.out = cnp.PyArray_DATA(out)
     a.out_m, a.out_d = a.d, 1
-    run_kernel("embedding", embedding_ladder, table.dtype, &a)
+    run_kernel(api, "embedding", embedding_ladder, table.dtype, &a)
     result = wrap(out)
     if grad_mode and wants(weight):
         node = EmbeddingBackward.__new__(EmbeddingBackward)

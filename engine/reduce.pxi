@@ -114,7 +114,8 @@ cdef object extreme(Tensor x, object dim, bint keepdim, bint largest):
         numpy.put_along_axis(dx, at, g if keepdim else numpy.expand_dims(g, axis), axis)
         return (dx,)
 
-    return Extreme((close("MaxBackward" if largest else "MinBackward", values, (x,), scatter, ()), wrap(indices)))
+    return Extreme((close("MaxBackward" if largest else "MinBackward", values, (x,), scatter, ()),
+                    wrap(indices)))
 
 
 def softmax(Tensor input not None, int dim, dtype=None):

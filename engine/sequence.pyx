@@ -1,8 +1,8 @@
 """Loops over time: LSTM layers on top of each other, in one or two directions, and their backward pass.
 
-The steps are inside the kernel (csrc/ops/lstm): one call runs a layer in one direction through the whole sequence. Here is
-the loop over layers and directions. Nothing is copied for the direction that reads backwards, nor for batch_first: the
-kernels take strides, and a negative stride in time starts at the last step.
+The steps are inside the kernel (csrc/ops/lstm): one call runs a layer in one direction through the whole
+sequence. Here is the loop over layers and directions. Nothing is copied for the direction that reads
+backwards, nor for batch_first: kernels take strides, and a negative stride in time starts at the last step.
 """
 
 import numpy
@@ -10,11 +10,11 @@ import numpy
 cimport cython
 cimport numpy as cnp
 from libc.stdint cimport int64_t
-from libc.string cimport memset
 from libcpp.vector cimport vector
 
 from .arena cimport make
-from .kernels cimport (F32, Array, Error, KernelApi, Ladder, Lstm, LstmBackward, find, kernel_api, raise_error, read, run)
+from .kernels cimport (F32, Array, Error, KernelApi, Ladder, Lstm, LstmBackward, kernel_api, raise_error,
+                       read, run_kernel)
 from .tape cimport Node, Run, Tensor, Version, edge_of, record, recording, version_of, wants, wrap
 
 from .tape import default_generator
@@ -33,7 +33,7 @@ cdef class Layer:
     cdef ndarray x, w_ih, w_hh, b_ih, b_hh  # x is (T, N, I); the others contiguous; biases may be None
     cdef ndarray h0, c0                     # (N, H), or None: zeros
     cdef ndarray y                          # (T, N, H), this direction's part of the layer's output
-    cdef ndarray gates, cells               # (T, N, 4H) and (T, N, H) in the order in which the steps were taken
+    cdef ndarray gates, cells               # (T, N, 4H) and (T, N, H), in the order of the steps taken
     cdef bint reverse
 
 
@@ -59,7 +59,7 @@ cdef int forward(Layer layer, ndarray hn, ndarray cn, bint keep) except -1:
     cdef Array* pb_hh = optional("bias_hh", layer.b_hh, b_hh)
     cdef Array* ph0 = optional("h_0", layer.h0, h0)
     cdef Array* pc0 = optional("c_0", layer.c0, c0)
-    cdef ndarray keep_x = read("lstm", "input", in_time_order(layer.x, layer.reverse), x)
+    read("lstm", "input", in_time_order(layer.x, layer.reverse), x)
     read("lstm", "weight_ih", layer.w_ih, w_ih)
     read("lstm", "weight_hh", layer.w_hh, w_hh)
     if not api.lstm_check(a, x, w_ih, w_hh, pb_ih, pb_hh, ph0, pc0, e):
@@ -75,13 +75,13 @@ cdef int forward(Layer layer, ndarray hn, ndarray cn, bint keep) except -1:
         layer.cells = make(x.dtype, 3, shape)
         a.gates, a.cells = cnp.PyArray_DATA(layer.gates), cnp.PyArray_DATA(layer.cells)
         a.gates_t, a.cells_t = 4 * a.n * a.h, a.n * a.h
-    return run(api, find(api, lstm_ladder, "lstm", x.dtype), &a)
+    return run_kernel(api, "lstm", lstm_ladder, x.dtype, &a)
 
 
-cdef int backward(Layer layer, ndarray dy, ndarray dhn, ndarray dcn, ndarray dx, ndarray dw_ih, ndarray dw_hh, ndarray db,
-                  ndarray dh0, ndarray dc0) except -1:
-    """The gradients of one layer in one direction: dy (T, N, H), dhn, dcn (N, H) or None come in, the others (or None if
-    they are not wanted) are written."""
+cdef int backward(Layer layer, ndarray dy, ndarray dhn, ndarray dcn, ndarray dx, ndarray dw_ih, ndarray dw_hh,
+                  ndarray db, ndarray dh0, ndarray dc0) except -1:
+    """The gradients of one layer in one direction: dy (T, N, H), dhn, dcn (N, H) or None come in; the others
+    are written, or None if they are not wanted."""
     cdef LstmBackward a
     cdef Array x, w_ih, w_hh, h0, c0, y, gates, cells, ady, adhn, adcn, adx
     cdef Error e
@@ -90,7 +90,7 @@ cdef int backward(Layer layer, ndarray dy, ndarray dhn, ndarray dcn, ndarray dx,
     cdef Array* pdhn = optional("gradient of h_n", dhn, adhn)
     cdef Array* pdcn = optional("gradient of c_n", dcn, adcn)
     cdef Array* pdy = NULL
-    cdef ndarray keep_x = read("lstm", "input", in_time_order(layer.x, layer.reverse), x)
+    read("lstm", "input", in_time_order(layer.x, layer.reverse), x)
     if dy is not None:
         pdy = optional("gradient of the output", in_time_order(dy, layer.reverse), ady)
     read("lstm", "weight_ih", layer.w_ih, w_ih)
@@ -109,7 +109,7 @@ cdef int backward(Layer layer, ndarray dy, ndarray dhn, ndarray dcn, ndarray dx,
     a.db = NULL if db is None else cnp.PyArray_DATA(db)
     a.dh0 = NULL if dh0 is None else cnp.PyArray_DATA(dh0)
     a.dc0 = NULL if dc0 is None else cnp.PyArray_DATA(dc0)
-    return run(api, find(api, lstm_backward_ladder, "lstm_backward", x.dtype), &a)
+    return run_kernel(api, "lstm_backward", lstm_backward_ladder, x.dtype, &a)
 
 
 @cython.final
@@ -140,7 +140,7 @@ cdef class Part(Node):
 @cython.final
 @cython.no_gc
 cdef class LstmNode(Node):
-    """All layers and directions. edge0 leads to the input, edge1 to h_0, edge2 to c_0, `more` to the weights."""
+    """All layers and directions. edge0 is the input's, edge1 h_0's, edge2 c_0's, `more` are the weights'."""
 
     cdef list layers  # Layer, directions of layer 0 first
     cdef list masks   # by layer: what its output was multiplied with before the next layer, or None
@@ -160,8 +160,8 @@ cdef class LstmNode(Node):
         for i in range(self.seen.size()):
             version = self.versions[i]
             if version.value != self.seen[i]:
-                raise RuntimeError("one of the variables needed for gradient computation has been modified by an inplace "
-                                   "operation (kept by LstmBackward)")
+                raise RuntimeError("one of the variables needed for gradient computation has been modified "
+                                   "by an inplace operation (kept by LstmBackward)")
         return 0
 
     cdef int release(self) except -1:
@@ -179,16 +179,17 @@ cdef class LstmNode(Node):
         return False
 
     cdef int replay(self, ndarray g, Run run) except -1:
-        cdef ndarray dy = self.dy, dhn = self.dhn, dcn = self.dcn, dx, dx2, dh0 = None, dc0 = None, d_ih, d_hh, db
+        cdef ndarray dy = self.dy, dhn = self.dhn, dcn = self.dcn
+        cdef ndarray dx, dx2, dh0 = None, dc0 = None, d_ih, d_hh, db
         cdef Layer layer
         cdef int d, k, which, per = 4 if self.biases else 2, count = len(self.layers) // self.directions
-        cdef int64_t hidden = cnp.PyArray_DIMS((<Layer>self.layers[0]).w_hh)[1], t, n
+        cdef int64_t hidden = cnp.PyArray_DIMS((<Layer>self.layers[0]).w_hh)[1], n
         cdef int64_t shape[3]
         cdef int dtype
         self.dy = self.dhn = self.dcn = None
         layer = self.layers[0]
         dtype = F32 if cnp.PyArray_TYPE(layer.x) == cnp.NPY_FLOAT else 1
-        t, n = cnp.PyArray_DIMS(layer.x)[0], cnp.PyArray_DIMS(layer.x)[1]
+        n = cnp.PyArray_DIMS(layer.x)[1]
         if dy is not None:
             if self.batch_first:
                 dy = dy.swapaxes(0, 1)
@@ -209,10 +210,11 @@ cdef class LstmNode(Node):
                     continue
                 d_ih = new_like(layer.w_ih, dtype) if edges[0] is not None else None
                 d_hh = new_like(layer.w_hh, dtype) if edges[1] is not None else None
-                db = new_like(layer.b_ih, dtype) if self.biases and (edges[2] is not None or edges[3] is not None) else None
+                db = new_like(layer.b_ih, dtype) if self.biases and (edges[2] is not None
+                                                                     or edges[3] is not None) else None
                 backward(layer, part_of(dy, d, hidden), None if dhn is None else dhn[which],
-                         None if dcn is None else dcn[which], dx2, d_ih, d_hh, db, None if dh0 is None else dh0[which],
-                         None if dc0 is None else dc0[which])
+                         None if dcn is None else dcn[which], dx2, d_ih, d_hh, db,
+                         None if dh0 is None else dh0[which], None if dc0 is None else dc0[which])
                 run.send(edges[0], d_ih) if d_ih is not None else 0
                 run.send(edges[1], d_hh) if d_hh is not None else 0
                 if db is not None:
@@ -274,16 +276,16 @@ cdef tuple shape_of(ndarray a):
     return tuple([cnp.PyArray_DIMS(a)[i] for i in range(cnp.PyArray_NDIM(a))])
 
 
-def lstm(Tensor input not None, hx, params, bint has_biases=True, int num_layers=1, double dropout=0.0, bint train=False,
-         bint bidirectional=False, bint batch_first=False):
+def lstm(Tensor input not None, hx, params, bint has_biases=True, int num_layers=1, double dropout=0.0,
+         bint train=False, bint bidirectional=False, bint batch_first=False):
     """LSTM layers over a sequence, as torch._VF.lstm.
 
     Args:
         input: (T, N, I), (N, T, I) if batch_first, or (T, I) for a single sequence; float32 or float64.
-        hx: (h_0, c_0), each (num_layers * D, N, H), D = 2 if bidirectional, else 1; without N for a single sequence.
-            None: zeros.
-        params: by layer, by direction: weight_ih (4H, I or D * H), weight_hh (4H, H), and, if has_biases, bias_ih, bias_hh
-            (4H).
+        hx: (h_0, c_0), each (num_layers * D, N, H), D = 2 if bidirectional, else 1; without N for a single
+            sequence. None: zeros.
+        params: by layer, by direction: weight_ih (4H, I or D * H), weight_hh (4H, H), and, if has_biases,
+            bias_ih, bias_hh (4H).
         dropout: on the output of every layer but the last, if train.
     Returns:
         output (T, N, D * H) or as the input lies, h_n, c_n (num_layers * D, N, H).
@@ -307,15 +309,16 @@ def lstm(Tensor input not None, hx, params, bint has_biases=True, int num_layers
     if cnp.PyArray_NDIM(x) == 2:
         return single(input, hx, weights, has_biases, num_layers, dropout, train, bidirectional)
     if cnp.PyArray_NDIM(x) != 3:
-        raise ValueError(f"lstm: expected input of 3 axes {'(N, T, I)' if batch_first else '(T, N, I)'} or 2 axes (T, I), got "
-                         f"{input.shape}")
+        raise ValueError(f"lstm: expected input of 3 axes {'(N, T, I)' if batch_first else '(T, N, I)'} or 2 "
+                         f"axes (T, I), got {input.shape}")
     read("lstm", "input", x, described)
     dtype = described.dtype
     if dtype != F32 and dtype != 1:
         raise TypeError(f"lstm: expected input of dtype float32 or float64, got {input.dtype}")
     arrays = [dense(w, f"params[{i}]") for i, w in enumerate(weights)]
     if cnp.PyArray_NDIM(arrays[1]) != 2:
-        raise ValueError(f"lstm: expected weight_hh of shape (4 * hidden_size, hidden_size), got {weights[1].shape}")
+        raise ValueError(f"lstm: expected weight_hh of shape (4 * hidden_size, hidden_size), got "
+                         f"{weights[1].shape}")
     if batch_first:
         x = x.swapaxes(0, 1)
     x = features_dense(x)
@@ -326,8 +329,8 @@ def lstm(Tensor input not None, hx, params, bint has_biases=True, int num_layers
         h0, c0 = dense(hx[0], "h_0"), dense(hx[1], "c_0")
         for name, state in (("h_0", hx[0]), ("c_0", hx[1])):
             if state.shape != (num_layers * directions, n, hidden):
-                raise ValueError(f"lstm: expected {name} of shape {(num_layers * directions, n, hidden)}, got {state.shape} "
-                                 f"(input {input.shape})")
+                raise ValueError(f"lstm: expected {name} of shape {(num_layers * directions, n, hidden)}, "
+                                 f"got {state.shape} (input {input.shape})")
     keep = recording() and (wants(input) or any([wants(w) for w in weights])
                             or (hx is not None and (wants(hx[0]) or wants(hx[1]))))
     shape[0], shape[1], shape[2] = num_layers * directions, n, hidden
@@ -372,8 +375,8 @@ cdef ndarray new_output(int dtype, int64_t t, int64_t n, int64_t width, bint bat
     return out.swapaxes(0, 1)
 
 
-cdef int remember(list outputs, Tensor input, object hx, list weights, list arrays, list layers, list masks, int directions,
-                  bint biases, bint batch_first) except -1:
+cdef int remember(list outputs, Tensor input, object hx, list weights, list arrays, list layers, list masks,
+                  int directions, bint biases, bint batch_first) except -1:
     """Records the node and its three parts."""
     cdef LstmNode node = LstmNode.__new__(LstmNode)
     cdef Tensor place, kept
@@ -388,7 +391,8 @@ cdef int remember(list outputs, Tensor input, object hx, list weights, list arra
     node.more = tuple([edge_of(w) for w in weights])
     # What backward reads must be as it was: the input, the weights, the states, and the output.
     node.versions = []
-    for kept in [input, *[w for i, w in enumerate(weights) if not biases or i % 4 < 2], *(hx or ()), outputs[0]]:
+    for kept in [input, *[w for i, w in enumerate(weights) if not biases or i % 4 < 2], *(hx or ()),
+                 outputs[0]]:
         version = version_of(kept)
         node.versions.append(version)
         node.seen.push_back(version.value)
@@ -402,14 +406,16 @@ cdef int remember(list outputs, Tensor input, object hx, list weights, list arra
     return 0
 
 
-cdef tuple single(Tensor input, object hx, list weights, bint has_biases, int num_layers, double dropout, bint train,
-                  bint bidirectional):
+cdef tuple single(Tensor input, object hx, list weights, bint has_biases, int num_layers, double dropout,
+                  bint train, bint bidirectional):
     """One sequence (T, I) without a batch axis."""
     if hx is not None:
         if not isinstance(hx, (tuple, list)) or len(hx) != 2 or not all([isinstance(s, Tensor) for s in hx]):
             raise TypeError("lstm: expected hx to be a pair of Tensors (h_0, c_0)")
         if any([s.ndim != 2 for s in hx]):
-            raise ValueError(f"lstm: expected h_0 and c_0 of 2 axes for input of 2 axes, got {[s.shape for s in hx]}")
+            raise ValueError(f"lstm: expected h_0 and c_0 of 2 axes for input of 2 axes, got "
+                             f"{[s.shape for s in hx]}")
         hx = [s.unsqueeze(1) for s in hx]
-    y, h, c = lstm(input.unsqueeze(1), hx, weights, has_biases, num_layers, dropout, train, bidirectional, False)
+    y, h, c = lstm(input.unsqueeze(1), hx, weights, has_biases, num_layers, dropout, train, bidirectional,
+                   False)
     return y.squeeze(1), h.squeeze(1), c.squeeze(1)

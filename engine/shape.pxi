@@ -8,7 +8,7 @@ cdef struct Layout:
 
 
 cdef Layout layout_of(ndarray a):
-    """What a new array like `a` would look like: for gradients of what need not be kept alive itself. `a` is float."""
+    """What a new array like `a` would look like: for gradients of what need not be kept. `a` is float."""
     cdef Layout out
     cdef int i
     if cnp.PyArray_NDIM(a) > 8:
@@ -72,8 +72,8 @@ cdef Tensor view(Tensor x, object shape):
         return cast(x, shape)
     cdef Tensor out = reshape(x, shape)
     if x.numel() > 0 and not numpy.may_share_memory(out.array, x.array):
-        raise ValueError(f"view size {shape} is not compatible with the memory of a tensor of shape {x.shape} and strides "
-                         f"{x.stride()}; use reshape()")
+        raise ValueError(f"view size {shape} is not compatible with the memory of a tensor of shape "
+                         f"{x.shape} and strides {x.stride()}; use reshape()")
     return out
 
 
@@ -81,14 +81,16 @@ cdef int axis_of(Tensor x, int dim, int extra) except -1:
     """A dim as an axis from 0 on; extra = 1 where a new axis may stand behind the last one."""
     cdef int rank = cnp.PyArray_NDIM(x.array) + extra, least = 1 if rank == 0 else rank
     if dim < -least or dim >= least:
-        raise IndexError(f"Dimension out of range (expected to be in range of [{-least}, {least - 1}], but got {dim})")
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-least}, {least - 1}], but "
+                         f"got {dim})")
     return dim + rank if dim < 0 and rank > 0 else dim if rank > 0 else 0
 
 
 def flatten(Tensor input not None, int start_dim=0, int end_dim=-1):
     cdef int first = axis_of(input, start_dim, 0), last = axis_of(input, end_dim, 0)
     if first > last:
-        raise ValueError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim} (input {input.shape})")
+        raise ValueError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim} (input "
+                         f"{input.shape})")
     cdef tuple shape = input.shape
     if len(shape) == 0:
         return reshaped(input, input.array.reshape(1))
@@ -135,7 +137,8 @@ cdef Tensor permuted(Tensor x, object order):
 def permute(Tensor input not None, dims):
     order = [axis_of(input, d, 0) for d in dims]
     if sorted(order) != list(range(input.ndim)):
-        raise ValueError(f"permute: expected every axis of a tensor of shape {input.shape} once, got {tuple(dims)}")
+        raise ValueError(f"permute: expected every axis of a tensor of shape {input.shape} once, got "
+                         f"{tuple(dims)}")
     return permuted(input, order)
 
 
@@ -170,7 +173,8 @@ def expand(Tensor input not None, sizes):
 
 
 cdef Tensor copied(Tensor x, str title, str order):
-    cdef ndarray a = copy_as(x.array, x.array) if order == "K" else numpy.ascontiguousarray(x.array).reshape(x.shape)
+    cdef ndarray a = copy_as(x.array,
+                             x.array) if order == "K" else numpy.ascontiguousarray(x.array).reshape(x.shape)
     return close(title, a, (x,), lambda g: (g,), ())
 
 
@@ -200,7 +204,8 @@ cdef object _index(object index):
 
 cdef bint is_basic(object index) except -1:
     for i in index if isinstance(index, tuple) else (index,):
-        if not (i is None or i is Ellipsis or isinstance(i, (int, slice, numpy.integer)) and not isinstance(i, bool)):
+        if not (i is None or i is Ellipsis or isinstance(i, (int, slice, numpy.integer))
+                and not isinstance(i, bool)):
             return False
     return True
 
@@ -239,7 +244,8 @@ def cat(tensors, int dim=0):
     try:
         result = numpy.concatenate([(<Tensor>t).array for t in inputs], axis)
     except ValueError:
-        raise ValueError(f"cat: the shapes {[t.shape for t in inputs]} do not fit each other along dim {dim}") from None
+        raise ValueError(f"cat: the shapes {[t.shape for t in inputs]} do not fit each other along dim "
+                         f"{dim}") from None
     lengths = [t.shape[axis] for t in inputs]
 
     def grads(g):
@@ -282,7 +288,8 @@ def split(Tensor input not None, split_size, int dim=0):
     else:
         sizes = list(split_size)
         if sum(sizes) != length:
-            raise ValueError(f"split: the sizes {sizes} do not add up to the length {length} of dim {dim} (input {input.shape})")
+            raise ValueError(f"split: the sizes {sizes} do not add up to the length {length} of dim {dim} "
+                             f"(input {input.shape})")
     before = (slice(None),) * axis
     pieces, start = [], 0
     for n in sizes:
@@ -302,7 +309,8 @@ def chunk(Tensor input not None, int chunks, int dim=0):
 def flip(Tensor input not None, dims):
     """The axes `dims` the other way round; a copy."""
     axes = tuple([axis_of(input, d, 0) for d in ((dims,) if isinstance(dims, int) else dims)])
-    return close("FlipBackward", numpy.flip(input.array, axes).copy(), (input,), lambda g: (numpy.flip(g, axes),), ())
+    return close("FlipBackward", numpy.flip(input.array, axes).copy(), (input,),
+                 lambda g: (numpy.flip(g, axes),), ())
 
 
 @cython.final

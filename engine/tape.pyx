@@ -1,8 +1,9 @@
 """Tensor and reverse-mode automatic differentiation over a tape.
 
-A forward operator that has to be differentiated makes one Node: the edges to where its inputs came from, the arrays that
-its backward needs, and a typed `replay`. `Tensor.backward` replays the nodes from the youngest to the oldest; since a
-node is always younger than the nodes its inputs came from, this order needs no sorting beforehand and no recursion.
+A forward operator that has to be differentiated makes one Node: the edges to where its inputs came from, the
+arrays that its backward needs, and a typed `replay`. `Tensor.backward` replays the nodes from the youngest to
+the oldest; since a node is always younger than the nodes its inputs came from, this order needs no sorting
+beforehand and no recursion.
 
 The file is in parts, because it is one module for the compiler's sake (calls between the parts are C calls):
     tape.pyx          grad mode, nodes, the run backward, Tensor
@@ -21,7 +22,6 @@ import numpy
 cimport cython
 cimport numpy as cnp
 from cpython.long cimport PyLong_CheckExact
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_REFCNT
 from libc.stdint cimport int64_t
@@ -31,15 +31,16 @@ from libcpp.vector cimport vector
 
 from .arena cimport make, make_as, make_channels_last, owns_memory
 from .elementwise cimport ADD, DIV, MUL, SUB, add_dense, arrays, column_sums, dense_sum, scalar
-from .kernels cimport (F32, F64, I64, Array, Conv2d, Conv2dOptions, CrossEntropy, Embedding, Error, Gemm, KernelApi,
-                       Ladder, Map, Pool2d, Pool2dOptions, dtype_of, find, kernel_api, raise_error, read, read_dense, run)
+from .kernels cimport (F32, F64, I64, Array, Conv2d, Conv2dOptions, CrossEntropy, Embedding, Error, Gemm,
+                       KernelApi, Ladder, Map, Pool2d, Pool2dOptions, dtype_of, kernel_api, raise_error, read,
+                       read_dense, run_kernel)
 
 ctypedef cnp.ndarray ndarray
 
 cnp.import_array()
 cdef KernelApi* api = kernel_api()
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # Grad mode: each thread has its own.
 
 cdef extern from *:
@@ -123,7 +124,7 @@ class _Restore:
         return self._context.__exit__()
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # Nodes
 
 @cython.final
@@ -148,7 +149,8 @@ cdef int bump(Tensor t) except -1:
 
 cdef long long counter = 0  # nodes and runs ever made; guarded by the GIL
 
-# Nodes whose last reference is gone wait here, so that a chain of 20 000 of them is not freed by 20 000 nested calls.
+# Nodes whose last reference is gone wait here, so that a chain of 20 000 of them is not freed by 20 000
+# nested calls.
 cdef vector[Reference] graveyard
 cdef bint burying = False
 
@@ -164,8 +166,8 @@ cdef int bury(object edge) except -1:
 cdef class Node:
     """One operator on the tape.
 
-    edge0 to edge2, and `more` if there are more than three: where the inputs came from: a Node, a leaf Tensor that requires
-    grad, or None.
+    edge0 to edge2, and `more` if there are more than three: where the inputs came from: a Node, a leaf Tensor
+    that requires grad, or None.
     kept0 to kept2: arrays that replay needs, with the version of their memory when they were kept.
     """
 
@@ -193,21 +195,21 @@ cdef class Node:
         burying = False
 
     cdef int replay(self, ndarray g, Run run) except -1:
-        """Sends the gradients of the inputs to the edges; g is the gradient of the output, of its shape and dtype."""
+        """Sends the gradients of the inputs to the edges; g is the gradient of the output."""
         raise NotImplementedError
 
     cdef int check(self) except -1:
         """Nothing that was kept may have been freed or changed since."""
         if self.released:
             raise RuntimeError(
-                "Trying to backward through the graph a second time: what it had kept was freed by the first time. Pass "
-                "retain_graph=True to the first backward()")
+                "Trying to backward through the graph a second time: what it had kept was freed by the first "
+                "time. Pass retain_graph=True to the first backward()")
         if ((self.version0 is not None and self.version0.value != self.seen0)
                 or (self.version1 is not None and self.version1.value != self.seen1)
                 or (self.version2 is not None and self.version2.value != self.seen2)):
             raise RuntimeError(
-                f"one of the variables needed for gradient computation has been modified by an inplace operation "
-                f"(kept by {type(self).__name__})")
+                f"one of the variables needed for gradient computation has been modified by an inplace "
+                f"operation (kept by {type(self).__name__})")
         return 0
 
     cdef int release(self) except -1:
@@ -266,7 +268,8 @@ cdef int record(Node node, Tensor out) except -1:
 
 @cython.no_gc
 cdef class Closure(Node):
-    """A node whose backward is a Python function: function(g, *kept) returns one gradient (or None) for each edge.
+    """A node whose backward is a Python function: function(g, *kept) returns one gradient (or None) for each
+    edge.
     For what is rarely in a hot loop."""
 
     cdef object function
@@ -316,7 +319,7 @@ cdef Tensor close(str title, ndarray result, tuple inputs, object function, tupl
     return out
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # The run backward
 
 cdef bint is_dense(ndarray a) noexcept:
@@ -464,7 +467,7 @@ cdef class Run:
             Py_DECREF(node)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # Tensor
 
 cdef ndarray nothing = numpy.empty(0, numpy.float32)
@@ -590,8 +593,8 @@ cdef class Tensor:
         if self.requires_grad:
             need_grad_dtype(a)
         if self.node is not None and not (same_shape(a, self.array) and a.dtype == self.array.dtype):
-            raise ValueError(f"data of a tensor with a grad_fn must keep its shape {self.shape} and dtype {self.dtype}, got "
-                             f"{shape_of(a)} and {a.dtype}")
+            raise ValueError(f"data of a tensor with a grad_fn must keep its shape {self.shape} and dtype "
+                             f"{self.dtype}, got {shape_of(a)} and {a.dtype}")
         self.array = a
         self.version = None
 
@@ -645,12 +648,14 @@ cdef class Tensor:
     def numpy(self):
         """The array itself; changes of it are changes of the tensor."""
         if self.requires or self.node is not None:
-            raise RuntimeError("Can't call numpy() on a Tensor that requires grad. Use tensor.detach().numpy() instead.")
+            raise RuntimeError("Can't call numpy() on a Tensor that requires grad. Use "
+                               "tensor.detach().numpy() instead.")
         return self.array
 
     def __array__(self, dtype=None, copy=None):
         if self.requires or self.node is not None:
-            raise RuntimeError("Can't call numpy() on a Tensor that requires grad. Use tensor.detach().numpy() instead.")
+            raise RuntimeError("Can't call numpy() on a Tensor that requires grad. Use "
+                               "tensor.detach().numpy() instead.")
         if copy:
             return numpy.array(self.array, dtype=dtype, copy=True)
         if dtype is None or dtype == self.array.dtype:
@@ -661,7 +666,8 @@ cdef class Tensor:
 
     def item(self):
         if cnp.PyArray_SIZE(self.array) != 1:
-            raise ValueError(f"only one element tensors can be converted to Python scalars, this one has shape {self.shape}")
+            raise ValueError(f"only one element tensors can be converted to Python scalars, this one has "
+                             f"shape {self.shape}")
         return self.array.item()
 
     def tolist(self):
@@ -669,7 +675,8 @@ cdef class Tensor:
 
     def __bool__(self):
         if cnp.PyArray_SIZE(self.array) != 1:
-            raise ValueError(f"the truth of a tensor of shape {self.shape} is ambiguous; it needs exactly one element")
+            raise ValueError(f"the truth of a tensor of shape {self.shape} is ambiguous; it needs exactly "
+                             f"one element")
         return bool(self.array.item())
 
     def __float__(self):
@@ -680,7 +687,8 @@ cdef class Tensor:
 
     def __index__(self):
         if self.array.dtype.kind not in "iub":
-            raise TypeError(f"only integer tensors of a single element can be converted to an index, got {self.dtype}")
+            raise TypeError(f"only integer tensors of a single element can be converted to an index, got "
+                            f"{self.dtype}")
         return int(self.item())
 
     def __repr__(self):
@@ -735,14 +743,15 @@ cdef class Tensor:
             raise RuntimeError("this tensor does not require grad and does not have a grad_fn")
         if gradient is None:
             if cnp.PyArray_SIZE(self.array) != 1:
-                raise RuntimeError(f"grad can be implicitly created only for scalar outputs, got shape {self.shape}; pass "
-                                   f"gradient=")
+                raise RuntimeError(f"grad can be implicitly created only for scalar outputs, got shape "
+                                   f"{self.shape}; pass gradient=")
             g = make_as(self.array)
             cnp.PyArray_FillWithScalar(g, 1)
         else:
             g = array_of(gradient)
             if not same_shape(g, self.array):
-                raise ValueError(f"backward: expected gradient of shape {self.shape}, got {tuple(gradient.shape)}")
+                raise ValueError(f"backward: expected gradient of shape {self.shape}, got "
+                                 f"{tuple(gradient.shape)}")
             g = g.astype(self.array.dtype, copy=False)
         if self.node is None:
             accumulate(self, g)
@@ -826,7 +835,7 @@ cdef class Tensor:
         return self
 
     def bump_version(self):
-        """Tells the tape that the memory was changed behind its back (for optimisers that write to the array)."""
+        """Tells the tape that the memory was changed behind its back (optimisers write to the array)."""
         bump(self)
 
     # Arithmetic
@@ -1081,7 +1090,7 @@ cdef class Tensor:
     # Type
 
     def to(self, *args, dtype=None, **ignored):
-        """to(dtype), to(other): devices and the like are accepted and have no effect: there is only the CPU."""
+        """to(dtype), to(other); devices and the like are accepted and ignored: there is only the CPU."""
         for arg in args:
             if isinstance(arg, Tensor):
                 dtype = (<Tensor>arg).dtype
@@ -1158,7 +1167,8 @@ cdef int need_in_place(Tensor t, object value) except -1:
     if t.requires and t.node is None:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
     if t.node is not None or (isinstance(value, Tensor) and wants(<Tensor>value)):
-        raise RuntimeError("in-place changes are not recorded on the tape: make a new tensor, or use no_grad() or detach()")
+        raise RuntimeError("in-place changes are not recorded on the tape: make a new tensor, or use "
+                           "no_grad() or detach()")
     return 0
 
 

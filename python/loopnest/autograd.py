@@ -64,7 +64,7 @@ def gradcheck(
             if not raise_exception:
                 return False
             raise GradcheckError(
-                f"gradient of output {j} by input {i} (rows: elements of the output, columns: of the input) differs by up to "
+                f"gradient of output {j} by input {i} (rows: output, columns: input) differs by up to "
                 f"{error.max():.3g}\nbackward:\n{analytic[j, i]}\ndifferences:\n{difference}"
             )
     return True
@@ -73,8 +73,10 @@ def gradcheck(
 Jacobians = dict[tuple[int, int], np.ndarray]
 
 
-def _by_backward(outputs: Callable[[], list[Tensor]], inputs: Sequence[Tensor], places: list[int]) -> Jacobians:
-    """(output, input) -> (elements of the output, elements of the input): one backward for each element of the outputs."""
+def _by_backward(
+    outputs: Callable[[], list[Tensor]], inputs: Sequence[Tensor], places: list[int]
+) -> Jacobians:
+    """(output, input) -> (elements of the output, of the input), by one backward for each row."""
     before = [inputs[i].grad for i in places]
     jacobians: Jacobians = {}
     ys = outputs()
@@ -87,7 +89,12 @@ def _by_backward(outputs: Callable[[], list[Tensor]], inputs: Sequence[Tensor], 
             one[k] = 1
             y.backward(Tensor(one.reshape(y.shape)), retain_graph=True)
             grads = [inputs[i].grad for i in places]
-            rows.append([np.zeros(inputs[i].shape) if g is None else g.numpy().copy() for i, g in zip(places, grads, strict=True)])
+            rows.append(
+                [
+                    np.zeros(inputs[i].shape) if g is None else g.numpy().copy()
+                    for i, g in zip(places, grads, strict=True)
+                ]
+            )
         for column, i in enumerate(places):
             size = inputs[i].numel()
             jacobians[j, i] = np.array([r[column].reshape(size) for r in rows]).reshape(len(rows), size)
