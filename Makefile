@@ -18,7 +18,7 @@ lint: .venv/built .venv/lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/cython-lint engine
+	PATH=$(BIN):$$PATH $(BIN)/cython-lint engine
 	find csrc tests -name '*.h' -o -name '*.cpp' | xargs $(BIN)/clang-format --dry-run --Werror
 
 build: .venv/built

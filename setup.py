@@ -1,9 +1,9 @@
 """Builds one static library per ISA, the pybind11 module over them, and the Cython engine.
 
-What is fixed (names, flags, dependencies) stands in csrc/isa.inc and pyproject.toml; sources are found by their
-folder, so a new rung, operator or engine module needs no line here. Objects are kept under build/ and compiled
-again only when something they include has changed, several at once. LOOPNEST_BUILD_ISAS=scalar,avx512 builds
-fewer ISAs, for quick turns while a kernel is being written.
+What is fixed (names, flags, dependencies) stands in csrc/isa.inc and pyproject.toml; sources are found by
+their folder, so a new rung, operator or engine module needs no line here. Objects are kept under build/ and
+compiled again only when something they include has changed, several at once. LOOPNEST_BUILD_ISAS=scalar,avx2
+builds fewer ISAs, for quick turns while a kernel is being written.
 """
 
 import os
@@ -114,7 +114,15 @@ def isa_library(name: str, flags: list[str]) -> tuple[str, dict]:
     return f"loopnest_{name}", {
         "sources": [f"csrc/isa/{name}.cpp"],
         "obj_deps": {"": HEADERS},
-        "cflags": [*FLAGS, *baseline, *flags, "-fno-exceptions", "-Wno-psabi", "-Wno-ignored-attributes"],
+        "cflags": [
+            *FLAGS,
+            *baseline,
+            *flags,
+            "-fno-exceptions",
+            "-Wno-psabi",
+            "-Wno-ignored-attributes",
+            "-Wno-aggressive-loop-optimizations",
+        ],
     }
 
 
@@ -155,7 +163,7 @@ def packages() -> dict[str, str]:
 
 
 def cython_options() -> dict:
-    """With a folder where Cython finds engine/*.pxd under their package's name, so that engine modules cimport each other."""
+    """A folder where Cython finds engine/*.pxd under their package's name: modules cimport each other."""
     package = Path("build/cimport/loopnest")
     package.mkdir(parents=True, exist_ok=True)
     (package / "__init__.pxd").touch()

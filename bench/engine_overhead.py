@@ -12,10 +12,11 @@ import argparse
 import json
 import time
 
-import loopnest
 import numpy as np
-from loopnest import ops
 from loopnest.engine import tape
+
+import loopnest
+from loopnest import ops
 
 LENGTH = 100
 

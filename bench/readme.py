@@ -1,6 +1,6 @@
 """Climbs the ladders, keeps the figures under bench/results/, and writes the README's tables from them.
 
-    python bench/readme.py             # measure on this machine (about half a minute, nothing else running), then write
+    python bench/readme.py             # measure (half a minute, nothing else running), then write
     python bench/readme.py --write     # only write the tables again from the kept figures
 
 tests/test_readme.py says when the README and the kept figures disagree.
@@ -29,13 +29,14 @@ def measure() -> dict:
 def table(kept: dict) -> str:
     """Both ladders as Markdown, with the command that made them."""
     lines = [
-        f"Made by `python bench/readme.py` on an {kept['cpu']}: one thread, float32, weights packed beforehand, best of",
-        "many runs; the peak is that of multiply-adds in registers, measured in the same run.",
+        f"Made by `python bench/readme.py` on an {kept['cpu']}: one thread, float32, weights packed",
+        "beforehand, the best of many runs; the peak is that of multiply-adds in registers, in the same run.",
     ]
     for climb in kept["climbs"]:
         lines += [
             "",
-            f"**{climb['op']}**, {climb['title']} (`{climb['shape']}`, {climb['isa']}, peak {climb['peak']:.0f} GFLOP/s)",
+            f"**{climb['op']}**, {climb['title']} "
+            f"(`{climb['shape']}`, {climb['isa']}, peak {climb['peak']:.0f} GFLOP/s)",
             "",
             "| rung | idea | ms | GFLOP/s | of peak | error |",
             "|---|---|--:|--:|--:|--:|",

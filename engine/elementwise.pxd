@@ -41,8 +41,8 @@ cdef extern from *:
       for (int64_t i = 0; i < n; i++) into[i] += a[i];
     }
 
-    // out[j] = sum over i of a[i, j], a with strides. 64 rows at a time are summed in `block` (n places) first:
-    // a float32 sum over m rows then goes through 64 + m / 64 additions one after the other instead of m.
+    // out[j] = sum over i of a[i, j], a with strides. 64 rows at a time are summed in `block` (n places)
+    // first: a float32 sum over m rows then goes through 64 + m / 64 additions in a row instead of m.
     template <class T>
     void loop_column_sums(const T* a, int64_t m, int64_t n, int64_t a_m, int64_t a_n, T* block, T* out) {
       for (int64_t j = 0; j < n; j++) out[j] = 0;

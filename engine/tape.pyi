@@ -1,12 +1,14 @@
 """Types of loopnest.engine.tape, for type checkers; the module itself is Cython."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-_Operand = Tensor | NDArray[Any] | float
+_Operand = Any  # a Tensor, an array or a number
 _Dims = int | Sequence[int]
 _Pair = int | Sequence[int]
 
@@ -142,10 +144,18 @@ class Tensor:
     def sum(self, dim: _Dims | None = None, keepdim: bool = False) -> Tensor: ...
     def mean(self, dim: _Dims | None = None, keepdim: bool = False) -> Tensor: ...
     def var(
-        self, dim: _Dims | None = None, unbiased: bool = True, keepdim: bool = False, correction: int | None = None
+        self,
+        dim: _Dims | None = None,
+        unbiased: bool = True,
+        keepdim: bool = False,
+        correction: int | None = None,
     ) -> Tensor: ...
     def std(
-        self, dim: _Dims | None = None, unbiased: bool = True, keepdim: bool = False, correction: int | None = None
+        self,
+        dim: _Dims | None = None,
+        unbiased: bool = True,
+        keepdim: bool = False,
+        correction: int | None = None,
     ) -> Tensor: ...
     def max(self, dim: int | None = None, keepdim: bool = False) -> Any: ...
     def min(self, dim: int | None = None, keepdim: bool = False) -> Any: ...

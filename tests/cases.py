@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
+
 from harness import Operand, Problem, structs
 from loopnest import reference, shapes
 from loopnest.reference import bound

@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+
 from loopnest import _core
 
 CSRC = Path(__file__).parent.parent / "csrc"

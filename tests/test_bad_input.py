@@ -5,6 +5,7 @@ And what is unusual but meant (strides, alignment, read-only, zero batch, NumPy 
 
 import numpy as np
 import pytest
+
 from loopnest import ops
 
 

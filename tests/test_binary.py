@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
 from loopnest import _core
 
 ROOT = Path(__file__).parent.parent

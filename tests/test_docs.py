@@ -4,8 +4,9 @@ import doctest
 import importlib
 import pkgutil
 
-import loopnest
 import pytest
+
+import loopnest
 
 # Parts that need extras, or that are programs; their examples are tested where the extras are.
 ELSEWHERE = ("loopnest.cli", "loopnest.viz", "loopnest.tour", "loopnest.data")

@@ -5,9 +5,10 @@ import threading
 
 import numpy as np
 import pytest
-from loopnest.autograd import GradcheckError, gradcheck
 from loopnest.engine import sequence, tape
 from loopnest.engine.tape import Tensor, from_numpy, no_grad, tensor
+
+from loopnest.autograd import GradcheckError, gradcheck
 
 
 def leaf(*shape, seed=0, low=-1.0, high=1.0):

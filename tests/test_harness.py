@@ -5,6 +5,7 @@ import signal
 
 import numpy as np
 import pytest
+
 from cases import problem
 from harness import GuardedBlock, Rung, Setting, all_rungs, fork, place, run_team
 from test_rungs import check

@@ -3,8 +3,9 @@
 import subprocess
 import sys
 
-import loopnest
 import pytest
+
+import loopnest
 
 # What stands in sys.modules after the import, beyond NumPy's own import, by the first part of the name.
 SHOW = """

@@ -2,9 +2,10 @@
 
 import os
 
-import loopnest
 import numpy as np
 import pytest
+
+import loopnest
 from loopnest import nn
 
 pytest.importorskip("safetensors")

@@ -4,9 +4,10 @@ import copy
 import pickle
 import warnings
 
-import loopnest
 import numpy as np
 import pytest
+
+import loopnest
 from loopnest import nn, optim
 from loopnest.nn import functional as F
 from loopnest.nn import init
@@ -402,7 +403,7 @@ def test_registration_errors(register):
     add = getattr(Net(), register)
     with pytest.raises(TypeError, match="string"):
         add(3, None)
-    with pytest.raises(KeyError, match="name can.*contain"):
+    with pytest.raises(KeyError, match=r"name can.*contain"):
         add("a.b", None)
     with pytest.raises(KeyError, match="empty"):
         add("", None)

@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+
 from loopnest import _core, ops
 
 PAYLOAD = "from loopnest import _core; print(_core.get_num_threads())"

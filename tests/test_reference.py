@@ -9,6 +9,7 @@ import pkgutil
 
 import numpy as np
 import pytest
+
 from loopnest import reference, shapes
 from loopnest.reference import bound
 

@@ -8,6 +8,7 @@ import signal
 
 import numpy as np
 import pytest
+
 from cases import MAKERS, SHAPES, lstm_inputs, lstm_operands, problem
 from harness import LAYOUTS, Operand, Problem, Rung, Setting, Unsupported, all_rungs, fork, structs
 from loopnest import shapes

@@ -49,9 +49,9 @@ inline vec<T> load_n(const T* p, ptrdiff_t n) {
   if constexpr (sizeof(T) == 4) return vec<T>(_mm512_maskz_loadu_ps(__mmask16((1u << n) - 1), p));
   else return vec<T>(_mm512_maskz_loadu_pd(__mmask8((1u << n) - 1), p));
 #else
-  vec<T> v{};
-  __builtin_memcpy(&v, p, size_t(n) * sizeof(T));
-  return v;
+  T lane[lanes<T>] = {};
+  for (ptrdiff_t i = 0; i < lanes<T> && i < n; i++) lane[i] = p[i];
+  return load<T>(lane);
 #endif
 }
 
@@ -61,7 +61,9 @@ inline void store_n(T* p, vec<T> v, ptrdiff_t n) {
   if constexpr (sizeof(T) == 4) _mm512_mask_storeu_ps(p, __mmask16((1u << n) - 1), __m512(v));
   else _mm512_mask_storeu_pd(p, __mmask8((1u << n) - 1), __m512d(v));
 #else
-  __builtin_memcpy(p, &v, size_t(n) * sizeof(T));
+  T lane[lanes<T>];
+  store<T>(lane, v);
+  for (ptrdiff_t i = 0; i < lanes<T> && i < n; i++) p[i] = lane[i];
 #endif
 }
 

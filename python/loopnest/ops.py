@@ -6,11 +6,11 @@
     c = ops.call("conv2d", x, w); c.run(); c.time(10)      # the call made ready: what runs, how fast, why
 
 Three keyword arguments are everybody's: `rung` (a name of `loopnest.ladder.ladder(op)`, "numpy", or None for
-the best), `isa` (one of `loopnest.machine.isas()`, or None for the best) and `threads` (0: as many as the work
-is worth). A rung or ISA asked for by name that cannot do the shape raises ValueError; nothing falls back
+the best), `isa` (one of `loopnest.machine.isas()`, or None for the best) and `threads` (0: as many as the
+work is worth). A rung or ISA asked for by name that cannot do the shape raises ValueError; nothing falls back
 silently. Arrays are float32 or float64, of any strides, and are read in place; results are new arrays, images
-channels-last in memory (their shape is (N, C, H, W) all the same). Errors: TypeError for dtypes and for things
-that are not arrays, ValueError for shapes and values, IndexError for classes and indices out of range,
+channels-last in memory (their shape is (N, C, H, W) all the same). Errors: TypeError for dtypes and for
+things that are not arrays, ValueError for shapes and values, IndexError for classes and indices out of range,
 MemoryError.
 """
 
@@ -343,10 +343,11 @@ OPERATORS = tuple(_READY)
 def call(op: str, *args: Any, rung: str | None = None, **kwargs: Any) -> _core.Call | NumpyCall:
     """The call of operator `op` made ready: checked, rung picked, result allocated, nothing computed yet.
 
-    Takes the arguments of the function of the same name in this module, and `rung`, `isa`, `threads`. The call
-    has `.run()`, `.result`, `.time(repeats)` (seconds of each run, weights packed beforehand), `.prepare()` and
-    `.time_prepare(repeats)` (the packing), `.rung`, `.isa`, `.threads`, `.walk` (what was passed over, and
-    why), `.flops` (2 per multiply-add, padding not counted), `.bytes` (every array once), `.packed_bytes`.
+    Takes the arguments of the function of the same name in this module, and `rung`, `isa`, `threads`. The
+    call has `.run()`, `.result`, `.time(repeats)` (seconds of each run, weights packed beforehand),
+    `.prepare()` and `.time_prepare(repeats)` (the packing), `.rung`, `.isa`, `.threads`, `.walk` (what was
+    passed over, and why), `.flops` (2 per multiply-add, padding not counted), `.bytes` (every array once),
+    `.packed_bytes`.
 
     >>> c = call("conv2d", np.ones((1, 8, 6, 6), "f"), np.ones((16, 8, 3, 3), "f"), rung="naive")
     >>> c.run(); c.result[0, 0, 0, 0], c.flops
@@ -415,7 +416,8 @@ def conv2d_backward_input(
 ) -> Array:
     """dL/dinput of conv2d from dL/doutput, as torch.nn.grad.conv2d_input. Returns input_size.
 
-    >>> conv2d_backward_input((1, 1, 2, 2), np.full((1, 1, 1, 1), 3, "f"), np.ones((1, 1, 2, 2), "f"))[0, 0, 0]
+    >>> w, dy = np.full((1, 1, 1, 1), 3, "f"), np.ones((1, 1, 2, 2), "f")
+    >>> conv2d_backward_input((1, 1, 2, 2), w, dy)[0, 0, 0]
     array([3., 3.], dtype=float32)
     """
     return _run(
@@ -500,8 +502,8 @@ def max_pool2d(
 ) -> tuple[Array, Array]:
     """The largest of each window, as torch.nn.functional.max_pool2d with return_indices=True.
 
-    input (N, C, H, W). stride defaults to kernel_size. Returns (N, C, H_out, W_out) and the indices (int64) into
-    the flattened plane (H, W) of what was taken.
+    input (N, C, H, W). stride defaults to kernel_size. Returns (N, C, H_out, W_out) and the indices (int64)
+    into the flattened plane (H, W) of what was taken.
 
     >>> max_pool2d(np.arange(4, dtype="f").reshape(1, 1, 2, 2), 2)[0][0, 0]
     array([[3.]], dtype=float32)
@@ -786,9 +788,10 @@ def lstm(
 ) -> tuple[Array, ...]:
     """One layer and direction of an LSTM over a whole sequence (the formula: csrc/ops/lstm/lstm.h).
 
-    input (T, N, I), weight_ih (4H, I), weight_hh (4H, H) with the rows of i, f, g, o in this order, biases (4H,)
-    both or none, states (N, H) both or none. Returns (y (T, N, H), h_n (N, H), c_n (N, H)), and with keep=True
-    also the gates (T, N, 4H) after their functions and the cells (T, N, H), which the backward pass reads.
+    input (T, N, I), weight_ih (4H, I), weight_hh (4H, H) with the rows of i, f, g, o in this order, biases
+    (4H,) both or none, states (N, H) both or none. Returns (y (T, N, H), h_n (N, H), c_n (N, H)), and with
+    keep=True also the gates (T, N, 4H) after their functions and the cells (T, N, H), which the backward pass
+    reads.
 
     >>> y, h, c = lstm(np.ones((3, 1, 2), "f"), np.ones((4, 2), "f"), np.zeros((4, 1), "f"))
     >>> y.shape, h.shape, bool(h[0, 0] == y[2, 0, 0])
@@ -830,7 +833,8 @@ def lstm_backward(
     """Gradients of lstm, backward through time, from what lstm(..., keep=True) returned.
 
     grad_output (T, N, H), grad_h_n and grad_c_n (N, H), each may be None for zeros. Returns dL/d of (input,
-    weight_ih, weight_hh, bias (the same for both), h_0, c_0). The formulas: csrc/ops/lstm_backward/lstm_backward.h.
+    weight_ih, weight_hh, bias (the same for both), h_0, c_0). The formulas:
+    csrc/ops/lstm_backward/lstm_backward.h.
 
     >>> x, w_ih, w_hh = np.ones((3, 1, 2), "f"), np.ones((4, 2), "f"), np.zeros((4, 1), "f")
     >>> y, _, _, gates, cells = lstm(x, w_ih, w_hh, keep=True)
