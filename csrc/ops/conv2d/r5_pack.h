@@ -12,6 +12,7 @@
 template <class T>
 struct conv2d_r5_pack : Plain<Conv2d> {
   static constexpr int V = block_vectors, width = V * lanes<T>;
+  static constexpr int masked = isa_vector_bytes == 64;  // AVX-512 stores a part of a vector as fast as a whole one
   static constexpr int sums_needed = 8;             // FMA latency 4 x 2 ports
   static constexpr ptrdiff_t slice_bytes = 300 << 10;  // weights of a slice: fits in a small L2 (512 KB)
   static constexpr ptrdiff_t ahead_bytes = 32 << 10;   // slices from here on are fetched ahead, smaller ones at once
@@ -96,7 +97,9 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     ptrdiff_t ahead_k = at.ahead ? VB * lanes<T> / at.share : lanes<T>;
     const T* x0 = at.x + at.kw.begin * x_kw;
     T* y = at.y;
-    bool whole = a.y_c == 1 && at.left >= VB * lanes<T>;
+    bool whole = a.y_c == 1 && at.left >= (VB - masked) * lanes<T>;
+    ptrdiff_t last = at.left - (VB - 1) * lanes<T>;  // channels in the last vector
+    if (last > lanes<T>) last = lanes<T>;
     for (ptrdiff_t i = 0; i < at.count; i++) {
       Block<R * C, VB, T> b;
       if (at.fresh) {
@@ -107,8 +110,10 @@ struct conv2d_r5_pack : Plain<Conv2d> {
         }
       } else if (whole) {
         UNROLL for (int m = 0; m < R * C; m++)
-          UNROLL for (int v = 0; v < VB; v++)
-            b.sum[m][v] = load<T>(y + m / C * j.y_down + m % C * j.y_right + v * lanes<T>);
+          UNROLL for (int v = 0; v < VB; v++) {
+            const T* from = y + m / C * j.y_down + m % C * j.y_right + v * lanes<T>;
+            b.sum[m][v] = masked && v == VB - 1 ? load_n<T>(from, last) : load<T>(from);
+          }
       } else {
         vec<T> sum[R * C * VB];  // not b itself: an array whose address is given away would not stay in registers
         load_part(j, at, y, sum, R, C, VB);
@@ -123,8 +128,11 @@ struct conv2d_r5_pack : Plain<Conv2d> {
         }
       if (whole) {
         UNROLL for (int m = 0; m < R * C; m++)
-          UNROLL for (int v = 0; v < VB; v++)
-            store<T>(y + m / C * j.y_down + m % C * j.y_right + v * lanes<T>, b.sum[m][v]);
+          UNROLL for (int v = 0; v < VB; v++) {
+            T* to = y + m / C * j.y_down + m % C * j.y_right + v * lanes<T>;
+            if (masked && v == VB - 1) store_n<T>(to, b.sum[m][v], last);
+            else store<T>(to, b.sum[m][v]);
+          }
       } else {
         vec<T> sum[R * C * VB];
         UNROLL for (int m = 0; m < R * C; m++)
@@ -218,7 +226,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
   static Grid grid(const Conv2d& a) {
     ptrdiff_t most = block_rows, w_parts = ceil_div(a.ow, most), columns = ceil_div(a.ow, w_parts);
     ptrdiff_t rows = 2 * columns <= most && a.oh > 1 ? 2 : 1, images = a.n < most ? a.n : most;
-    if (columns * rows * V < sums_needed && images > columns * rows)
+    if (columns <= most / 3 && images >= columns * rows)
       return {Axis(a.n, ceil_div(a.n, most)), Axis(a.oh, a.oh), Axis(a.ow, a.ow), true};
     return {Axis(a.n, a.n), Axis(a.oh, ceil_div(a.oh, rows)), Axis(a.ow, w_parts), false};
   }

@@ -10,6 +10,8 @@ template <class T>
 struct conv2d_r6_depthwise : Plain<Conv2d> {
   static constexpr int M = 8;  // pixels side by side: 8 sums hide the latency (4 x 2 ports); 9 loads feed 8 FMAs
 
+  static constexpr int slice = 16 * lanes<T>;  // channels that one member does of a row: 9 taps of them are 9 KB
+
   static const char* supports(const Conv2d& a) {
     if (a.groups != a.ic || a.oc != a.ic) return "wants one input and one output channel per group";
     if (a.x_c != 1 || a.y_c != 1) return "wants channels-last x and y (x_c = y_c = 1)";
@@ -27,47 +29,57 @@ struct conv2d_r6_depthwise : Plain<Conv2d> {
     }
   }
 
-  // `pixels` neighbours from x on, all of which see the taps taps_h x taps_w; `left` channels.
+  // `pixels` neighbours of row oh, from column ow on, for the channels [begin, end).
   template <int pixels>
-  static void tile(const Conv2d& a, const T* x, const T* w, const T* bias, T* y, Range taps_h, Range taps_w,
-                   ptrdiff_t left) noexcept {
-    ptrdiff_t w_tap = padded(a), x_col = a.stride_w * a.x_w;
-    bool whole = left >= lanes<T>;
-    vec<T> sum[pixels], start = bias ? load_channels<T>(bias, 1, left) : vec<T>{};
-    UNROLL for (int p = 0; p < pixels; p++) sum[p] = start;
-    for (ptrdiff_t kh = taps_h.begin; kh < taps_h.end; kh++)
-      for (ptrdiff_t kw = taps_w.begin; kw < taps_w.end; kw++) {
-        vec<T> wv = load<T>(w + (kh * a.kw + kw) * w_tap);
-        const T* xt = x + kh * a.dilation_h * a.x_h + kw * a.dilation_w * a.x_w;
-        if (whole) UNROLL for (int p = 0; p < pixels; p++) sum[p] += load<T>(xt + p * x_col) * wv;
-        else UNROLL for (int p = 0; p < pixels; p++) sum[p] += load_n<T>(xt + p * x_col, left) * wv;
+  static void tile(const Conv2d& a, ptrdiff_t n, ptrdiff_t oh, ptrdiff_t ow, ptrdiff_t begin, ptrdiff_t end) noexcept {
+    ptrdiff_t ih = oh * a.stride_h - a.pad_h, iw = ow * a.stride_w - a.pad_w;
+    ptrdiff_t x_right = a.stride_w * a.x_w, w_tap = padded(a);
+    Range taps_h = window(ih, a.ih, a.kh, a.dilation_h);
+    const T* x = static_cast<const T*>(a.x) + n * a.x_n + ih * a.x_h + iw * a.x_w;
+    const T *w = static_cast<const T*>(a.workspace.packed), *bias = static_cast<const T*>(a.bias);
+    T* y = static_cast<T*>(a.y) + n * a.y_n + oh * a.y_h + ow * a.y_w;
+    for (ptrdiff_t c = begin; c < end; c += lanes<T>) {
+      ptrdiff_t left = a.oc - c;
+      vec<T> sum[pixels], start = bias ? load_channels<T>(bias + c, 1, left) : vec<T>{};
+      UNROLL for (int p = 0; p < pixels; p++) sum[p] = start;
+      for (ptrdiff_t kh = taps_h.begin; kh < taps_h.end; kh++)
+        for (ptrdiff_t kw = 0; kw < a.kw; kw++) {
+          vec<T> wv = load<T>(w + (kh * a.kw + kw) * w_tap + c);
+          const T* xt = x + kh * a.dilation_h * a.x_h + kw * a.dilation_w * a.x_w + c;
+          ptrdiff_t first = iw + kw * a.dilation_w, last = first + (pixels - 1) * a.stride_w;
+          if (left < lanes<T>) {  // the last channels
+            UNROLL for (int p = 0; p < pixels; p++)
+              if (inside(first + p * a.stride_w, a.iw)) sum[p] += load_n<T>(xt + p * x_right, left) * wv;
+          } else if (first >= 0 && last < a.iw) {
+            UNROLL for (int p = 0; p < pixels; p++) sum[p] += load<T>(xt + p * x_right) * wv;
+          } else {  // at the edge of the image: ask for each pixel
+            UNROLL for (int p = 0; p < pixels; p++)
+              if (inside(first + p * a.stride_w, a.iw)) sum[p] += load<T>(xt + p * x_right) * wv;
+          }
+        }
+      if (left < lanes<T>) {
+        UNROLL for (int p = 0; p < pixels; p++) store_n<T>(y + p * a.y_w + c, sum[p], left);
+      } else {
+        UNROLL for (int p = 0; p < pixels; p++) store<T>(y + p * a.y_w + c, sum[p]);
       }
-    UNROLL for (int p = 0; p < pixels; p++) store_channels<T>(y + p * a.y_w, 1, sum[p], left);
+    }
+  }
+  static bool inside(ptrdiff_t i, ptrdiff_t size) { return size_t(i) < size_t(size); }
+
+  template <int pixels = M>
+  static void pick(const Conv2d& a, ptrdiff_t n, ptrdiff_t oh, Range columns, ptrdiff_t begin, ptrdiff_t end) noexcept {
+    if constexpr (pixels > 1)
+      if (columns.end - columns.begin < pixels) return pick<pixels - 1>(a, n, oh, columns, begin, end);
+    tile<pixels>(a, n, oh, columns.begin, begin, end);
   }
 
-  // A row of outputs: the columns that see the whole width of the kernel in tiles, the others one by one.
   static void run(const Conv2d& a, const Team& team) noexcept {
-    ptrdiff_t vectors = ceil_div(a.oc, lanes<T>), reach = (a.kw - 1) * a.dilation_w;
-    Range inside = window(-a.pad_w, a.iw - reach, a.ow, a.stride_w);
-    Range mine = share(a.n * a.oh * vectors, team);
+    ptrdiff_t tiles = ceil_div(a.ow, M), slices = ceil_div(a.oc, slice);
+    Range mine = share(a.n * a.oh * slices, team);
     for (ptrdiff_t i = mine.begin; i < mine.end; i++) {
-      ptrdiff_t c = i % vectors * lanes<T>, oh = i / vectors % a.oh, n = i / vectors / a.oh;
-      ptrdiff_t ih = oh * a.stride_h - a.pad_h, left = a.oc - c;
-      Range taps_h = window(ih, a.ih, a.kh, a.dilation_h);
-      const T* x = static_cast<const T*>(a.x) + n * a.x_n + ih * a.x_h - a.pad_w * a.x_w + c;
-      const T* w = static_cast<const T*>(a.workspace.packed) + c;
-      const T* bias = a.bias ? static_cast<const T*>(a.bias) + c : nullptr;
-      T* y = static_cast<T*>(a.y) + n * a.y_n + oh * a.y_h + c;
-      for (ptrdiff_t ow = 0; ow < a.ow;) {
-        const T* xw = x + ow * a.stride_w * a.x_w;
-        ptrdiff_t run = ow >= inside.begin ? inside.end - ow : 0;
-        if (run >= M) tile<M>(a, xw, w, bias, y + ow * a.y_w, taps_h, {0, a.kw}, left), ow += M;
-        else if (run >= M / 2) tile<M / 2>(a, xw, w, bias, y + ow * a.y_w, taps_h, {0, a.kw}, left), ow += M / 2;
-        else {
-          Range taps_w = window(ow * a.stride_w - a.pad_w, a.iw, a.kw, a.dilation_w);
-          tile<1>(a, xw, w, bias, y + ow * a.y_w, taps_h, taps_w, left), ow += 1;
-        }
-      }
+      ptrdiff_t begin = i % slices * slice, oh = i / slices % a.oh, n = i / slices / a.oh;
+      ptrdiff_t end = begin + slice < a.oc ? begin + slice : a.oc;
+      for (ptrdiff_t t = 0; t < tiles; t++) pick(a, n, oh, {a.ow * t / tiles, a.ow * (t + 1) / tiles}, begin, end);
     }
   }
 };
