@@ -20,7 +20,8 @@ struct conv2d_r4_im2col : conv2d_r3_tile<T> {  // weights are packed as for r3_t
   static void copy_window(const Conv2d& a, const T* x, ptrdiff_t oh, ptrdiff_t ow, T* to) noexcept {
     for (ptrdiff_t kh = 0; kh < a.kh; kh++)
       for (ptrdiff_t kw = 0; kw < a.kw; kw++) {
-        ptrdiff_t ih = oh * a.stride_h - a.pad_h + kh * a.dilation_h, iw = ow * a.stride_w - a.pad_w + kw * a.dilation_w;
+        ptrdiff_t ih = oh * a.stride_h - a.pad_h + kh * a.dilation_h;
+        ptrdiff_t iw = ow * a.stride_w - a.pad_w + kw * a.dilation_w;
         bool inside = ih >= 0 && ih < a.ih && iw >= 0 && iw < a.iw;
         for (ptrdiff_t ic = 0; ic < a.ic / a.groups; ic++)
           *to++ = inside ? x[ic * a.x_c + ih * a.x_h + iw * a.x_w] : T(0);
@@ -46,8 +47,8 @@ struct conv2d_r4_im2col : conv2d_r3_tile<T> {  // weights are packed as for r3_t
   static void run(const Conv2d& a, const Team& team) noexcept {
     ptrdiff_t group_ic = a.ic / a.groups, group_oc = a.oc / a.groups, blocks = ceil_div(group_oc, width);
     ptrdiff_t depth = a.kh * a.kw * group_ic;
-    T* matrix = static_cast<T*>(a.workspace.scratch);       // [oh * ow, depth]
-    Range rows = share(a.oh * a.ow, team, block_rows);      // each member multiplies the rows it has copied
+    T* matrix = static_cast<T*>(a.workspace.scratch);   // [oh * ow, depth]
+    Range rows = share(a.oh * a.ow, team, block_rows);  // each member multiplies the rows it has copied
     for (ptrdiff_t image = 0; image < a.n * a.groups; image++) {
       ptrdiff_t n = image / a.groups, g = image % a.groups;
       const T* x = static_cast<const T*>(a.x) + n * a.x_n + g * group_ic * a.x_c;

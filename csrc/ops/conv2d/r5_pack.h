@@ -2,10 +2,12 @@
 // Since: r3_tile did edge columns one by one; here a block loses only the pixels that a tap cannot see. Rows are cut
 //        into blocks of nearly equal width; narrow images take two rows, or pixels of several images, per block.
 //        Weights are packed in slices of ic that stay in the L2 cache while all blocks of a part of the image use
-//        them; between slices the sums wait in y.
-// Why:   the multiply-add units are then the only limit: no tap on padding is computed, and per block row and step of
-//        the inner loop one broadcast and a share of two loads come from L1 or L2.
-// Price: as many compiled blocks as there are widths, and this file is the longest.
+//        them; between slices the sums wait in y, and what comes next is fetched ahead.
+// Why:   the multiply-add units are then the only limit: no tap on padding is computed, and the 16 loads that feed 28
+//        multiply-adds (simd/block.h) find their numbers in L1, or on their way to it.
+// Price: 84 compiled blocks (AVX-512: widths 1 to 14, up to 7 also in two rows, each x 1 or 2 vectors x dense or not),
+//        200 KB of code, and the longest file of the ladder. From top to bottom: how weights are packed; one block;
+//        what to do at edges; the loops around it all.
 #pragma once
 #include "parts.h"
 
@@ -13,10 +15,17 @@ template <class T>
 struct conv2d_r5_pack : Plain<Conv2d> {
   static constexpr int V = block_vectors, width = V * lanes<T>;
   static constexpr int masked = isa_vector_bytes == 64;  // AVX-512 stores a part of a vector as fast as a whole one
-  static constexpr int sums_needed = 8;             // FMA latency 4 x 2 ports
-  static constexpr ptrdiff_t slice_bytes = 300 << 10;  // weights of a slice: fits in a small L2 (512 KB)
-  static constexpr ptrdiff_t ahead_bytes = 32 << 10;   // slices from here on are fetched ahead, smaller ones at once
-  static constexpr ptrdiff_t chunk_bytes = 256 << 10;  // x that is used again by every block of channels
+  static constexpr ptrdiff_t slice_bytes = 300 << 10;  // weights of a slice: 3 x 3 x 256 x 32 x 4 = 288 KB, half an L2
+  static constexpr ptrdiff_t ahead_bytes = 32 << 10;   // a slice from here on does not stay in L1 (32 or 48 KB)
+  static constexpr ptrdiff_t chunk_bytes = 256 << 10;  // x that every block of channels uses again: the other half
+
+  // An axis cut into parts whose lengths differ by at most one.
+  struct Axis {
+    ptrdiff_t parts, length, longer;  // the first `longer` parts have length + 1
+    Axis(ptrdiff_t size, ptrdiff_t parts) : parts(parts), length(size / parts), longer(size % parts) {}
+    ptrdiff_t begin(ptrdiff_t i) const { return i * length + (i < longer ? i : longer); }
+    ptrdiff_t count(ptrdiff_t i) const { return length + (i < longer); }
+  };
 
   // ---- weights: [groups, blocks, slices, kh, kw, ic of the slice, width]; the last block may be one vector wide ----
 
@@ -32,18 +41,19 @@ struct conv2d_r5_pack : Plain<Conv2d> {
 
   static void prepare(const Conv2d& a, void* packed, const Team& team) noexcept {
     ptrdiff_t group_ic = a.ic / a.groups, group_oc = a.oc / a.groups, blocks = ceil_div(vectors(a), V);
-    Range mine = share(a.groups * blocks, team);
     Axis axis(group_ic, slices(a));
+    Range mine = share(a.groups * blocks, team);
     for (ptrdiff_t block = mine.begin; block < mine.end; block++) {
-      ptrdiff_t g = block / blocks, oc0 = block % blocks * width;
-      ptrdiff_t oc_width = oc0 + width <= vectors(a) * lanes<T> ? width : lanes<T>;
-      const T* w = static_cast<const T*>(a.w) + (g * group_oc + oc0) * a.w_o;
+      ptrdiff_t g = block / blocks, oc0 = block % blocks * width, left = group_oc - oc0;
+      ptrdiff_t wide = left > lanes<T> ? width : lanes<T>;
       T* to = static_cast<T*>(packed) + (g * vectors(a) * lanes<T> + oc0) * a.kh * a.kw * group_ic;
       for (ptrdiff_t slice = 0; slice < axis.parts; slice++)
         for (ptrdiff_t tap = 0; tap < a.kh * a.kw; tap++)
-          for (ptrdiff_t ic = axis.begin(slice); ic < axis.begin(slice + 1); ic++)
-            for (ptrdiff_t oc = 0; oc < oc_width; oc++)
-              *to++ = oc0 + oc < group_oc ? w[oc * a.w_o + ic * a.w_i + tap / a.kw * a.w_h + tap % a.kw * a.w_w] : T(0);
+          for (ptrdiff_t ic = axis.begin(slice); ic < axis.begin(slice + 1); ic++) {
+            const T* w = static_cast<const T*>(a.w) + (g * group_oc + oc0) * a.w_o + ic * a.w_i +
+                         tap / a.kw * a.w_h + tap % a.kw * a.w_w;
+            for (ptrdiff_t oc = 0; oc < wide; oc++) *to++ = oc < left ? w[oc * a.w_o] : T(0);
+          }
     }
   }
 
@@ -67,12 +77,13 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     bool fresh;        // sums start from the bias, otherwise from y
     ptrdiff_t count;   // this many such blocks ...
     ptrdiff_t x_next, y_next;  // ... so far apart
-    const T* ahead;    // weights to fetch while it runs, 1/share as many as it reads; or null: the next block's x
-    ptrdiff_t share;
+    const T* ahead;    // weights to fetch while it runs, 1 / ahead_share of what it reads; or null: the next block's x
+    ptrdiff_t ahead_share;
     Range kh, kw;      // taps to do, which all its pixels see
   };
 
-  // The sums of a block from and to y where that is not simply a store: channels apart, or fewer than whole vectors.
+  // The sums of a block from and to y where that is not simply a load or store: channels that lie apart, or part of a
+  // vector without masks.
   static __attribute__((noinline)) void load_part(const Job& j, const At& at, const T* y, vec<T>* sum, int rows,
                                                   int columns, int vectors) noexcept {
     for (int m = 0; m < rows * columns; m++)
@@ -94,7 +105,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     ptrdiff_t x_kh = a.dilation_h * a.x_h, x_kw = a.dilation_w * a.x_w, taps = at.kw.end - at.kw.begin;
     bool line = dense && x_kw == j.depth && j.tap_w == j.depth * VB * lanes<T>;  // the taps of a row are one long sum
     ptrdiff_t steps = line ? 1 : taps, depth = line ? taps * j.depth : j.depth;
-    ptrdiff_t ahead_k = at.ahead ? VB * lanes<T> / at.share : lanes<T>;
+    ptrdiff_t ahead_k = at.ahead ? VB * lanes<T> / at.ahead_share : lanes<T>;
     const T* x0 = at.x + at.kw.begin * x_kw;
     T* y = at.y;
     bool whole = a.y_c == 1 && at.left >= (VB - masked) * lanes<T>;
@@ -123,8 +134,9 @@ struct conv2d_r5_pack : Plain<Conv2d> {
       for (ptrdiff_t kh = at.kh.begin; kh < at.kh.end; kh++)
         for (ptrdiff_t kw = 0; kw < steps; kw++) {
           ptrdiff_t tap = kh * j.tap_h + (at.kw.begin + kw) * j.tap_w;
-          const T *x = x0 + kh * x_kh + kw * x_kw, *ahead = at.ahead ? at.ahead + tap / at.share : x + at.x_next;
-          multiply_grid<R, C>(b, x, j.x_down, j.x_right, dense ? 1 : a.x_c, at.w + tap, depth, ahead, ahead_k);
+          const T* x = x0 + kh * x_kh + kw * x_kw;
+          const T* ahead = at.ahead ? at.ahead + tap / at.ahead_share : x + at.x_next;
+          multiply_grid<R, C, true>(b, x, j.x_down, j.x_right, dense ? 1 : a.x_c, at.w + tap, depth, ahead, ahead_k);
         }
       if (whole) {
         UNROLL for (int m = 0; m < R * C; m++)
@@ -208,16 +220,8 @@ struct conv2d_r5_pack : Plain<Conv2d> {
 
   // ---- the loops around the block ----
 
-  // An axis cut into parts whose lengths differ by at most one.
-  struct Axis {
-    ptrdiff_t parts, length, longer;  // the first `longer` parts have length + 1
-    Axis() = default;
-    Axis(ptrdiff_t size, ptrdiff_t parts) : parts(parts), length(size / parts), longer(size % parts) {}
-    ptrdiff_t begin(ptrdiff_t i) const { return i * length + (i < longer ? i : longer); }
-    ptrdiff_t count(ptrdiff_t i) const { return length + (i < longer); }
-  };
   // The outputs of one channel cut into blocks of pixels: neighbours in a row, two rows of them if the image is
-  // narrow, or the same pixel of several images if that still leaves too few sums.
+  // narrow, or the same pixel of several images if it is very narrow: those all see the same taps.
   struct Grid {
     Axis n, h, w;
     bool images;
@@ -242,20 +246,20 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     return a;
   }
 
-  // One slice of weights, one block of channels, the blocks of pixels [begin, end).
+  // One slice of weights, one block of channels, the blocks of pixels [begin, end): n, h, w count through the grid.
   static void pixels(const Job& j, At at, const Grid& grid, ptrdiff_t begin, ptrdiff_t end) noexcept {
     const Conv2d& a = j.a;
     const T* x = at.x;
     T* y = at.y;
     ptrdiff_t w = begin % grid.w.parts, h = begin / grid.w.parts % grid.h.parts;
     ptrdiff_t n = begin / grid.w.parts / grid.h.parts, reach = (a.kw - 1) * a.dilation_w;
-    // The next slice of weights follows in memory: `share` blocks fetch one share of it each. They are the ones in the
-    // middle, because those at the top and bottom of the image do not see all taps. A small slice comes soon enough.
-    ptrdiff_t slice = a.kh * j.tap_h, share = 1;
-    while (share < 8 && share * 2 <= end - begin) share *= 2;
-    ptrdiff_t first = begin + (end - begin - share) / 2;
+    // The next slice of weights follows in memory. A few blocks share the work of fetching it: the ones in the middle,
+    // because those at the top and bottom of the image do not see all taps. A slice that stays in L1 needs no help.
+    ptrdiff_t slice = a.kh * j.tap_h, helpers = 1;
+    while (helpers < 8 && helpers * 2 <= end - begin) helpers *= 2;
+    ptrdiff_t first = begin + (end - begin - helpers) / 2;
     bool ahead = slice * ptrdiff_t(sizeof(T)) >= ahead_bytes;
-    at.share = share;
+    at.ahead_share = helpers;
     while (begin < end) {
       ptrdiff_t oh = grid.h.begin(h), ow = grid.w.begin(w), image = grid.n.begin(n), step = grid.w.count(w);
       ptrdiff_t ih = oh * a.stride_h - a.pad_h, iw = ow * a.stride_w - a.pad_w;
@@ -268,7 +272,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
       at.ahead = nullptr;
       if (ahead) {
         at.count = 1;
-        if (begin >= first && begin < first + share) at.ahead = at.w + slice + (begin - first) * slice / share;
+        if (begin >= first && begin < first + helpers) at.ahead = at.w + slice + (begin - first) * slice / helpers;
       }
       while (at.count > 1 && (iw < 0 || iw + (at.count * step - 1) * a.stride_w + reach >= a.iw)) at.count--;
       taps(j, at, ih, iw, grid.h.count(h), grid.images ? grid.n.count(n) : step);
@@ -292,7 +296,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     ptrdiff_t group_ic = a.ic / a.groups, blocks = ceil_div(vectors(a), V);
     ptrdiff_t bytes = block_rows * a.stride_w * a.stride_h * group_ic * ptrdiff_t(sizeof(T));  // x that a block adds
     ptrdiff_t chunk = bytes < chunk_bytes ? chunk_bytes / bytes : 1, size = cut.size();
-    Range mine = share(a.groups * blocks * size, team);
+    Range mine = share(a.groups * blocks * size, team);  // channels outermost: members share neither weights nor y
     for (ptrdiff_t first = 0; first < size; first += chunk)
       for (ptrdiff_t block = mine.begin / size; block * size < mine.end; block++) {
         ptrdiff_t begin = mine.begin - block * size, end = mine.end - block * size;
@@ -308,7 +312,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     const Conv2d& a = j.a;
     ptrdiff_t group_ic = a.ic / a.groups, group_oc = a.oc / a.groups, blocks = ceil_div(vectors(a), V);
     ptrdiff_t g = block / blocks, oc0 = block % blocks * width;
-    ptrdiff_t wide = oc0 + width <= vectors(a) * lanes<T> ? width : lanes<T>;
+    ptrdiff_t wide = group_oc - oc0 > lanes<T> ? width : lanes<T>;
     At at = {};
     at.w = static_cast<const T*>(a.workspace.packed) + (g * vectors(a) * lanes<T> + oc0) * a.kh * a.kw * group_ic;
     at.bias = a.bias ? static_cast<const T*>(a.bias) + g * group_oc + oc0 : nullptr;
