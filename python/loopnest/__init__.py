@@ -75,8 +75,10 @@ from loopnest.engine.tape import zeros as zeros
 from loopnest.engine.tape import zeros_like as zeros_like
 
 if TYPE_CHECKING:
+    from loopnest import data as data
     from loopnest import io as io
     from loopnest import ladder as ladder
+    from loopnest import machine as machine
 
     __version__: str
 
@@ -84,7 +86,7 @@ float32 = _np.dtype(_np.float32)
 float64 = _np.dtype(_np.float64)
 int64 = _np.dtype(_np.int64)
 
-_LATER = ("io", "ladder")  # imported when they are first asked for
+_LATER = ("data", "io", "ladder", "machine")  # imported when they are first asked for
 
 
 def __getattr__(name: str) -> Any:

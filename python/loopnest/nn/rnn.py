@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from loopnest.engine.tape import Tensor, tensor
+from loopnest.engine import sequence
+from loopnest.engine.tape import Tensor
 from loopnest.nn import init
 from loopnest.nn._check import check_device, flag, float_dtype, integer, probability
 from loopnest.nn.module import Module
-from loopnest.nn.parameter import Parameter, memory
+from loopnest.nn.parameter import Parameter
 
 MOST_LAYERS = (
     2**16
@@ -113,18 +114,13 @@ class LSTM(Module):
         self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """input (T, N, I), (N, T, I) if batch_first, or (T, I); hx = (h_0, c_0) -> output, (h_n, c_n)."""
-        from loopnest.engine import sequence
-
         self._check_input(input)
-        batched = input.ndim == 3
-        if not batched:
-            input = input.unsqueeze(0 if self.batch_first else 1)
-        state = self._state(input, hx, batched)
-        weights = [self._parameters[name] for name in self._weight_names]
+        if hx is not None:
+            self._check_state(input, hx)
         output, h, c = sequence.lstm(
             input,
-            state,
-            weights,
+            hx,
+            [self._parameters[name] for name in self._weight_names],
             self.bias,
             self.num_layers,
             self.dropout,
@@ -132,9 +128,7 @@ class LSTM(Module):
             self.bidirectional,
             self.batch_first,
         )
-        if batched:
-            return output, (h, c)
-        return output.squeeze(0 if self.batch_first else 1), (h.squeeze(1), c.squeeze(1))
+        return output, (h, c)
 
     def _check_input(self, input: Any) -> None:
         if not isinstance(input, Tensor):
@@ -150,27 +144,19 @@ class LSTM(Module):
                 f"got {input.shape[-1]} (input {tuple(input.shape)})"
             )
 
-    def _state(self, input: Tensor, hx: Any, batched: bool) -> tuple[Tensor, Tensor]:
-        """(h_0, c_0), both (D * num_layers, N, H): checked, or zeros."""
-        layers = self.num_layers * (2 if self.bidirectional else 1)
-        batch = input.shape[0 if self.batch_first else 1]
-        full = (layers, batch, self.hidden_size)
-        if hx is None:
-            zeros = tensor(np.zeros(full, memory(input).dtype))
-            return zeros, zeros
+    def _check_state(self, input: Tensor, hx: Any) -> None:
         if not isinstance(hx, (tuple, list)) or len(hx) != 2:
             raise ValueError(f"LSTM: expected hx to be a pair (h_0, c_0), got {type(hx).__name__}")
-        expected = full if batched else (layers, self.hidden_size)
-        axes = "(D * num_layers, N, H)" if batched else "(D * num_layers, H)"
+        expected: tuple[int, ...] = (self.num_layers * (2 if self.bidirectional else 1), self.hidden_size)
+        axes = "(D * num_layers, H)"
+        if input.ndim == 3:
+            expected = (expected[0], input.shape[0 if self.batch_first else 1], self.hidden_size)
+            axes = "(D * num_layers, N, H)"
         for name, state in zip(("h_0", "c_0"), hx, strict=True):
             if not isinstance(state, Tensor):
                 raise TypeError(f"LSTM: expected {name} to be a loopnest.Tensor, got {type(state).__name__}")
-            if tuple(state.shape) != expected:
-                raise ValueError(
-                    f"LSTM: expected {name} of shape {axes} = {expected}, got {tuple(state.shape)}"
-                )
-        h, c = hx
-        return (h, c) if batched else (h.unsqueeze(1), c.unsqueeze(1))
+            if state.shape != expected:
+                raise ValueError(f"LSTM: expected {name} of shape {axes} = {expected}, got {state.shape}")
 
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"

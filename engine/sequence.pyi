@@ -1,0 +1,17 @@
+"""Types of loopnest.engine.sequence, for type checkers; the module itself is Cython."""
+
+from collections.abc import Sequence
+
+from .tape import Tensor
+
+def lstm(
+    input: Tensor,
+    hx: Sequence[Tensor] | None,
+    params: Sequence[Tensor | None],
+    has_biases: bool = True,
+    num_layers: int = 1,
+    dropout: float = 0.0,
+    train: bool = False,
+    bidirectional: bool = False,
+    batch_first: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]: ...
