@@ -15,7 +15,9 @@ from loopnest.nn import init
 
 @pytest.fixture
 def torch():
-    return pytest.importorskip("torch")
+    module = pytest.importorskip("torch")
+    module.manual_seed(1)
+    return module
 
 
 @pytest.fixture(autouse=True)
@@ -898,22 +900,48 @@ def test_a_cnn_learns_where_a_bar_stands():
     assert fit(net, x, y, optim.Adam(net.parameters(), lr=3e-3), 200) > 0.95
 
 
-class Last(nn.Module):
-    def __init__(self, bidirectional=False):
-        super().__init__()
-        self.embed = nn.Embedding(4, 8)
-        self.lstm = nn.LSTM(8, 24, batch_first=True, bidirectional=bidirectional)
-        self.head = nn.Linear(48 if bidirectional else 24, 4)
+def symbol_reader(n, bidirectional):
+    """Embedding, LSTM, and a linear answer after the last step, in loopnest's nn or torch's."""
 
-    def forward(self, x):
-        return self.head(self.lstm(self.embed(x))[0][:, -1])
+    class Reader(n.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = n.Embedding(4, 8)
+            self.lstm = n.LSTM(8, 24, batch_first=True, bidirectional=bidirectional)
+            self.head = n.Linear(48 if bidirectional else 24, 4)
+
+        def forward(self, x):
+            return self.head(self.lstm(self.embed(x))[0][:, -1])
+
+    return Reader()
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_an_lstm_learns_to_remember_the_first_symbol(bidirectional):
-    x = np.random.default_rng(0).integers(0, 4, (600, 10))
-    net = Last(bidirectional)
-    assert fit(net, x, x[:, 0], optim.Adam(net.parameters(), lr=2e-2), 200) > 0.95
+    # 5 symbols, rate 0.01: 12 of 12 seeds reached 100 %. With 10 symbols the loss stays at log 4 for 50 to
+    # 200 steps, here as in PyTorch, before it falls.
+    x = np.random.default_rng(0).integers(0, 4, (600, 5))
+    net = symbol_reader(nn, bidirectional)
+    assert fit(net, x, x[:, 0], optim.Adam(net.parameters(), lr=1e-2), 250) > 0.95
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_training_follows_torch_step_by_step(torch, bidirectional):
+    """The same weights and batches: the same loss for 30 steps of forward, backward, clipping and Adam."""
+    ours, theirs = symbol_reader(nn, bidirectional), symbol_reader(torch.nn, bidirectional)
+    ours.load_state_dict(theirs.state_dict())
+    a, b = optim.Adam(ours.parameters(), lr=0.02), torch.optim.Adam(theirs.parameters(), lr=0.02)
+    x = np.random.default_rng(0).integers(0, 4, (30, 32, 10))
+    for rows in x:
+        losses = []
+        for net, optimizer, n, array in ((ours, a, nn, loopnest.tensor), (theirs, b, torch.nn, torch.tensor)):
+            optimizer.zero_grad()
+            loss = n.CrossEntropyLoss()(net(array(rows)), array(rows[:, 0]))
+            loss.backward()
+            n.utils.clip_grad_norm_(net.parameters(), 0.5)
+            optimizer.step()
+            losses.append(loss.item())
+        assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
 def test_same_seed_same_weights_with_any_number_of_threads():

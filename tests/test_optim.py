@@ -2,10 +2,9 @@
 
 import copy
 
+import loopnest
 import numpy as np
 import pytest
-
-import loopnest
 from loopnest import nn, optim
 from loopnest.optim import optimizer as machinery
 
@@ -165,7 +164,7 @@ def test_steps_stay_in_the_parameters_memory():
 
 
 def test_step_is_seen_by_the_tape():
-    """A step between forward and backward changes what backward needs: it must be told, as in PyTorch."""
+    """A step between forward and backward changes what backward needs: an error, as in PyTorch."""
     p = nn.Parameter(np.ones(3, np.float32))
     opt = optim.SGD([p], lr=0.1)
     loss = (p * p).sum()
