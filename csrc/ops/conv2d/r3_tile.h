@@ -3,7 +3,7 @@
 //        serves both vectors. Weights are packed in groups of two vectors, so that the block reads them in a line.
 // Why:   independent sums hide the latency of the multiply-add, and the loads no longer set the pace (simd/block.h).
 // Price: only pixels whose taps agree can share a block: the columns at the left and right edge, where part of the
-//        kernel hangs over, and what is left of a row are done one pixel at a time.
+//        kernel hangs over, and what is left of a row are done in fours or one pixel at a time.
 #pragma once
 #include "parts.h"
 
@@ -56,19 +56,24 @@ struct conv2d_r3_tile : Plain<Conv2d> {
         store_channels<T>(y + m * a.y_w + v * lanes<T> * a.y_c, a.y_c, b.sum[m][v], left - v * lanes<T>);
   }
 
+  // Do the M columns from ow on exist, and do they all see the same taps as the first?
+  static bool whole(const Conv2d& a, ptrdiff_t ow, ptrdiff_t M, Range first) {
+    Range last = window((ow + M - 1) * a.stride_w - a.pad_w, a.iw, a.kw, a.dilation_w);
+    return ow + M <= a.ow && first.begin == last.begin && first.end == last.end;
+  }
+
   static void run(const Conv2d& a, const Team& team) noexcept {
-    constexpr int M = block_rows;
+    constexpr int M = block_rows, half = 4;  // 4 pixels x 2 vectors are still the 8 sums that hide the latency
     ptrdiff_t blocks = a.groups * ceil_div(a.oc / a.groups, width);
     Range rows = share(a.n * a.oh, team);
     for (ptrdiff_t row = rows.begin; row < rows.end; row++)
       for (ptrdiff_t block = 0; block < blocks; block++) {
         ptrdiff_t n = row / a.oh, oh = row % a.oh, ow = 0;
         while (ow < a.ow) {
-          Range first = window(ow * a.stride_w - a.pad_w, a.iw, a.kw, a.dilation_w);
-          Range last = window((ow + M - 1) * a.stride_w - a.pad_w, a.iw, a.kw, a.dilation_w);
-          bool whole = ow + M <= a.ow && first.begin == last.begin && first.end == last.end;
-          if (whole) tile<M>(a, block, n, oh, ow, first), ow += M;
-          else tile<1>(a, block, n, oh, ow, first), ow += 1;
+          Range taps = window(ow * a.stride_w - a.pad_w, a.iw, a.kw, a.dilation_w);
+          if (whole(a, ow, M, taps)) tile<M>(a, block, n, oh, ow, taps), ow += M;
+          else if (whole(a, ow, half, taps)) tile<half>(a, block, n, oh, ow, taps), ow += half;
+          else tile<1>(a, block, n, oh, ow, taps), ow += 1;
         }
       }
   }
