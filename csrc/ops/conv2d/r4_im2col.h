@@ -4,7 +4,8 @@
 //        and one good gemm serves all shapes.
 // Price: slower here, because the matrix is kh * kw times as large as x and has to be written and read again, and the
 //        zeros of the padding are multiplied: half to three quarters of r5_pack's speed. (It beats r3_tile on images as
-//        narrow as a block, where r3 has mostly edges.) For one image and group at a time: oh * ow * kh * kw * ic numbers.
+//        narrow as a block, where r3 has mostly edges.) The matrix of one image and group at a time is
+//        oh * ow * kh * kw * ic / groups numbers.
 #pragma once
 #include "parts.h"
 #include "r3_tile.h"
