@@ -56,6 +56,14 @@ inline __attribute__((always_inline)) void load_block(Block<M, V, T>& b, const T
 }
 
 template <int M, int V, class T>
+inline __attribute__((always_inline)) void clear_block(Block<M, V, T>& b) {
+#pragma GCC unroll 16
+  for (int m = 0; m < M; m++)
+#pragma GCC unroll 16
+    for (int v = 0; v < V; v++) b.sum[m][v] = vec<T>{};
+}
+
+template <int M, int V, class T>
 inline __attribute__((always_inline)) void store_block(const Block<M, V, T>& b, T* c, ptrdiff_t c_row) {
 #pragma GCC unroll 16
   for (int m = 0; m < M; m++)
@@ -65,34 +73,38 @@ inline __attribute__((always_inline)) void store_block(const Block<M, V, T>& b, 
 
 // One block of rows of one panel. Where the matrix ends within the panel, by way of a tile of full width.
 template <int M, int V, class T>
-inline void add_product_block(T* c, ptrdiff_t c_row, ptrdiff_t columns, const T* x, ptrdiff_t x_row, ptrdiff_t x_k,
-                              const T* panel, ptrdiff_t depth) {
-  T tile[M * panel_width<V, T>];
-  bool whole = columns == panel_width<V, T>;
+inline void add_product_block(T* c, ptrdiff_t c_row, ptrdiff_t columns, bool accumulate, const T* x,
+                              ptrdiff_t x_row, ptrdiff_t x_k, const T* panel, ptrdiff_t depth) {
+  constexpr ptrdiff_t width = panel_width<V, T>;
+  T tile[M * width];
+  bool whole = columns == width;
   T* to = whole ? c : tile;
-  ptrdiff_t to_row = whole ? c_row : panel_width<V, T>;
+  ptrdiff_t to_row = whole ? c_row : width;
   if (!whole)
     for (ptrdiff_t m = 0; m < M; m++)
-      for (ptrdiff_t n = 0; n < to_row; n++) tile[m * to_row + n] = n < columns ? c[m * c_row + n] : T(0);
+      for (ptrdiff_t n = 0; n < width; n++) tile[m * width + n] = n < columns ? c[m * c_row + n] : T(0);
   Block<M, V, T> b;
   load_block(b, to, to_row);
+  if (!accumulate) clear_block(b);
   multiply_add(b, x, x_row, x_k, panel, depth);
   store_block(b, to, to_row);
   if (!whole)
     for (ptrdiff_t m = 0; m < M; m++)
-      for (ptrdiff_t n = 0; n < columns; n++) c[m * c_row + n] = tile[m * to_row + n];
+      for (ptrdiff_t n = 0; n < columns; n++) c[m * c_row + n] = tile[m * width + n];
 }
 
-// One panel of the product, for the first `columns` of its columns.
+// One panel of the product, for the first `columns` of its columns; without `accumulate` what c held is ignored.
 template <int V, class T>
-inline void add_product(T* c, ptrdiff_t c_row, ptrdiff_t columns, ptrdiff_t rows,  // c[rows, columns]
-                        const T* x, ptrdiff_t x_row, ptrdiff_t x_k,                // x[rows, depth]
-                        const T* panel, ptrdiff_t depth) {                         // [depth][V][lanes]
-  for (ptrdiff_t k = 0; k < depth; k += product_depth<V>) {
-    ptrdiff_t part = depth - k < product_depth<V> ? depth - k : product_depth<V>;
+inline void add_product(T* c, ptrdiff_t c_row, ptrdiff_t columns, ptrdiff_t rows, bool accumulate,  // c[rows, columns]
+                        const T* x, ptrdiff_t x_row, ptrdiff_t x_k,                                 // x[rows, depth]
+                        const T* panel, ptrdiff_t depth) {                                          // [depth][V][lanes]
+  ptrdiff_t parts = (depth + product_depth<V> - 1) / product_depth<V>;
+  for (ptrdiff_t p = 0; p < parts; p++) {
+    ptrdiff_t k = depth * p / parts, part = depth * (p + 1) / parts - k;
     for_row_blocks<rows_for<V>>(rows, [&](auto m, ptrdiff_t first) {
-      add_product_block<decltype(m)::value, V, T>(c + first * c_row, c_row, columns, x + first * x_row + k * x_k, x_row,
-                                                  x_k, panel + k * panel_width<V, T>, part);
+      add_product_block<decltype(m)::value, V, T>(c + first * c_row, c_row, columns, accumulate || k > 0,
+                                                  x + first * x_row + k * x_k, x_row, x_k,
+                                                  panel + k * panel_width<V, T>, part);
     });
   }
 }
@@ -103,7 +115,11 @@ inline void pack_panel(const T* w, ptrdiff_t w_k, ptrdiff_t w_n, ptrdiff_t depth
                        T* panel) {
   constexpr ptrdiff_t width = panel_width<V, T>;
   ptrdiff_t first = p * width, valid = columns - first < width ? columns - first : width;
-  for (ptrdiff_t k = 0; k < depth; k++)
-    for (ptrdiff_t n = 0; n < width; n++)
-      panel[k * width + n] = n < valid ? w[k * w_k + (first + n) * w_n] : T(0);
+  for (ptrdiff_t k = 0; k < depth; k++) {
+    const T* from = w + k * w_k + first * w_n;
+    if (w_n == 1 && valid == width)
+      for (int v = 0; v < V; v++) store<T>(panel + k * width + v * lanes<T>, load<T>(from + v * lanes<T>));
+    else
+      for (ptrdiff_t n = 0; n < width; n++) panel[k * width + n] = n < valid ? from[n * w_n] : T(0);
+  }
 }

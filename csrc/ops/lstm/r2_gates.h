@@ -42,12 +42,13 @@ struct lstm_r2_gates : Plain<Lstm> {
         sums[row * size + j] = j < 4 * a.h ? (b_ih ? b_ih[j] : T(0)) + (b_hh ? b_hh[j] : T(0)) : T(0);
     const T* x = static_cast<const T*>(a.x);  // [t, n, i]
     if (a.n == 1 || a.x_t == a.n * a.x_n) {   // equal distances from row to row: really one product
-      add_product<V, T>(sums + first, size, panel_width<V, T>, a.t * a.n, x, a.n == 1 ? a.x_t : a.x_n, 1, panel, a.i);
+      add_product<V, T>(sums + first, size, panel_width<V, T>, a.t * a.n, true, x, a.n == 1 ? a.x_t : a.x_n, 1, panel,
+                        a.i);
       return;
     }
     for (ptrdiff_t t = 0; t < a.t; t++)
-      add_product<V, T>(sums + t * a.n * size + first, size, panel_width<V, T>, a.n, x + t * a.x_t, a.x_n, 1, panel,
-                        a.i);
+      add_product<V, T>(sums + t * a.n * size + first, size, panel_width<V, T>, a.n, true, x + t * a.x_t, a.x_n, 1,
+                        panel, a.i);
   }
 
   static void sequence(const Lstm& a, ptrdiff_t n, T* sums) {

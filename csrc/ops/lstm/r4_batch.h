@@ -68,7 +68,7 @@ struct lstm_r4_batch : Plain<Lstm> {
     bool even = part.count == 1 || a.x_t == part.count * a.x_n;
     ptrdiff_t rows = even ? all : part.count, x_row = part.count == 1 ? a.x_t : a.x_n;
     for (ptrdiff_t row = 0; row < all; row += rows)
-      add_product<4, T>(sums + row * width, width, width, rows, x + row / part.count * a.x_t, x_row, 1,
+      add_product<4, T>(sums + row * width, width, width, rows, true, x + row / part.count * a.x_t, x_row, 1,
                         packed.w_ih + p * a.i * width, a.i);
   }
 
@@ -77,8 +77,8 @@ struct lstm_r4_batch : Plain<Lstm> {
     const T* h0 = static_cast<const T*>(a.h0);                          // [n, h] or null
     T* y = static_cast<T*>(a.y) + t * a.y_t + part.rows.begin * a.y_n;  // [rows, h]
     const T* w_hh = Panels::of(a).w_hh + p * a.h * width;
-    if (t > 0) add_product<4, T>(sums, width, width, part.count, y - a.y_t, a.y_n, 1, w_hh, a.h);
-    else if (h0) add_product<4, T>(sums, width, width, part.count, h0 + part.rows.begin * a.h, a.h, 1, w_hh, a.h);
+    const T* h = t > 0 ? y - a.y_t : h0 ? h0 + part.rows.begin * a.h : nullptr;  // h[t-1], [rows, h]
+    if (h) add_product<4, T>(sums, width, width, part.count, true, h, t > 0 ? a.y_n : a.h, 1, w_hh, a.h);
     ptrdiff_t u = p * L, count = a.h - u < L ? a.h - u : L;
     T* cells = part.cells + p * part.count * L;
     for (ptrdiff_t row = 0; row < part.count; row++) {

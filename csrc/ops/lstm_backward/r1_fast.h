@@ -12,11 +12,12 @@ struct lstm_backward_r1_fast : Plain<LstmBackward> {
   static constexpr int V = 2;
   static constexpr ptrdiff_t L = lanes<T>, width = panel_width<V, T>;
 
-  // d' rows: each gate's h units rounded up to whole vectors with zeros beyond. One vector more lies between rows:
-  // a distance of 4 KB would put the same column of all rows into one set of the cache.
+  // A row of d': each gate's h units rounded up to whole vectors, with zeros beyond. It is G longer still, so that the
+  // distance of rows is no power of 2, which would put all of them into one set of the cache.
+  static constexpr ptrdiff_t G = L < 8 ? 8 : L;  // rows of dw that are done together
   static ptrdiff_t units(const A& a) { return (a.h + L - 1) / L * L; }
   static ptrdiff_t depth(const A& a) { return 4 * units(a); }
-  static ptrdiff_t d_row(const A& a) { return depth(a) + L; }
+  static ptrdiff_t d_row(const A& a) { return depth(a) + G; }
   static ptrdiff_t h_panels(const A& a) { return panel_count<V, T>(a.h); }
   static ptrdiff_t i_panels(const A& a) { return panel_count<V, T>(a.i); }
 
@@ -47,16 +48,19 @@ struct lstm_backward_r1_fast : Plain<LstmBackward> {
     }
   }
 
-  // scratch = d' [chunk][n][d_row], dh and dc [n][h_panels * width] each, and each member's tile [chunk * n][width]
+  // scratch = d' [chunk * n][d_row], dh and dc [n][h_panels * width] each, the right-hand sides of dw
+  // [h_panels + i_panels][chunk * n][V][lanes], and each member's columns of d' [chunk * n][G]
   static size_t scratch_bytes(const A& a, int threads) {
-    return size_t(a.n * (chunk(a) * (d_row(a) + threads * width) + 2 * h_panels(a) * width)) * sizeof(T);
+    ptrdiff_t row = d_row(a) + (h_panels(a) + i_panels(a)) * width + threads * G;
+    return size_t(chunk(a) * a.n * row + 2 * a.n * h_panels(a) * width) * sizeof(T);
   }
-  static T* d_of(const A& a, ptrdiff_t in_chunk) {
-    return static_cast<T*>(a.workspace.scratch) + in_chunk * a.n * d_row(a);
-  }
-  static T* dh_of(const A& a, ptrdiff_t n) { return d_of(a, chunk(a)) + n * h_panels(a) * width; }
+  static T* d_of(const A& a, ptrdiff_t row) { return static_cast<T*>(a.workspace.scratch) + row * d_row(a); }
+  static T* dh_of(const A& a, ptrdiff_t n) { return d_of(a, chunk(a) * a.n) + n * h_panels(a) * width; }
   static T* dc_of(const A& a, ptrdiff_t n) { return dh_of(a, a.n + n); }
-  static T* tile_of(const A& a, ptrdiff_t rank) { return dc_of(a, a.n) + rank * chunk(a) * a.n * width; }
+  static T* right_of(const A& a, ptrdiff_t p) { return dc_of(a, a.n) + p * chunk(a) * a.n * width; }
+  static T* columns_of(const A& a, ptrdiff_t rank) {
+    return right_of(a, h_panels(a) + i_panels(a)) + rank * chunk(a) * a.n * G;
+  }
 
   static void run(const A& a, const Team& team) noexcept {
     bool by_batch = a.n >= 4 * team.size;  // then no member waits for another between the steps of a chunk
@@ -71,10 +75,12 @@ struct lstm_backward_r1_fast : Plain<LstmBackward> {
         if (!by_batch) team.barrier(&team);
         back_one_step(a, t, t - first, rows, panels);
       }
+      Range right = share(h_panels(a) + i_panels(a), team), items = share(4 * ((a.h + G - 1) / G), team);
+      for (ptrdiff_t p = right.begin; p < right.end; p++) pack_rows(a, first, end, p);
       team.barrier(&team);
       if (a.dx) inputs(a, first, end, team);
-      weights(a, first, end, team);
-      if (a.db) biases(a, first, end, team);
+      for (ptrdiff_t item = items.begin; item < items.end; item++)
+        weights(a, first, end, item % 4, item / 4 * G, columns_of(a, team.rank));
       team.barrier(&team);  // the next chunk overwrites d'
     }
     finish(a, rows, panels);
@@ -110,7 +116,7 @@ struct lstm_backward_r1_fast : Plain<LstmBackward> {
         vec<T> dc = load_some<T>(dc_of(a, n) + u, count);
         unit_gradients(gate, c_before, c, load_some<T>(dh_of(a, n) + u, count), dc, d);
         store_some<T>(dc_of(a, n) + u, dc, count);
-        for (int q = 0; q < 4; q++) store<T>(d_of(a, in_chunk) + n * d_row(a) + q * units(a) + u, d[q]);
+        for (int q = 0; q < 4; q++) store<T>(d_of(a, in_chunk * a.n + n) + q * units(a) + u, d[q]);
       }
   }
 
@@ -134,8 +140,8 @@ struct lstm_backward_r1_fast : Plain<LstmBackward> {
         dh_of(a, n)[u] = dy && u < a.h ? dy[u] : T(0);
     }
     for (ptrdiff_t p = panels.begin; p < panels.end; p++)
-      add_product<V, T>(dh_of(a, rows.begin) + p * width, h_panels(a) * width, width, rows.end - rows.begin,
-                        d_of(a, in_chunk) + rows.begin * d_row(a), d_row(a), 1, panel_of(a, p), depth(a));
+      add_product<V, T>(dh_of(a, rows.begin) + p * width, h_panels(a) * width, width, rows.end - rows.begin, true,
+                        d_of(a, in_chunk * a.n + rows.begin), d_row(a), 1, panel_of(a, p), depth(a));
   }
 
   // dx = d' * w_ih, each member some of the steps.
@@ -148,54 +154,49 @@ struct lstm_backward_r1_fast : Plain<LstmBackward> {
     for (ptrdiff_t row = 0; row < all; row += rows)
       for (ptrdiff_t p = 0; p < i_panels(a); p++) {
         T* dx = static_cast<T*>(a.dx) + (first + steps.begin + row / a.n) * a.dx_t + p * width;
-        ptrdiff_t columns = least(a.i - p * width, width);
-        for (ptrdiff_t r = 0; r < rows; r++)
-          for (ptrdiff_t k = 0; k < columns; k++) dx[r * dx_row + k] = T(0);
-        add_product<V, T>(dx, dx_row, columns, rows, d_of(a, steps.begin) + row * d_row(a), d_row(a), 1,
-                          panel_of(a, h_panels(a) + p), depth(a));
+        add_product<V, T>(dx, dx_row, least(a.i - p * width, width), rows, false,
+                          d_of(a, steps.begin * a.n + row), d_row(a), 1, panel_of(a, h_panels(a) + p), depth(a));
       }
   }
 
-  // dw_hh and dw_ih: an item is one gate's rows by one panel of columns; the sum runs over the chunk's rows of d'.
-  static void weights(const A& a, ptrdiff_t first, ptrdiff_t end, const Team& team) {
-    Range items = share(4 * (h_panels(a) + i_panels(a)), team);
-    T* tile = tile_of(a, team.rank);
-    for (ptrdiff_t item = items.begin; item < items.end; item++) {
-      ptrdiff_t p = item / 4, q = item % 4;
-      bool hidden = p < h_panels(a);
-      if (!(hidden ? a.dw_hh : a.dw_ih)) continue;
-      ptrdiff_t size = hidden ? a.h : a.i, column = (hidden ? p : p - h_panels(a)) * width;
-      ptrdiff_t columns = least(size - column, width);
-      if (item == items.begin || q == 0) pack_rows(a, first, end, hidden, column, columns, tile);
-      T* dw = static_cast<T*>(hidden ? a.dw_hh : a.dw_ih) + q * a.h * size + column;
-      if (end == a.t)  // the first chunk to be done
-        for (ptrdiff_t u = 0; u < a.h; u++)
-          for (ptrdiff_t k = 0; k < columns; k++) dw[u * size + k] = T(0);
-      add_product<V, T>(dw, size, columns, a.h, d_of(a, 0) + q * units(a), 1, d_row(a), tile, (end - first) * a.n);
-    }
-  }
-
-  // Some columns of x, or of h[t-1], of the chunk's rows: tile [rows][V][lanes]
-  static void pack_rows(const A& a, ptrdiff_t first, ptrdiff_t end, bool hidden, ptrdiff_t column, ptrdiff_t columns,
-                        T* tile) {
-    for (ptrdiff_t t = first; t < end; t++, tile += a.n * width) {
+  // Panel p of x, or of h[t-1], of the chunk's rows: the right-hand side of dw.
+  static void pack_rows(const A& a, ptrdiff_t first, ptrdiff_t end, ptrdiff_t p) {
+    bool hidden = p < h_panels(a);
+    ptrdiff_t column = (hidden ? p : p - h_panels(a)) * width;
+    for (ptrdiff_t t = first; t < end; t++) {
+      T* to = right_of(a, p) + (t - first) * a.n * width;
       const T* from = static_cast<const T*>(hidden ? t > 0 ? a.y : a.h0 : a.x);
-      ptrdiff_t row = hidden ? t > 0 ? a.y_n : a.h : a.x_n;
       ptrdiff_t step = hidden ? t > 0 ? (t - 1) * a.y_t : 0 : t * a.x_t;
-      if (from) pack_panel<V, T>(from + step + column, row, 1, a.n, columns, 0, tile);
+      ptrdiff_t row = hidden ? t > 0 ? a.y_n : a.h : a.x_n;
+      if (from) pack_panel<V, T>(from + step + column, row, 1, a.n, (hidden ? a.h : a.i) - column, 0, to);
       else
-        for (ptrdiff_t k = 0; k < a.n * width; k++) tile[k] = T(0);  // no h0: zeros
+        for (ptrdiff_t k = 0; k < a.n * width; k++) to[k] = T(0);  // no h0: zeros
     }
   }
 
-  static void biases(const A& a, ptrdiff_t first, ptrdiff_t end, const Team& team) {
-    Range vectors = share(depth(a) / L, team);
-    for (ptrdiff_t j = vectors.begin * L; j < vectors.end * L; j += L) {
-      ptrdiff_t u = j % units(a), count = least(a.h - u, L);
-      T* db = static_cast<T*>(a.db) + j / units(a) * a.h + u;
-      vec<T> sum = end == a.t ? vec<T>{} : load_some<T>(db, count);
-      for (ptrdiff_t row = 0; row < (end - first) * a.n; row++) sum += load<T>(d_of(a, 0) + row * d_row(a) + j);
-      store_some<T>(db, sum, count);
+  // dw_hh, dw_ih and db of G units of gate q. Their columns of d' are copied together first: the product runs down the
+  // rows, and at the distance of a row every number would lie in another page.
+  static void weights(const A& a, ptrdiff_t first, ptrdiff_t end, ptrdiff_t q, ptrdiff_t u, T* columns) {
+    ptrdiff_t rows = (end - first) * a.n, count = least(a.h - u, G);
+    bool accumulate = end < a.t;  // onto the sums of the chunks before
+    for (ptrdiff_t row = 0; row < rows; row++) {
+      const T* d = d_of(a, row) + q * units(a) + u;
+      for (ptrdiff_t g = 0; g < G; g += L) store<T>(columns + row * G + g, load<T>(d + g));
+    }
+    for (ptrdiff_t p = 0; p < h_panels(a) + i_panels(a); p++) {
+      bool hidden = p < h_panels(a);
+      ptrdiff_t size = hidden ? a.h : a.i, column = (hidden ? p : p - h_panels(a)) * width;
+      T* dw = static_cast<T*>(hidden ? a.dw_hh : a.dw_ih);
+      if (dw)
+        add_product<V, T>(dw + (q * a.h + u) * size + column, size, least(size - column, width), count, accumulate,
+                          columns, 1, G, right_of(a, p), rows);
+    }
+    if (!a.db) return;
+    T* db = static_cast<T*>(a.db) + q * a.h + u;
+    for (ptrdiff_t g = 0; g < count; g++) {
+      T sum = accumulate ? db[g] : T(0);
+      for (ptrdiff_t row = 0; row < rows; row++) sum += columns[row * G + g];
+      db[g] = sum;
     }
   }
 
