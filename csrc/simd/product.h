@@ -73,8 +73,8 @@ inline __attribute__((always_inline)) void store_block(const Block<M, V, T>& b, 
 
 // One block of rows of one panel. Where the matrix ends within the panel, by way of a tile of full width.
 template <int M, int V, class T>
-inline void add_product_block(T* c, ptrdiff_t c_row, ptrdiff_t columns, bool accumulate, const T* x,
-                              ptrdiff_t x_row, ptrdiff_t x_k, const T* panel, ptrdiff_t depth) {
+inline void add_product_block(T* c, ptrdiff_t c_row, ptrdiff_t columns, bool accumulate, const T* x, ptrdiff_t x_row,
+                              ptrdiff_t x_k, const T* panel, ptrdiff_t depth, const T* ahead) {
   constexpr ptrdiff_t width = panel_width<V, T>;
   T tile[M * width];
   bool whole = columns == width;
@@ -86,7 +86,7 @@ inline void add_product_block(T* c, ptrdiff_t c_row, ptrdiff_t columns, bool acc
   Block<M, V, T> b;
   load_block(b, to, to_row);
   if (!accumulate) clear_block(b);
-  multiply_add(b, x, x_row, x_k, panel, depth);
+  multiply_grid<1, M, true>(b, x, 0, x_row, x_k, panel, depth, ahead, lanes<T>);
   store_block(b, to, to_row);
   if (!whole)
     for (ptrdiff_t m = 0; m < M; m++)
@@ -101,10 +101,14 @@ inline void add_product(T* c, ptrdiff_t c_row, ptrdiff_t columns, ptrdiff_t rows
   ptrdiff_t parts = (depth + product_depth<V> - 1) / product_depth<V>;
   for (ptrdiff_t p = 0; p < parts; p++) {
     ptrdiff_t k = depth * p / parts, part = depth * (p + 1) / parts - k;
+    const T* here = panel + k * panel_width<V, T>;
     for_row_blocks<rows_for<V>>(rows, [&](auto m, ptrdiff_t first) {
+      // The first V blocks of rows fetch what comes next in memory, this panel's next part or the next panel: each
+      // fetches one vector for each step, a part has V.
+      ptrdiff_t block = first / rows_for<V>;
+      const T* ahead = block < V ? here + (V + block) * part * lanes<T> : here;
       add_product_block<decltype(m)::value, V, T>(c + first * c_row, c_row, columns, accumulate || k > 0,
-                                                  x + first * x_row + k * x_k, x_row, x_k,
-                                                  panel + k * panel_width<V, T>, part);
+                                                  x + first * x_row + k * x_k, x_row, x_k, here, part, ahead);
     });
   }
 }

@@ -42,8 +42,8 @@ struct lstm_r3_pack : Plain<Lstm> {
     bool even = a.n == 1 || a.x_t == a.n * a.x_n;  // equal distances from row to row: one product for all steps
     ptrdiff_t rows = even ? a.t * a.n : a.n, x_row = a.n == 1 ? a.x_t : a.x_n;
     for (ptrdiff_t row = 0; row < a.t * a.n; row += rows)
-      add_product<4, T>(sums + row * Panels::width, Panels::width, Panels::width, rows, true,
-                        x + row / a.n * a.x_t, x_row, 1, panel, a.i);
+      add_product<4, T>(sums + row * Panels::width, Panels::width, Panels::width, rows, true, x + row / a.n * a.x_t,
+                        x_row, 1, panel, a.i);
   }
 
   static void sequence(const Lstm& a, ptrdiff_t n) {

@@ -99,8 +99,7 @@ struct lstm_r4_batch : Plain<Lstm> {
     for (ptrdiff_t p = part.panels.begin; p < part.panels.end; p++)
       for (ptrdiff_t row = 0; row < part.count; row++)
         for (ptrdiff_t u = p * L; u < (p + 1) * L; u++)
-          part.cells[(p * part.count + row) * L + u % L] =
-              c0 && u < a.h ? c0[(part.rows.begin + row) * a.h + u] : T(0);
+          part.cells[(p * part.count + row) * L + u % L] = c0 && u < a.h ? c0[(part.rows.begin + row) * a.h + u] : T(0);
   }
 
   static void end(const Lstm& a, const Part& part) {

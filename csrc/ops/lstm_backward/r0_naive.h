@@ -82,9 +82,8 @@ struct lstm_backward_r0_naive : Plain<LstmBackward> {
     for (ptrdiff_t j = rows.begin; j < rows.end; j++) {
       if (a.dw_ih)
         for (ptrdiff_t k = 0; k < a.i; k++)
-          static_cast<T*>(a.dw_ih)[j * a.i + k] = sum(a, j, [&](ptrdiff_t t, ptrdiff_t n) {
-            return static_cast<const T*>(a.x)[t * a.x_t + n * a.x_n + k];
-          });
+          static_cast<T*>(a.dw_ih)[j * a.i + k] = sum(
+              a, j, [&](ptrdiff_t t, ptrdiff_t n) { return static_cast<const T*>(a.x)[t * a.x_t + n * a.x_n + k]; });
       if (a.dw_hh)
         for (ptrdiff_t k = 0; k < a.h; k++)
           static_cast<T*>(a.dw_hh)[j * a.h + k] = sum(a, j, [&](ptrdiff_t t, ptrdiff_t n) {

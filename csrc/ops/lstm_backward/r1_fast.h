@@ -12,12 +12,13 @@ struct lstm_backward_r1_fast : Plain<LstmBackward> {
   static constexpr int V = 2;
   static constexpr ptrdiff_t L = lanes<T>, width = panel_width<V, T>;
 
-  // A row of d': each gate's h units rounded up to whole vectors, with zeros beyond. It is G longer still, so that the
-  // distance of rows is no power of 2, which would put all of them into one set of the cache.
-  static constexpr ptrdiff_t G = L < 8 ? 8 : L;  // rows of dw that are done together
+  // A row of d': each gate's h units rounded up to whole vectors, with zeros beyond. It is longer still, because
+  // `weights` reads whole vectors from any unit on, and so that the distance of rows is no power of 2, which would put
+  // all of them into one set of the cache.
+  static constexpr ptrdiff_t G = rows_for<V>, G_vectors = (G + L - 1) / L;  // rows of dw that are done together
   static ptrdiff_t units(const A& a) { return (a.h + L - 1) / L * L; }
   static ptrdiff_t depth(const A& a) { return 4 * units(a); }
-  static ptrdiff_t d_row(const A& a) { return depth(a) + G; }
+  static ptrdiff_t d_row(const A& a) { return depth(a) + G_vectors * L; }
   static ptrdiff_t h_panels(const A& a) { return panel_count<V, T>(a.h); }
   static ptrdiff_t i_panels(const A& a) { return panel_count<V, T>(a.i); }
 
@@ -49,17 +50,18 @@ struct lstm_backward_r1_fast : Plain<LstmBackward> {
   }
 
   // scratch = d' [chunk * n][d_row], dh and dc [n][h_panels * width] each, the right-hand sides of dw
-  // [h_panels + i_panels][chunk * n][V][lanes], and each member's columns of d' [chunk * n][G]
+  // [h_panels + i_panels][chunk * n][V][lanes], and each member's columns of d' [chunk * n][G] + one vector
+  static ptrdiff_t columns_size(const A& a) { return (chunk(a) * a.n * G + L) / L * L + L; }
   static size_t scratch_bytes(const A& a, int threads) {
-    ptrdiff_t row = d_row(a) + (h_panels(a) + i_panels(a)) * width + threads * G;
-    return size_t(chunk(a) * a.n * row + 2 * a.n * h_panels(a) * width) * sizeof(T);
+    ptrdiff_t row = d_row(a) + (h_panels(a) + i_panels(a)) * width;
+    return size_t(chunk(a) * a.n * row + 2 * a.n * h_panels(a) * width + threads * columns_size(a)) * sizeof(T);
   }
   static T* d_of(const A& a, ptrdiff_t row) { return static_cast<T*>(a.workspace.scratch) + row * d_row(a); }
   static T* dh_of(const A& a, ptrdiff_t n) { return d_of(a, chunk(a) * a.n) + n * h_panels(a) * width; }
   static T* dc_of(const A& a, ptrdiff_t n) { return dh_of(a, a.n + n); }
   static T* right_of(const A& a, ptrdiff_t p) { return dc_of(a, a.n) + p * chunk(a) * a.n * width; }
   static T* columns_of(const A& a, ptrdiff_t rank) {
-    return right_of(a, h_panels(a) + i_panels(a)) + rank * chunk(a) * a.n * G;
+    return right_of(a, h_panels(a) + i_panels(a)) + rank * columns_size(a);
   }
 
   static void run(const A& a, const Team& team) noexcept {
@@ -75,12 +77,12 @@ struct lstm_backward_r1_fast : Plain<LstmBackward> {
         if (!by_batch) team.barrier(&team);
         back_one_step(a, t, t - first, rows, panels);
       }
-      Range right = share(h_panels(a) + i_panels(a), team), items = share(4 * ((a.h + G - 1) / G), team);
+      Range right = share(h_panels(a) + i_panels(a), team), items = share(4 * groups(a), team);
       for (ptrdiff_t p = right.begin; p < right.end; p++) pack_rows(a, first, end, p);
       team.barrier(&team);
       if (a.dx) inputs(a, first, end, team);
       for (ptrdiff_t item = items.begin; item < items.end; item++)
-        weights(a, first, end, item % 4, item / 4 * G, columns_of(a, team.rank));
+        weights(a, first, end, item / groups(a), item % groups(a), columns_of(a, team.rank));
       team.barrier(&team);  // the next chunk overwrites d'
     }
     finish(a, rows, panels);
@@ -102,10 +104,10 @@ struct lstm_backward_r1_fast : Plain<LstmBackward> {
   }
 
   static void gate_gradients(const A& a, ptrdiff_t t, ptrdiff_t in_chunk, Range rows, Range panels) {
-    const T* c0 = static_cast<const T*>(a.c0);                             // [n, h] or null
-    const T* cells = static_cast<const T*>(a.cells) + t * a.cells_t;       // [n, h]
-    const T* gates = static_cast<const T*>(a.gates) + t * a.gates_t;       // [n, 4, h]
-    const T* before = t > 0 ? cells - a.cells_t : c0;                      // c[t-1] [n, h], or null
+    const T* c0 = static_cast<const T*>(a.c0);                        // [n, h] or null
+    const T* cells = static_cast<const T*>(a.cells) + t * a.cells_t;  // [n, h]
+    const T* gates = static_cast<const T*>(a.gates) + t * a.gates_t;  // [n, 4, h]
+    const T* before = t > 0 ? cells - a.cells_t : c0;                 // c[t-1] [n, h], or null
     for (ptrdiff_t n = rows.begin; n < rows.end; n++)
       for (ptrdiff_t u = panels.begin * width; u < least(panels.end * width, a.h); u += L) {
         ptrdiff_t count = least(a.h - u, L);
@@ -154,8 +156,8 @@ struct lstm_backward_r1_fast : Plain<LstmBackward> {
     for (ptrdiff_t row = 0; row < all; row += rows)
       for (ptrdiff_t p = 0; p < i_panels(a); p++) {
         T* dx = static_cast<T*>(a.dx) + (first + steps.begin + row / a.n) * a.dx_t + p * width;
-        add_product<V, T>(dx, dx_row, least(a.i - p * width, width), rows, false,
-                          d_of(a, steps.begin * a.n + row), d_row(a), 1, panel_of(a, h_panels(a) + p), depth(a));
+        add_product<V, T>(dx, dx_row, least(a.i - p * width, width), rows, false, d_of(a, steps.begin * a.n + row),
+                          d_row(a), 1, panel_of(a, h_panels(a) + p), depth(a));
       }
   }
 
@@ -174,15 +176,25 @@ struct lstm_backward_r1_fast : Plain<LstmBackward> {
     }
   }
 
-  // dw_hh, dw_ih and db of G units of gate q. Their columns of d' are copied together first: the product runs down the
-  // rows, and at the distance of a row every number would lie in another page.
-  static void weights(const A& a, ptrdiff_t first, ptrdiff_t end, ptrdiff_t q, ptrdiff_t u, T* columns) {
-    ptrdiff_t rows = (end - first) * a.n, count = least(a.h - u, G);
+  // dw_hh, dw_ih and db of a group of at most G units of gate q. Their columns of d' are copied together first: the
+  // product runs down the rows, and at the distance of a row every number would lie in another page.
+  static ptrdiff_t groups(const A& a) { return (a.h + G - 1) / G; }
+  static void weights(const A& a, ptrdiff_t first, ptrdiff_t end, ptrdiff_t q, ptrdiff_t group, T* columns) {
+    ptrdiff_t u = a.h * group / groups(a), count = a.h * (group + 1) / groups(a) - u;
+    ptrdiff_t rows = (end - first) * a.n;
     bool accumulate = end < a.t;  // onto the sums of the chunks before
-    for (ptrdiff_t row = 0; row < rows; row++) {
-      const T* d = d_of(a, row) + q * units(a) + u;
-      for (ptrdiff_t g = 0; g < G; g += L) store<T>(columns + row * G + g, load<T>(d + g));
-    }
+    vec<T> sum[G_vectors] = {};
+    for (ptrdiff_t row = 0; row < rows; row++)
+      for (ptrdiff_t v = 0; v < G_vectors; v++) {
+        vec<T> d = load<T>(d_of(a, row) + q * units(a) + u + v * L);
+        store<T>(columns + row * G + v * L, d);  // what is beyond G, the next row overwrites
+        sum[v] += d;
+      }
+    if (a.db)
+      for (ptrdiff_t g = 0; g < count; g++) {
+        T* db = static_cast<T*>(a.db) + q * a.h + u + g;
+        *db = (accumulate ? *db : T(0)) + get_lane<T>(sum[g / L], g % L);
+      }
     for (ptrdiff_t p = 0; p < h_panels(a) + i_panels(a); p++) {
       bool hidden = p < h_panels(a);
       ptrdiff_t size = hidden ? a.h : a.i, column = (hidden ? p : p - h_panels(a)) * width;
@@ -190,13 +202,6 @@ struct lstm_backward_r1_fast : Plain<LstmBackward> {
       if (dw)
         add_product<V, T>(dw + (q * a.h + u) * size + column, size, least(size - column, width), count, accumulate,
                           columns, 1, G, right_of(a, p), rows);
-    }
-    if (!a.db) return;
-    T* db = static_cast<T*>(a.db) + q * a.h + u;
-    for (ptrdiff_t g = 0; g < count; g++) {
-      T sum = accumulate ? db[g] : T(0);
-      for (ptrdiff_t row = 0; row < rows; row++) sum += columns[row * G + g];
-      db[g] = sum;
     }
   }
 
