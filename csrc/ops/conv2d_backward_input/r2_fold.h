@@ -175,10 +175,14 @@ struct conv2d_backward_input_r2_fold : Plain<Conv2d> {
     Plan p(a);
     T* row = static_cast<T*>(a.workspace.scratch) + team.rank * p.images * p.copies * p.copy_size;
     ptrdiff_t batches = (a.n + p.images - 1) / p.images;
-    Range items = share(a.groups * p.chunks * batches * a.ih, team);
+    // Weights first: all rows pass a chunk while its weights are in L2. Unless the weights of all chunks fit in
+    // together: then a row is done for all of them, since neighbouring groups share its cache lines.
+    ptrdiff_t parts = a.groups * p.chunks, rows = batches * a.ih;
+    bool row_first = packed_bytes(a) <= 512 * 1024;
+    Range items = share(parts * rows, team);
     for (ptrdiff_t item = items.begin; item < items.end; item++) {
-      ptrdiff_t ih = item % a.ih, n = item / a.ih % batches * p.images;
-      ptrdiff_t c = item / a.ih / batches % p.chunks, group = item / a.ih / batches / p.chunks;
+      ptrdiff_t part = row_first ? item % parts : item / rows, r = row_first ? item / parts : item % rows;
+      ptrdiff_t ih = r % a.ih, n = r / a.ih * p.images, c = part % p.chunks, group = part / p.chunks;
       ptrdiff_t images = a.n - n < p.images ? a.n - n : p.images, channels = p.channels(c), size = p.columns * channels;
       for (ptrdiff_t i = 0; i < images * p.copies; i++)
         for (ptrdiff_t j = 0; j < size; j += L) store<T>(row + i * p.copy_size + j, vec<T>{});
@@ -241,7 +245,7 @@ struct conv2d_backward_input_r2_fold : Plain<Conv2d> {
   }
 
   static void copy_row(const Conv2d& a, ptrdiff_t channels, const T* row, T* x) noexcept {
-    if (a.x_c == 1 && (a.x_w == channels || channels >= L)) {
+    if (a.x_c == 1) {
       bool dense = a.x_w == channels;  // then the whole row is one stretch
       ptrdiff_t pixels = dense ? 1 : a.iw, length = dense ? a.iw * channels : channels;
       for (ptrdiff_t i = 0; i < pixels; i++) {
@@ -250,8 +254,8 @@ struct conv2d_backward_input_r2_fold : Plain<Conv2d> {
         if (j < length) store_n<T>(x + i * a.x_w + j, load<T>(row + i * channels + j), length - j);
       }
     } else {
-      for (ptrdiff_t i = 0; i < a.iw; i++)
-        for (ptrdiff_t j = 0; j < channels; j++) x[i * a.x_w + j * a.x_c] = row[i * channels + j];
+      for (ptrdiff_t j = 0; j < channels; j++)
+        for (ptrdiff_t i = 0; i < a.iw; i++) x[i * a.x_w + j * a.x_c] = row[i * channels + j];
     }
   }
 };

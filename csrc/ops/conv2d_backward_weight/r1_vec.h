@@ -1,7 +1,7 @@
 // Idea:  one vector of neighbouring output channels: dy is read as vectors, x is broadcast.
-// Since: r0_naive: lanes over output channels, and for each tap the rows and columns that it meets are known
-// beforehand. Why:   the sum runs over pixels, so lanes over pixels would end in adding up lanes; lanes over channels
-// never do. Price: dy must have its channels side by side; one sum at a time, so the FMA's latency sets the pace.
+// Since: r0_naive: lanes over output channels, and for each tap the rows and columns that it meets, found beforehand.
+// Why:   the sum runs over pixels, so lanes over pixels would end in adding up lanes; lanes over channels do not.
+// Price: dy must have its channels side by side; one sum at a time, so the FMA's latency sets the pace.
 #pragma once
 
 template <class T>

@@ -1,10 +1,8 @@
 // Idea:  hold a block of dw in registers, M rows (a stretch of kw x input channels, side by side as in x) x V vectors
-// of
-//        output channels, while the pixels pass: each brings V vectors of dy and M numbers of x.
-// Since: r1_vec: M x V sums instead of one, pixels in chunks that stay in L1, dy and x copied where they do not lie
-// well. Why:   M x V independent sums keep the FMAs busy, and 16 loads feed 28 of them (see simd/block.h). With few
-// input
-//        channels the block spans several taps, so that 3 channels x 5 taps still make a block of 14 or 15 rows.
+//        of output channels, while the pixels pass: each brings V vectors of dy and M numbers of x.
+// Since: r1_vec: M x V sums instead of one, pixels in chunks that stay in L1, dy and x copied where they lie badly.
+// Why:   M x V independent sums keep the FMAs busy, and 16 loads feed 28 of them (see simd/block.h). With few input
+//        channels the block spans several taps: 3 channels x 5 taps still make 15 rows.
 // Price: blocks that span taps must treat the columns where only some of them meet the image apart.
 #pragma once
 
@@ -53,7 +51,7 @@ struct conv2d_backward_weight_r2_tile : Plain<Conv2d> {
       x_size = copy_x ? (images * x_rows * a.iw * group_ic + 15) / 16 * 16 : 0;
       // As many sums as take 512 KB, a quarter to a half of L2: x is then read once for all of them.
       batch = ptrdiff_t(512 * 1024 / sizeof(T)) / sums_size;
-      batch = batch < 1 ? 1 : batch > oc_blocks ? oc_blocks : batch;
+      batch = batch < 1 ? 1 : batch > a.groups * oc_blocks ? a.groups * oc_blocks : batch;
     }
     ptrdiff_t blocks(const Conv2d& a) const { return row_blocks * a.kh * segments; }  // per block of output channels
     ptrdiff_t scratch() const { return batch * sums_size + y_size + x_size; }
@@ -147,10 +145,9 @@ struct conv2d_backward_weight_r2_tile : Plain<Conv2d> {
     T* x_copy = y_copy + p.y_size;
     ptrdiff_t blocks = p.blocks(a);
     Range mine = share(a.groups * p.oc_blocks * blocks, team);
-    // A round for each batch of blocks of output channels (of one group of the convolution) that is partly mine.
+    // A round for each batch of blocks of output channels that is partly mine.
     for (ptrdiff_t begin = mine.begin, end; begin < mine.end; begin = end) {
-      ptrdiff_t first = begin / blocks, group = first / p.oc_blocks, last = first + p.batch;
-      if (last > (group + 1) * p.oc_blocks) last = (group + 1) * p.oc_blocks;
+      ptrdiff_t first = begin / blocks, last = first + p.batch;
       end = last * blocks < mine.end ? last * blocks : mine.end;
       for (ptrdiff_t i = 0; i < (last - first) * p.sums_size; i += L) store<T>(sums + i, vec<T>{});
       auto part = [&](ptrdiff_t ocb) {  // the blocks [begin, end) that belong to ocb
@@ -160,9 +157,11 @@ struct conv2d_backward_weight_r2_tile : Plain<Conv2d> {
       for (ptrdiff_t n = 0; n < a.n; n += p.images)
         for (ptrdiff_t oh = 0; oh < a.oh; oh += p.rows) {
           Chunk chunk(a, p, n, oh);
-          if (p.copy_x) copy_x(a, p, group, chunk, x_copy);
-          for (ptrdiff_t ocb = first; ocb * blocks < end; ocb++)
+          for (ptrdiff_t ocb = first; ocb * blocks < end; ocb++) {
+            bool new_group = ocb == first || ocb % p.oc_blocks == 0;
+            if (p.copy_x && new_group) copy_x(a, p, ocb / p.oc_blocks, chunk, x_copy);
             add_chunk(a, p, part(ocb), ocb, chunk, sums + (ocb - first) * p.sums_size, y_copy, x_copy);
+          }
         }
       for (ptrdiff_t ocb = first; ocb * blocks < end; ocb++)
         write(a, p, part(ocb), ocb, sums + (ocb - first) * p.sums_size);
