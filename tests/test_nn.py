@@ -377,6 +377,12 @@ def test_attributes():
     del net.scale
     with pytest.raises(AttributeError, match="'Net' object has no attribute 'scale'"):
         _ = net.scale
+    del net.first.weight  # a computed weight may take a parameter's place
+    net.first.weight = loopnest.tensor(np.zeros((4, 3), np.float32))
+    np.testing.assert_array_equal(
+        net.first(tensor(1, 3)).detach().numpy()[0], net.first.bias.detach().numpy()
+    )
+    assert [name for name, _ in net.first.named_parameters()] == ["bias"]
     net.plain = [1]
     assert net.plain == [1]
     with pytest.raises(NotImplementedError, match="forward"):
