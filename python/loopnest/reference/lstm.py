@@ -145,7 +145,12 @@ def lstm_backward_steps(
     c_0: ArrayLike | None = None,
     reverse: bool = False,
 ) -> LstmGradients:
-    """`lstm_backward` from what a forward pass has kept (its output, gates and cells)."""
+    """`lstm_backward` from what a forward pass has kept (its output, gates and cells).
+
+    >>> x, w = np.ones((1, 1, 1)), np.zeros((4, 1))
+    >>> lstm_backward_steps(np.zeros((1, 1, 1)), None, np.ones((1, 1)), x, w, w, lstm_steps(x, w, w)).c_0
+    array([[0.5]])
+    """
     x, w_ih, w_hh = as_float64(input), as_float64(weight_ih), as_float64(weight_hh)
     (t_len, n, _), hidden = x.shape, w_hh.shape[1]
     h_0 = np.zeros((n, hidden)) if h_0 is None else as_float64(h_0)
