@@ -63,18 +63,23 @@ struct conv2d_backward_input_r2_fold : Plain<Conv2d> {
       ptrdiff_t channels = p.channels(c), width = p.taps * channels;
       const T* w = static_cast<const T*>(a.w) + (group * p.group_oc + oc) * a.w_o + c * p.chunk * a.w_i;
       T* out = static_cast<T*>(packed) + group * p.packed_group(a) + c * p.packed(a, p.chunk);
-      for (ptrdiff_t s = 0; s < p.segments; s++) {
-        ptrdiff_t kw = s, ic = 0;
+      for (ptrdiff_t s = 0; s < p.segments; s++)
         for (ptrdiff_t q = 0; q < width; q += W) {
           ptrdiff_t block = width - q <= W - L ? (width - q + L - 1) / L * L : W;
-          for (ptrdiff_t i = 0; i < block; i++) {
-            for (ptrdiff_t kh = 0; kh < a.kh; kh++)
-              out[(kh * p.group_oc + oc) * block + i] = q + i < width ? w[ic * a.w_i + kh * a.w_h + kw * a.w_w] : T(0);
-            if (++ic == channels) ic = 0, kw++;
+          for (ptrdiff_t kh = 0; kh < a.kh; kh++) {
+            T* lanes_out = out + (kh * p.group_oc + oc) * block;
+            for (ptrdiff_t i = 0, count; i < block; i += count) {  // tap by tap; beyond the last one, zeros
+              ptrdiff_t tap = (q + i) / channels, ic = (q + i) % channels;
+              count = block - i < channels - ic ? block - i : channels - ic;
+              const T* from = w + ic * a.w_i + kh * a.w_h + (s + tap) * a.w_w;
+              if (tap < p.taps)
+                for (ptrdiff_t j = 0; j < count; j++) lanes_out[i + j] = from[j * a.w_i];
+              else
+                for (ptrdiff_t j = 0; j < count; j++) lanes_out[i + j] = 0;
+            }
           }
           out += a.kh * p.group_oc * block;
         }
-      }
     }
   }
 

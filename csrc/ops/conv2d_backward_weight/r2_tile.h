@@ -303,12 +303,13 @@ struct conv2d_backward_weight_r2_tile : Plain<Conv2d> {
   static void write(const Conv2d& a, const Plan& p, Range part, ptrdiff_t ocb, const T* sums) noexcept {
     ptrdiff_t oc = ocb % p.oc_blocks * p.W, count = p.group_oc - oc < p.W ? p.group_oc - oc : p.W;
     ptrdiff_t size = (count + L - 1) / L * L, taps = a.kh * p.segments;
+    ptrdiff_t line = a.w_i > 0 && a.w_i < 16 ? 16 / a.w_i : 1;  // input channels in a cache line of 16 numbers
     T* filters = static_cast<T*>(a.w) + (ocb / p.oc_blocks * p.group_oc + oc) * a.w_o;
     for (ptrdiff_t b = part.begin / taps; b * taps < part.end; b++) {
       Range m = p.block(b);
       for (ptrdiff_t j = 0; j < count; j++) {
         T* filter = filters + j * a.w_o;
-        for (ptrdiff_t i = m.begin; i < m.end && !p.join; i++)  // four filters ahead: their lines are far away
+        for (ptrdiff_t i = m.begin; i < m.end && !p.join; i += line)  // four filters ahead: they are far away
           __builtin_prefetch(filter + 4 * a.w_o + i * a.w_i, 1);
         for (ptrdiff_t kh = 0; kh < a.kh; kh++)
           for (ptrdiff_t segment = 0; segment < p.segments; segment++) {
