@@ -33,7 +33,7 @@ struct Rung {
   int step;          // 3, as in r3_tile.h: the position on the ladder
   const char* isa;   // "avx2"
   Dtype dtype;
-  const char* idea;                        // one line for people
+  const char* idea;                           // one line for people
   const char* (*supports)(const void* args);  // null if it can, otherwise the reason why not
   size_t (*packed_bytes)(const void* args);   // 0: nothing to prepare
   void (*prepare)(const void* args, void* packed, const Team*);

@@ -15,7 +15,11 @@ bool run(const Ladder* ladder, void* args, Error* error) {
 }  // namespace
 
 KernelApi* kernel_api() {
-  static KernelApi api = {ladder, run, arena_allocate, arena_release,
+  static KernelApi api = {
+      ladder,
+      run,
+      arena_allocate,
+      arena_release,
 #define OPERATOR_CHECK(check) check,
 #include "checks.inc"
 #undef OPERATOR_CHECK

@@ -8,8 +8,8 @@
 namespace loopnest {
 
 struct ArenaStats {
-  int64_t used;    // bytes handed out and not yet returned (rounded up to the size classes)
-  int64_t cached;  // bytes kept for the next caller
+  int64_t used;          // bytes handed out and not yet returned (rounded up to the size classes)
+  int64_t cached;        // bytes kept for the next caller
   int64_t system_calls;  // how often the system was asked for memory since the start
 };
 

@@ -25,7 +25,8 @@ inline bool check_rank(const char* op, const char* name, const Array& a, int ran
               shape_text(a).c_str());
 }
 
-inline bool check_shape(const char* op, const char* name, const Array& a, int rank, const int64_t* shape, Error& error) {
+inline bool check_shape(const char* op, const char* name, const Array& a, int rank, const int64_t* shape,
+                        Error& error) {
   bool same = a.rank == rank;
   for (int i = 0; same && i < rank; i++) same = a.shape[i] == shape[i];
   if (same) return true;
@@ -66,8 +67,7 @@ inline bool window_output(const char* op, const char* axis, int64_t in, int64_t 
   __int128 places = (padded - reach + (ceil_mode ? stride - 1 : 0)) / stride + 1;
   // With ceil_mode the last window must still start inside the input or the padding before it.
   if (ceil_mode && (places - 1) * stride >= __int128(in) + pad_low) places--;
-  if (places > (__int128(1) << 62))
-    return fail(error, Error::Value, "%s: an output %s of over 2**62 places", op, axis);
+  if (places > (__int128(1) << 62)) return fail(error, Error::Value, "%s: an output %s of over 2**62 places", op, axis);
   out = int64_t(places);
   return true;
 }

@@ -41,10 +41,10 @@ bool spin(Done done) {
 }
 
 struct Pool {
-  std::mutex lock;                       // held while a job runs
-  std::atomic<uint32_t> ticket{0};       // (number of the job << 8) | size of its team: one word, read at once
-  std::atomic<uint32_t> running{0};      // workers that have not finished the job
-  std::atomic<uint32_t> arrived{0};      // at the barrier
+  std::mutex lock;                   // held while a job runs
+  std::atomic<uint32_t> ticket{0};   // (number of the job << 8) | size of its team: one word, read at once
+  std::atomic<uint32_t> running{0};  // workers that have not finished the job
+  std::atomic<uint32_t> arrived{0};  // at the barrier
   std::atomic<uint32_t> barrier_turn{0};
   Job job = nullptr;
   void* data = nullptr;

@@ -13,10 +13,9 @@ namespace loopnest {
 namespace {
 
 const Operator operators[] = {
-#define OPERATOR(name, Args)                                       \
-  {#name, sizeof(Args), [](const void* args, Dtype dtype) -> Work { \
-     return name##_work(*static_cast<const Args*>(args), dtype);   \
-   }},
+#define OPERATOR(name, Args) \
+  {#name, sizeof(Args),      \
+   [](const void* args, Dtype dtype) -> Work { return name##_work(*static_cast<const Args*>(args), dtype); }},
 #include "operators.inc"
 #undef OPERATOR
 };
@@ -36,7 +35,8 @@ Registry make_registry(Error& error) {
       std::vector<const Rung*> row;
       for (const IsaTable* table : best_first)
         for (size_t i = table->count; i-- > 0;)
-          if (table->rungs[i].dtype == dtype && strcmp(table->rungs[i].op, op.name) == 0) row.push_back(&table->rungs[i]);
+          if (table->rungs[i].dtype == dtype && strcmp(table->rungs[i].op, op.name) == 0)
+            row.push_back(&table->rungs[i]);
       if (row.empty()) continue;
       row.push_back(nullptr);
       r.rungs.push_back(std::move(row));
@@ -113,10 +113,10 @@ const Rung* pick(const Ladder& ladder, const void* args, const char* rung, const
     fail(error, Error::Value, "%s: there is no rung \"%s\" for %s; there are numpy, %s", op, rung, dtype,
          names(ladder, [](const Rung& r) { return r.name; }).c_str());
   else if (!isa_exists)
-    fail(error, Error::Value, "%s: no %s%s%son isa \"%s\" here; this process may use %s", op, rung ? "rung \"" : "rung ",
-         rung ? rung : "", rung ? "\" " : "", isa, names(ladder, [](const Rung& r) { return r.isa; }).c_str());
-  else
-    fail(error, Error::Value, "%s: rung \"%s\" cannot do this: %s", op, rung ? rung : "any", refusal);
+    fail(error, Error::Value, "%s: no %s%s%son isa \"%s\" here; this process may use %s", op,
+         rung ? "rung \"" : "rung ", rung ? rung : "", rung ? "\" " : "", isa,
+         names(ladder, [](const Rung& r) { return r.isa; }).c_str());
+  else fail(error, Error::Value, "%s: rung \"%s\" cannot do this: %s", op, rung ? rung : "any", refusal);
   return nullptr;
 }
 

@@ -31,7 +31,8 @@ struct Loan {
 };
 
 bool no_memory(const Rung& rung, const char* what, size_t bytes, Error& error) {
-  return fail(error, Error::Memory, "%s: no memory for %zu bytes of %s of rung \"%s\"", rung.op, bytes, what, rung.name);
+  return fail(error, Error::Memory, "%s: no memory for %zu bytes of %s of rung \"%s\"", rung.op, bytes, what,
+              rung.name);
 }
 
 }  // namespace

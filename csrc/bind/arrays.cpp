@@ -32,10 +32,15 @@ bool is_aligned(const py::array& a, int64_t size) {
 
 void raise(const Error& error) {
   switch (error.kind) {
-    case Error::Type: throw py::type_error(error.text);
-    case Error::Index: throw py::index_error(error.text);
-    case Error::Memory: PyErr_SetString(PyExc_MemoryError, error.text); throw py::error_already_set();
-    default: throw py::value_error(error.text);
+    case Error::Type:
+      throw py::type_error(error.text);
+    case Error::Index:
+      throw py::index_error(error.text);
+    case Error::Memory:
+      PyErr_SetString(PyExc_MemoryError, error.text);
+      throw py::error_already_set();
+    default:
+      throw py::value_error(error.text);
   }
 }
 
@@ -46,8 +51,8 @@ Array Inputs::read(const char* name, py::handle object) {
   py::array a = py::reinterpret_borrow<py::array>(object);
   int dtype = known_dtype(a.dtype());
   if (dtype < 0)
-    throw py::type_error(std::string(op_) + ": expected " + name + " of dtype float32 or float64 (int64 for indices), got " +
-                         std::string(py::str(a.dtype())));
+    throw py::type_error(std::string(op_) + ": expected " + name +
+                         " of dtype float32 or float64 (int64 for indices), got " + std::string(py::str(a.dtype())));
   if (a.ndim() > max_rank)
     throw py::value_error(std::string(op_) + ": expected " + name + " of at most " + std::to_string(max_rank) +
                           " axes, got " + std::to_string(a.ndim()));
@@ -88,7 +93,9 @@ py::array make_array(int dtype, int rank, const int64_t* shape, const std::vecto
   py::capsule owner(out.data, [](void* memory) { arena_release(memory); });
   std::vector<py::ssize_t> lengths(out.shape, out.shape + rank), strides;
   for (int i = 0; i < rank; i++) strides.push_back(out.stride[i] * size);
-  py::dtype type = dtype == F32 ? py::dtype::of<float>() : dtype == F64 ? py::dtype::of<double>() : py::dtype::of<int64_t>();
+  py::dtype type = dtype == F32   ? py::dtype::of<float>()
+                   : dtype == F64 ? py::dtype::of<double>()
+                                  : py::dtype::of<int64_t>();
   return py::array(type, lengths, strides, out.data, owner);
 }
 

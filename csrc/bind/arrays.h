@@ -20,7 +20,8 @@ class Inputs {
   explicit Inputs(const char* op) : op_(op) {}
 
   // TypeError unless it is an ndarray of native float32, float64 or int64. An array whose elements do not lie on
-  // multiples of their size (no NumPy routine makes such) is read through an aligned copy; strides of any sign are not copied.
+  // multiples of their size (no NumPy routine makes such) is read through an aligned copy; strides of any sign are not
+  // copied.
   Array read(const char* name, py::handle object);
 
   py::list keep;

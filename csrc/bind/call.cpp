@@ -12,9 +12,7 @@
 namespace loopnest {
 namespace {
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 // Runs f without the GIL. Not pybind11's guard: at the interpreter's exit, taking the GIL back ends the thread by
 // unwinding its stack, and unwinding through a destructor ends the process. A daemon thread that comes back from a

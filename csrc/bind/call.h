@@ -28,8 +28,8 @@ class Call {
   Call(const Call&) = delete;
   ~Call();
 
-  void prepare();  // packs the weights (anew), if the rung wants them so
-  void run();      // packs them if that has not been done, then runs the kernel
+  void prepare();                                 // packs the weights (anew), if the rung wants them so
+  void run();                                     // packs them if that has not been done, then runs the kernel
   std::vector<double> time(int repeats);          // seconds of each of `repeats` runs, packing not included
   std::vector<double> time_prepare(int repeats);  // seconds of each packing; empty if there is nothing to pack
 
@@ -41,7 +41,8 @@ class Call {
   int threads() const;
 
  private:
-  Call(const char* op, int dtype, const void* args, size_t bytes, py::list keep, py::object result, const Choice& choice);
+  Call(const char* op, int dtype, const void* args, size_t bytes, py::list keep, py::object result,
+       const Choice& choice);
 
   struct Step {
     const Rung* rung;

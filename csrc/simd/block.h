@@ -25,26 +25,25 @@ struct Block {
 // Any address will do: a prefetch never fails.
 template <int R, int C, bool fetch, int M, int V, class T>
 inline __attribute__((always_inline)) void multiply_grid(Block<M, V, T>& b, const T* x, ptrdiff_t x_down,
-                                                         ptrdiff_t x_right, ptrdiff_t x_k, const T* w,
-                                                         ptrdiff_t depth, const T* ahead, ptrdiff_t ahead_k) {
+                                                         ptrdiff_t x_right, ptrdiff_t x_k, const T* w, ptrdiff_t depth,
+                                                         const T* ahead, ptrdiff_t ahead_k) {
   static_assert(R * C == M);
   // One pointer for every three cells in a row: an x86 address can add x_right once or twice (index times 4 or 8) to a
   // pointer. One register per cell would not fit, and reloading them would cost more than these additions.
   constexpr int thirds = (C + 2) / 3;
   const T* p[R * thirds];
-  UNROLL for (int i = 0; i < R; i++)
-    UNROLL for (int j = 0; j < thirds; j++) p[i * thirds + j] = x + i * x_down + 3 * j * x_right;
+  UNROLL for (int i = 0; i < R; i++) UNROLL for (int j = 0; j < thirds; j++) p[i * thirds + j] =
+      x + i * x_down + 3 * j * x_right;
   for (ptrdiff_t k = 0; k < depth; k++) {
     // Opaque: the compiler would rather have one register per cell.
     UNROLL for (int i = 0; i < R * thirds; i++) asm("" : "+r"(p[i]));
     if constexpr (fetch) __builtin_prefetch(ahead);
     vec<T> wv[V];
     UNROLL for (int v = 0; v < V; v++) wv[v] = load<T>(w + v * lanes<T>);
-    UNROLL for (int i = 0; i < R; i++)
-      UNROLL for (int j = 0; j < C; j++) {
-        T xm = p[i * thirds + j / 3][j % 3 * x_right];
-        UNROLL for (int v = 0; v < V; v++) b.sum[i * C + j][v] += xm * wv[v];
-      }
+    UNROLL for (int i = 0; i < R; i++) UNROLL for (int j = 0; j < C; j++) {
+      T xm = p[i * thirds + j / 3][j % 3 * x_right];
+      UNROLL for (int v = 0; v < V; v++) b.sum[i * C + j][v] += xm * wv[v];
+    }
     UNROLL for (int i = 0; i < R * thirds; i++) p[i] += x_k;
     w += V * lanes<T>;
     ahead += ahead_k;

@@ -18,7 +18,7 @@ struct conv2d_r1_hoist : Plain<Conv2d> {
         ptrdiff_t iw = ow * a.stride_w - a.pad_w;
         Range taps_w = window(iw, a.iw, a.kw, a.dilation_w);
         for (ptrdiff_t oc = 0; oc < a.oc; oc++) {
-          const T* w = static_cast<const T*>(a.w) + oc * a.w_o;                             // [ic/groups, kh, kw]
+          const T* w = static_cast<const T*>(a.w) + oc * a.w_o;                            // [ic/groups, kh, kw]
           const T* x = static_cast<const T*>(a.x) + n * a.x_n + ih * a.x_h + iw * a.x_w +  // the window's corner,
                        oc / group_oc * group_ic * a.x_c;                                   // [ic/groups, kh, kw] too
           T sum = bias ? bias[oc] : T(0);

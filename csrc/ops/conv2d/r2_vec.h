@@ -44,8 +44,7 @@ struct conv2d_r2_vec : Plain<Conv2d> {
               for (ptrdiff_t kw = taps_w.begin; kw < taps_w.end; kw++) {
                 const T* x_tap = x + kh * a.dilation_h * a.x_h + kw * a.dilation_w * a.x_w;  // [ic]
                 const T* w_tap = w + (kh * a.kw + kw) * group_ic * width + oc;               // [ic, oc]
-                for (ptrdiff_t ic = 0; ic < group_ic; ic++)
-                  sum += x_tap[ic * a.x_c] * load<T>(w_tap + ic * width);
+                for (ptrdiff_t ic = 0; ic < group_ic; ic++) sum += x_tap[ic * a.x_c] * load<T>(w_tap + ic * width);
               }
             store_channels<T>(y + oc * a.y_c, a.y_c, sum, left);
           }

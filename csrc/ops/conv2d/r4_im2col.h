@@ -41,8 +41,7 @@ struct conv2d_r4_im2col : conv2d_r3_tile<T> {  // weights are packed as for r3_t
     multiply_add(b, matrix + row * depth, depth, 1, w, depth);
     for (int m = 0; m < M; m++) {
       T* to = y + (row + m) / a.ow * a.y_h + (row + m) % a.ow * a.y_w;
-      for (int v = 0; v < V; v++)
-        store_channels<T>(to + v * lanes<T> * a.y_c, a.y_c, b.sum[m][v], left - v * lanes<T>);
+      for (int v = 0; v < V; v++) store_channels<T>(to + v * lanes<T> * a.y_c, a.y_c, b.sum[m][v], left - v * lanes<T>);
     }
   }
 

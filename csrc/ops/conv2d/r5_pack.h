@@ -35,9 +35,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     ptrdiff_t count = ceil_div(bytes, slice_bytes);
     return count < a.ic / a.groups ? count : a.ic / a.groups;
   }
-  static size_t packed_bytes(const Conv2d& a) {
-    return size_t(a.kh * a.kw * a.ic * vectors(a) * lanes<T>) * sizeof(T);
-  }
+  static size_t packed_bytes(const Conv2d& a) { return size_t(a.kh * a.kw * a.ic * vectors(a) * lanes<T>) * sizeof(T); }
 
   static void prepare(const Conv2d& a, void* packed, const Team& team) noexcept {
     ptrdiff_t group_ic = a.ic / a.groups, group_oc = a.oc / a.groups, blocks = ceil_div(vectors(a), V);
@@ -50,8 +48,8 @@ struct conv2d_r5_pack : Plain<Conv2d> {
       for (ptrdiff_t slice = 0; slice < axis.parts; slice++)
         for (ptrdiff_t tap = 0; tap < a.kh * a.kw; tap++)
           for (ptrdiff_t ic = axis.begin(slice); ic < axis.begin(slice + 1); ic++) {
-            const T* w = static_cast<const T*>(a.w) + (g * group_oc + oc0) * a.w_o + ic * a.w_i +
-                         tap / a.kw * a.w_h + tap % a.kw * a.w_w;
+            const T* w = static_cast<const T*>(a.w) + (g * group_oc + oc0) * a.w_o + ic * a.w_i + tap / a.kw * a.w_h +
+                         tap % a.kw * a.w_w;
             for (ptrdiff_t oc = 0; oc < wide; oc++) *to++ = oc < left ? w[oc * a.w_o] : T(0);
           }
     }
@@ -59,27 +57,27 @@ struct conv2d_r5_pack : Plain<Conv2d> {
 
   // ---- one block: R rows x C columns of pixels, VB vectors of channels, one slice of ic, some taps ----
 
-  struct Job {               // the same for all blocks of a slice
-    Conv2d a;                // as given, or flattened
-    bool images;             // the columns of a block are the same pixel of several images
-    ptrdiff_t depth;         // ic of the slice
-    ptrdiff_t tap_h, tap_w;  // in the packed weights, from one tap to the next
+  struct Job {                                   // the same for all blocks of a slice
+    Conv2d a;                                    // as given, or flattened
+    bool images;                                 // the columns of a block are the same pixel of several images
+    ptrdiff_t depth;                             // ic of the slice
+    ptrdiff_t tap_h, tap_w;                      // in the packed weights, from one tap to the next
     ptrdiff_t x_down, x_right, y_down, y_right;  // from one pixel of the block to the next
   };
   // Where a block lies. Handed on by reference: a copy would load as one vector what was just stored in pieces, and
   // wait until those stores, which stand behind the last block's, have reached the cache.
   struct At {
-    const T* x;        // tap (0, 0) of its first pixel, first ic of the slice
-    const T* w;        // the packed slice
-    const T* bias;     // of its first channel, or null
-    T* y;              // its first pixel and channel
-    ptrdiff_t left;    // channels from the first one to the end of the group
-    bool fresh;        // sums start from the bias, otherwise from y
-    ptrdiff_t count;   // this many such blocks ...
+    const T* x;                // tap (0, 0) of its first pixel, first ic of the slice
+    const T* w;                // the packed slice
+    const T* bias;             // of its first channel, or null
+    T* y;                      // its first pixel and channel
+    ptrdiff_t left;            // channels from the first one to the end of the group
+    bool fresh;                // sums start from the bias, otherwise from y
+    ptrdiff_t count;           // this many such blocks ...
     ptrdiff_t x_next, y_next;  // ... so far apart
-    const T* ahead;    // weights to fetch while it runs, 1 / ahead_share of what it reads; or null: the next block's x
+    const T* ahead;  // weights to fetch while it runs, 1 / ahead_share of what it reads; or null: the next block's x
     ptrdiff_t ahead_share;
-    Range kh, kw;      // taps to do, which all its pixels see
+    Range kh, kw;  // taps to do, which all its pixels see
   };
 
   // The sums of a block from and to y where that is not simply a load or store: channels that lie apart, or part of a
@@ -120,16 +118,14 @@ struct conv2d_r5_pack : Plain<Conv2d> {
           UNROLL for (int m = 0; m < R * C; m++) b.sum[m][v] = bias;
         }
       } else if (whole) {
-        UNROLL for (int m = 0; m < R * C; m++)
-          UNROLL for (int v = 0; v < VB; v++) {
-            const T* from = y + m / C * j.y_down + m % C * j.y_right + v * lanes<T>;
-            b.sum[m][v] = masked && v == VB - 1 ? load_n<T>(from, last) : load<T>(from);
-          }
+        UNROLL for (int m = 0; m < R * C; m++) UNROLL for (int v = 0; v < VB; v++) {
+          const T* from = y + m / C * j.y_down + m % C * j.y_right + v * lanes<T>;
+          b.sum[m][v] = masked && v == VB - 1 ? load_n<T>(from, last) : load<T>(from);
+        }
       } else {
         vec<T> sum[R * C * VB];  // not b itself: an array whose address is given away would not stay in registers
         load_part(j, at, y, sum, R, C, VB);
-        UNROLL for (int m = 0; m < R * C; m++)
-          UNROLL for (int v = 0; v < VB; v++) b.sum[m][v] = sum[m * VB + v];
+        UNROLL for (int m = 0; m < R * C; m++) UNROLL for (int v = 0; v < VB; v++) b.sum[m][v] = sum[m * VB + v];
       }
       for (ptrdiff_t kh = at.kh.begin; kh < at.kh.end; kh++)
         for (ptrdiff_t kw = 0; kw < steps; kw++) {
@@ -139,16 +135,14 @@ struct conv2d_r5_pack : Plain<Conv2d> {
           multiply_grid<R, C, true>(b, x, j.x_down, j.x_right, dense ? 1 : a.x_c, at.w + tap, depth, ahead, ahead_k);
         }
       if (whole) {
-        UNROLL for (int m = 0; m < R * C; m++)
-          UNROLL for (int v = 0; v < VB; v++) {
-            T* to = y + m / C * j.y_down + m % C * j.y_right + v * lanes<T>;
-            if (masked && v == VB - 1) store_n<T>(to, b.sum[m][v], last);
-            else store<T>(to, b.sum[m][v]);
-          }
+        UNROLL for (int m = 0; m < R * C; m++) UNROLL for (int v = 0; v < VB; v++) {
+          T* to = y + m / C * j.y_down + m % C * j.y_right + v * lanes<T>;
+          if (masked && v == VB - 1) store_n<T>(to, b.sum[m][v], last);
+          else store<T>(to, b.sum[m][v]);
+        }
       } else {
         vec<T> sum[R * C * VB];
-        UNROLL for (int m = 0; m < R * C; m++)
-          UNROLL for (int v = 0; v < VB; v++) sum[m * VB + v] = b.sum[m][v];
+        UNROLL for (int m = 0; m < R * C; m++) UNROLL for (int v = 0; v < VB; v++) sum[m * VB + v] = b.sum[m][v];
         store_part(j, at, y, sum, R, C, VB);
       }
       x0 += at.x_next, y += at.y_next;

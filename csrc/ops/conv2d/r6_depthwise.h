@@ -48,13 +48,13 @@ struct conv2d_r6_depthwise : Plain<Conv2d> {
           const T* xt = x + kh * a.dilation_h * a.x_h + kw * a.dilation_w * a.x_w + c;
           ptrdiff_t first = iw + kw * a.dilation_w, last = first + (pixels - 1) * a.stride_w;
           if (left < lanes<T>) {  // the last channels
-            UNROLL for (int p = 0; p < pixels; p++)
-              if (inside(first + p * a.stride_w, a.iw)) sum[p] += load_n<T>(xt + p * x_right, left) * wv;
+            UNROLL for (int p = 0; p < pixels; p++) if (inside(first + p * a.stride_w, a.iw)) sum[p] +=
+                load_n<T>(xt + p * x_right, left) * wv;
           } else if (first >= 0 && last < a.iw) {
             UNROLL for (int p = 0; p < pixels; p++) sum[p] += load<T>(xt + p * x_right) * wv;
           } else {  // at the edge of the image: ask for each pixel
-            UNROLL for (int p = 0; p < pixels; p++)
-              if (inside(first + p * a.stride_w, a.iw)) sum[p] += load<T>(xt + p * x_right) * wv;
+            UNROLL for (int p = 0; p < pixels; p++) if (inside(first + p * a.stride_w, a.iw)) sum[p] +=
+                load<T>(xt + p * x_right) * wv;
           }
         }
       if (left < lanes<T>) {

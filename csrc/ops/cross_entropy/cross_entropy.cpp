@@ -14,8 +14,9 @@ bool check_targets(const CrossEntropy& a, Error& e) {
     for (int64_t s = 0; s < a.s; s++) {
       int64_t t = a.target[n * a.target_n + s * a.target_s];
       if ((t < 0 || t >= a.c) && t != a.ignore_index)
-        return fail(e, Error::Index, "%s: target %lld at row %lld is not a class: expected 0 to %lld, or ignore_index = %lld",
-                    op, (long long)t, (long long)(n * a.s + s), (long long)(a.c - 1), (long long)a.ignore_index);
+        return fail(e, Error::Index,
+                    "%s: target %lld at row %lld is not a class: expected 0 to %lld, or ignore_index = %lld", op,
+                    (long long)t, (long long)(n * a.s + s), (long long)(a.c - 1), (long long)a.ignore_index);
     }
   return true;
 }
@@ -34,10 +35,10 @@ bool cross_entropy_check(CrossEntropy& a, const Array& logits, const Array& targ
   a = CrossEntropy{};
   a.n = logits.shape[0], a.c = logits.shape[1], a.s = logits.shape[2];
   if (weight) {
-    if (!check_dtype(op, "weight", *weight, "input", logits.dtype, e) || !check_shape(op, "weight", *weight, 1, &a.c, e))
+    if (!check_dtype(op, "weight", *weight, "input", logits.dtype, e) ||
+        !check_shape(op, "weight", *weight, 1, &a.c, e))
       return false;
-    if (weight->stride[0] != 1 && a.c > 1)
-      return fail(e, Error::Value, "%s: expected a contiguous weight", op);
+    if (weight->stride[0] != 1 && a.c > 1) return fail(e, Error::Value, "%s: expected a contiguous weight", op);
     a.weight = weight->data;
   }
   a.logits = logits.data;

@@ -11,7 +11,8 @@ bool place(const char* op, Gemm& g, const Array& a, const Array* bias, Error& e)
   g.a = a.data;
   g.a_m = a.stride[0], g.a_k = a.stride[1];
   if (bias) {
-    if (!check_dtype(op, "bias", *bias, "input", a.dtype, e) || !check_shape(op, "bias", *bias, 1, &g.n, e)) return false;
+    if (!check_dtype(op, "bias", *bias, "input", a.dtype, e) || !check_shape(op, "bias", *bias, 1, &g.n, e))
+      return false;
     g.bias = bias->data;
   }
   int64_t c_shape[2] = {g.m, g.n};

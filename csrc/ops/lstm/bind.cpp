@@ -11,8 +11,8 @@ using Name = std::optional<std::string>;
 
 // result: (y (T, N, H), h_n (N, H), c_n (N, H)), and with keep=True also what backward needs:
 // gates (T, N, 4H) after their functions, cells (T, N, H)
-Call lstm(py::object x, py::object w_ih, py::object w_hh, py::object b_ih, py::object b_hh, py::object h0, py::object c0,
-          bool keep, Name rung, Name isa, int threads) {
+Call lstm(py::object x, py::object w_ih, py::object w_hh, py::object b_ih, py::object b_hh, py::object h0,
+          py::object c0, bool keep, Name rung, Name isa, int threads) {
   Inputs in("lstm");
   Array ax = in.read("input", x), ai = in.read("weight_ih", w_ih), ah = in.read("weight_hh", w_hh), optional[4], out;
   py::object given[4] = {b_ih, b_hh, h0, c0};

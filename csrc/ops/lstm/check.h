@@ -7,8 +7,8 @@
 
 namespace loopnest {
 
-// x (T, N, I), w_ih (4H, I), w_hh (4H, H), biases (4H) both or none, h0 and c0 (N, H) both or none. Fills in everything but the
-// results. Weights, biases and states must be dense, x must be dense in its last axis; time may run backwards.
+// x (T, N, I), w_ih (4H, I), w_hh (4H, H), biases (4H) both or none, h0 and c0 (N, H) both or none. Fills in everything
+// but the results. Weights, biases and states must be dense, x must be dense in its last axis; time may run backwards.
 bool lstm_check(Lstm& a, const Array& x, const Array& w_ih, const Array& w_hh, const Array* b_ih, const Array* b_hh,
                 const Array* h0, const Array* c0, Error& error);
 

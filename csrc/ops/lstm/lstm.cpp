@@ -19,11 +19,13 @@ bool is_dense(const Array& a) {
   return dense;
 }
 
-bool read_dense(const char* name, const Array* a, int dtype, int rank, const int64_t* shape, const void*& out, Error& e) {
+bool read_dense(const char* name, const Array* a, int dtype, int rank, const int64_t* shape, const void*& out,
+                Error& e) {
   out = nullptr;
   if (!a) return true;
   if (!check_dtype(op, name, *a, "input", dtype, e) || !check_shape(op, name, *a, rank, shape, e)) return false;
-  if (!is_dense(*a)) return fail(e, Error::Value, "%s: expected %s to be contiguous; use numpy.ascontiguousarray", op, name);
+  if (!is_dense(*a))
+    return fail(e, Error::Value, "%s: expected %s to be contiguous; use numpy.ascontiguousarray", op, name);
   out = a->data;
   return true;
 }
@@ -42,7 +44,8 @@ bool lstm_check(Lstm& a, const Array& x, const Array& w_ih, const Array& w_hh, c
     return false;
   a = Lstm{};
   a.t = x.shape[0], a.n = x.shape[1], a.i = x.shape[2], a.h = w_hh.shape[1];
-  if (a.t < 1) return fail(e, Error::Value, "%s: expected at least one step, got input of shape %s", op, shape_text(x).c_str());
+  if (a.t < 1)
+    return fail(e, Error::Value, "%s: expected at least one step, got input of shape %s", op, shape_text(x).c_str());
   if (a.i < 1 || a.h < 1)
     return fail(e, Error::Value, "%s: expected input_size and hidden_size of at least 1, got %lld and %lld", op,
                 (long long)a.i, (long long)a.h);
@@ -54,8 +57,9 @@ bool lstm_check(Lstm& a, const Array& x, const Array& w_ih, const Array& w_hh, c
       !read_dense("h_0", h0, x.dtype, 2, state, a.h0, e) || !read_dense("c_0", c0, x.dtype, 2, state, a.c0, e))
     return false;
   if (x.stride[2] != 1 && a.i > 1 && a.n > 0)  // NumPy gives the axes of an empty array any strides
-    return fail(e, Error::Value, "%s: expected the features of input to be contiguous (last stride 1, got %lld elements)",
-                op, (long long)x.stride[2]);
+    return fail(e, Error::Value,
+                "%s: expected the features of input to be contiguous (last stride 1, got %lld elements)", op,
+                (long long)x.stride[2]);
   a.x = x.data;
   a.x_t = x.stride[0], a.x_n = x.stride[1];
   int64_t y[3] = {a.t, a.n, 4 * a.h};

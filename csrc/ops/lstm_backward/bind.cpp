@@ -13,8 +13,8 @@ using Name = std::optional<std::string>;
 
 // result: dL/d of (input, weight_ih, weight_hh, bias (of each of the two), h_0, c_0)
 Call lstm_backward(py::object x, py::object w_ih, py::object w_hh, py::object h0, py::object c0, py::object y,
-                   py::object gates, py::object cells, py::object dy, py::object dhn, py::object dcn, Name rung, Name isa,
-                   int threads) {
+                   py::object gates, py::object cells, py::object dy, py::object dhn, py::object dcn, Name rung,
+                   Name isa, int threads) {
   Inputs in("lstm_backward");
   Array ax = in.read("input", x), ai = in.read("weight_ih", w_ih), ah = in.read("weight_hh", w_hh);
   Array ay = in.read("output", y), ag = in.read("gates", gates), ac = in.read("cells", cells), optional[5], out;
@@ -33,7 +33,8 @@ Call lstm_backward(py::object x, py::object w_ih, py::object w_hh, py::object h0
   };
   py::array dx = make(3, {a.t, a.n, a.i}, a.dx);
   a.dx_t = out.stride[0], a.dx_n = out.stride[1];
-  py::array dw_ih = make(2, {4 * a.h, a.i}, a.dw_ih), dw_hh = make(2, {4 * a.h, a.h}, a.dw_hh), db = make(1, {4 * a.h}, a.db);
+  py::array dw_ih = make(2, {4 * a.h, a.i}, a.dw_ih), dw_hh = make(2, {4 * a.h, a.h}, a.dw_hh),
+            db = make(1, {4 * a.h}, a.db);
   py::array dh0 = make(2, {a.n, a.h}, a.dh0), dc0 = make(2, {a.n, a.h}, a.dc0);
   py::tuple result = py::make_tuple(dx, dw_ih, dw_hh, db, dh0, dc0);
   return Call("lstm_backward", ax.dtype, a, in.keep, result, {rung, isa, threads});

@@ -18,8 +18,8 @@ bool read(const char* name, const Array* a, int dtype, int rank, const int64_t* 
   int64_t step = 1;
   for (int i = rank; i-- > dense_from; step *= shape[i])
     if (shape[i] > 1 && a->stride[i] != step && shape[0] * shape[1] > 0)
-      return fail(e, Error::Value, "%s: expected %s to be contiguous behind axis %d; use numpy.ascontiguousarray", op, name,
-                  dense_from);
+      return fail(e, Error::Value, "%s: expected %s to be contiguous behind axis %d; use numpy.ascontiguousarray", op,
+                  name, dense_from);
   out = a->data;
   return true;
 }
@@ -43,9 +43,9 @@ bool lstm_backward_check(LstmBackward& a, const Array& x, const Array& w_ih, con
   if (!read("input", &x, d, 3, x_shape, 2, a.x, e) || !read("weight_ih", &w_ih, d, 2, ih, 0, a.w_ih, e) ||
       !read("weight_hh", &w_hh, d, 2, hh, 0, a.w_hh, e) || !read("h_0", h0, d, 2, state, 0, a.h0, e) ||
       !read("c_0", c0, d, 2, state, 0, a.c0, e) || !read("output", &y, d, 3, y_shape, 2, a.y, e) ||
-      !read("gates", &gates, d, 3, gates_shape, 1, a.gates, e) || !read("cells", &cells, d, 3, y_shape, 1, a.cells, e) ||
-      !read("grad_output", dy, d, 3, y_shape, 2, a.dy, e) || !read("grad_h_n", dhn, d, 2, state, 0, a.dhn, e) ||
-      !read("grad_c_n", dcn, d, 2, state, 0, a.dcn, e))
+      !read("gates", &gates, d, 3, gates_shape, 1, a.gates, e) ||
+      !read("cells", &cells, d, 3, y_shape, 1, a.cells, e) || !read("grad_output", dy, d, 3, y_shape, 2, a.dy, e) ||
+      !read("grad_h_n", dhn, d, 2, state, 0, a.dhn, e) || !read("grad_c_n", dcn, d, 2, state, 0, a.dcn, e))
     return false;
   a.x_t = x.stride[0], a.x_n = x.stride[1];
   a.y_t = y.stride[0], a.y_n = y.stride[1];

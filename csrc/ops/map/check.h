@@ -7,8 +7,8 @@
 
 namespace loopnest {
 
-// out = op(x), or out = op(y, dy) for the backward operators (dy not null). The caller has allocated `out` with x's shape,
-// best with the order of axes that x has in memory.
+// out = op(x), or out = op(y, dy) for the backward operators (dy not null). The caller has allocated `out` with x's
+// shape, best with the order of axes that x has in memory.
 bool map_check(const char* op, Map& a, const Array& x, const Array* dy, const Array& out, Error& error);
 
 Work map_work(const Map& a, Dtype dtype, double flops_each, int arrays);

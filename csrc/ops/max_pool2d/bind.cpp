@@ -14,7 +14,10 @@ using Two = std::array<int64_t, 2>;
 using Four = std::array<int64_t, 4>;
 
 Pool2dOptions options(Two kernel_size, Two stride, Two padding, Two dilation, bool ceil_mode) {
-  return {{kernel_size[0], kernel_size[1]}, {stride[0], stride[1]}, {padding[0], padding[1]}, {dilation[0], dilation[1]},
+  return {{kernel_size[0], kernel_size[1]},
+          {stride[0], stride[1]},
+          {padding[0], padding[1]},
+          {dilation[0], dilation[1]},
           ceil_mode};
 }
 
@@ -43,8 +46,8 @@ void place(Place how, const char* op, Pool2d& a, const Array& array) {
   if (!how(op, a, array, e)) raise(e);
 }
 
-Call max_pool2d(py::object x, Two kernel_size, Two stride, Two padding, Two dilation, bool ceil_mode, Name rung, Name isa,
-                int threads) {
+Call max_pool2d(py::object x, Two kernel_size, Two stride, Two padding, Two dilation, bool ceil_mode, Name rung,
+                Name isa, int threads) {
   const char* op = "max_pool2d";
   Inputs in(op);
   Array ax = in.read("input", x), out;
@@ -117,7 +120,8 @@ void bind_max_pool2d_backward(py::module_& m) {
 
 void bind_avg_pool2d(py::module_& m) {
   m.def("avg_pool2d", &avg_pool2d, py::arg("input"), py::arg("kernel_size"), py::arg("stride"), py::arg("padding"),
-        py::arg("ceil_mode"), py::arg("count_include_pad"), py::arg("divisor_override"), py::kw_only(), LOOPNEST_CHOICE);
+        py::arg("ceil_mode"), py::arg("count_include_pad"), py::arg("divisor_override"), py::kw_only(),
+        LOOPNEST_CHOICE);
 }
 
 void bind_avg_pool2d_backward(py::module_& m) {

@@ -13,8 +13,8 @@ struct Pool2dOptions {
   int64_t padding[2] = {0, 0};
   int64_t dilation[2] = {1, 1};  // max_pool2d only
   bool ceil_mode = false;
-  bool count_include_pad = true;   // avg_pool2d only
-  int64_t divisor_override = 0;    // avg_pool2d only; 0: none
+  bool count_include_pad = true;  // avg_pool2d only
+  int64_t divisor_override = 0;   // avg_pool2d only; 0: none
 };
 
 // Sizes from x's shape and the options; the shape of y goes to y_shape. Fills in no array. `op` names it in errors.

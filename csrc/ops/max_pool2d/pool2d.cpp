@@ -9,11 +9,13 @@ namespace {
 
 bool check_options(const char* op, const Pool2dOptions& o, Error& e) {
   for (int i = 0; i < 2; i++) {
-    if (!check_at_least(op, "kernel_size", o.kernel_size[i], 1, e) || !check_at_least(op, "stride", o.stride[i], 1, e) ||
-        !check_at_least(op, "padding", o.padding[i], 0, e) || !check_at_least(op, "dilation", o.dilation[i], 1, e))
+    if (!check_at_least(op, "kernel_size", o.kernel_size[i], 1, e) ||
+        !check_at_least(op, "stride", o.stride[i], 1, e) || !check_at_least(op, "padding", o.padding[i], 0, e) ||
+        !check_at_least(op, "dilation", o.dilation[i], 1, e))
       return false;
     if (o.padding[i] > o.kernel_size[i] / 2)
-      return fail(e, Error::Value, "%s: expected padding of at most half the kernel_size, got %lld for a kernel of %lld", op,
+      return fail(e, Error::Value,
+                  "%s: expected padding of at most half the kernel_size, got %lld for a kernel of %lld", op,
                   (long long)o.padding[i], (long long)o.kernel_size[i]);
   }
   return true;
@@ -33,7 +35,8 @@ bool pool2d_check(const char* op, Pool2d& a, const int64_t x[4], const Pool2dOpt
   a.dilation_h = a.kernel_h == 1 ? 1 : o.dilation[0], a.dilation_w = a.kernel_w == 1 ? 1 : o.dilation[1];
   a.count_include_pad = o.count_include_pad;
   a.divisor_override = o.divisor_override;
-  if (!window_output(op, "height", a.ih, a.kernel_h, o.stride[0], a.pad_h, a.pad_h, a.dilation_h, o.ceil_mode, a.oh, e) ||
+  if (!window_output(op, "height", a.ih, a.kernel_h, o.stride[0], a.pad_h, a.pad_h, a.dilation_h, o.ceil_mode, a.oh,
+                     e) ||
       !window_output(op, "width", a.iw, a.kernel_w, o.stride[1], a.pad_w, a.pad_w, a.dilation_w, o.ceil_mode, a.ow, e))
     return false;
   if (a.oh == 1) a.stride_h = 1;  // may be as large as 2**62, and kernels multiply by it
