@@ -2,9 +2,10 @@
 
 import copy
 
-import loopnest
 import numpy as np
 import pytest
+
+import loopnest
 from loopnest import nn, optim
 from loopnest.optim import optimizer as machinery
 

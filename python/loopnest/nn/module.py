@@ -113,8 +113,8 @@ class Module:
             result = result if changed is None else changed
         return result
 
-    # Attributes. Parameters, buffers and modules live in three dicts. Parameters stand in __dict__ too, where the
-    # ordinary look-up finds them: through __getattr__ each would cost a forward pass another 1 us.
+    # Attributes. Parameters, buffers and modules live in three dicts. Parameters stand in __dict__ too, where
+    # the ordinary look-up finds them: through __getattr__ each would cost a forward pass another 1 us.
 
     def __getattr__(self, name: str) -> Any:  # only called when the ordinary look-up has failed
         for store in ("_buffers", "_modules"):
