@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from statistics import median
 
 from loopnest import _core, machine
@@ -27,7 +28,7 @@ def python_repeat(work: Callable[[], object]) -> Repeat:
 
 def peak_repeat(isa: str) -> Repeat:
     """Seconds per GFLOP of multiply-adds in registers, as one more candidate that takes its turn."""
-    rounds = 300_000
+    rounds = 300_000  # about 0.6 ms, so that the call from Python is nothing beside it
     operations = _core.measure_fma(isa, rounds)
 
     def repeat(times: int) -> list[float]:
@@ -36,16 +37,35 @@ def peak_repeat(isa: str) -> Repeat:
     return repeat
 
 
-def interleave(candidates: Mapping[str, Repeat], seconds: float) -> dict[str, tuple[float, float]]:
-    """Lets the candidates take turns of about 20 ms for `seconds` in all: (minimum, median) of each."""
-    runs = {name: max(1, int(0.02 / max(repeat(1)[0], 1e-7))) for name, repeat in candidates.items()}
-    runs = {name: min(count, 2000) for name, count in runs.items()}
-    found: dict[str, list[float]] = {name: [] for name in candidates}
+@dataclass
+class Times:
+    """Seconds of one candidate: the minimum and median of all runs, and the best run of each turn."""
+
+    best: float
+    median: float
+    turns: list[float]
+
+
+def interleave(candidates: Mapping[str, Repeat], seconds: float) -> dict[str, Times]:
+    """Lets the candidates take turns of about 5 ms (a run at least) for `seconds` in all."""
+    runs = {name: max(1, int(0.005 / max(repeat(2)[1], 1e-7))) for name, repeat in candidates.items()}
+    found: dict[str, list[list[float]]] = {name: [] for name in candidates}
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or min(map(len, found.values())) < 3:
         for name, repeat in candidates.items():
-            found[name] += repeat(runs[name])
-    return {name: (min(times), median(times)) for name, times in found.items()}
+            found[name].append(repeat(runs[name]))
+    return {
+        name: Times(min(map(min, turns)), median(t for turn in turns for t in turn), list(map(min, turns)))
+        for name, turns in found.items()
+    }
+
+
+def share(times: Times, ideal: Times, scale: float) -> float:
+    """Per cent: `scale` times the ideal's time over the candidate's, turn by turn, the median of all turns.
+
+    The clock of a shared machine drifts by 10 % within seconds; neighbours in time saw the same clock.
+    """
+    return 100 * median(scale * i / t for t, i in zip(times.turns, ideal.turns, strict=True))
 
 
 def header() -> str:

@@ -4,7 +4,8 @@
     python bench/conv2d.py --rung tile --isa avx2 'n1 ic64 ih56 iw56 oc64 kh3 kw3 p1'
     python bench/conv2d.py --torch                          # PyTorch's configurations beside it
 
-A layer's runs and the peak take turns; per cent is minimum against minimum. Padding is not counted as work.
+A layer's runs and the peak take turns of 5 ms; per cent of peak is the median over turns of the best run in a
+turn against the peak in the same turn. Padding is not counted as work.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from common import header, interleave, peak_repeat, python_repeat
+from common import header, interleave, peak_repeat, python_repeat, share
 from loopnest import _core, ladder, machine, ops
 
 LAYERS = [
@@ -77,24 +78,22 @@ def main() -> None:
         if options.torch:
             candidates |= torch_candidates(args, keywords, options.threads)
         found = interleave(candidates, options.seconds)
-        peak = options.threads / found.pop("peak")[0]
-        print(
-            f"{text}   rung {call.rung}, {options.isa}, {options.threads} thread(s), peak {peak:.0f} GFLOP/s"
-        )
-        for name, (best, middle) in found.items():
-            gflops = call.flops / best / 1e9
+        peak = found.pop("peak")
+        where = f"rung {call.rung}, {options.isa}, {options.threads} thread(s)"
+        print(f"{text}   {where}, peak {options.threads / peak.best:.0f} GFLOP/s")
+        for name, times in found.items():
             row = {
                 "shape": text,
                 "who": name,
-                "us": best * 1e6,
-                "us_median": middle * 1e6,
-                "gflops": gflops,
-                "percent": 100 * gflops / peak,
+                "us": times.best * 1e6,
+                "us_median": times.median * 1e6,
+                "gflops": call.flops / times.best / 1e9,
+                "percent": share(times, peak, call.flops / 1e9 / options.threads),
             }
             rows.append(row)
             print(
-                f"   {name:18} {best * 1e6:9.1f} us  (median {middle * 1e6:9.1f})  {gflops:6.1f} GFLOP/s  "
-                f"{row['percent']:5.1f} % of peak"
+                f"   {name:18} {row['us']:9.1f} us  (median {row['us_median']:9.1f})  "
+                f"{row['gflops']:6.1f} GFLOP/s  {row['percent']:5.1f} % of peak"
             )
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:

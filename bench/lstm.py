@@ -15,7 +15,7 @@ import argparse
 
 import numpy as np
 
-from common import header, interleave, peak_repeat, python_repeat
+from common import header, interleave, peak_repeat, python_repeat, share
 from loopnest import _core, ladder, ops
 
 
@@ -102,19 +102,18 @@ def main() -> None:
         args, _ = ladder.inputs("lstm", ladder.parse("lstm", text))
         candidates, flops = (training if options.train else forward)(args, options.threads)
         found = interleave({**candidates, "peak": peak_repeat(_core.isas()[-1])}, options.seconds)
-        peak = options.threads / found.pop("peak")[0]
-        print(f"{text}   peak {peak:.0f} GFLOP/s")
-        for name, (best, middle) in found.items():
-            gflops = flops / best / 1e9
+        peak = found.pop("peak")
+        print(f"{text}   peak {options.threads / peak.best:.0f} GFLOP/s")
+        for name, times in found.items():
             print(
-                f"   {name:18} {best * 1e3:8.3f} ms  (median {middle * 1e3:8.3f})  {gflops:6.1f} GFLOP/s  "
-                f"{100 * gflops / peak:5.1f} % of peak"
+                f"   {name:18} {times.best * 1e3:8.3f} ms  (median {times.median * 1e3:8.3f})  "
+                f"{flops / times.best / 1e9:6.1f} GFLOP/s  "
+                f"{share(times, peak, flops / 1e9 / options.threads):5.1f} % of peak"
             )
-        ours = found["loopnest"]
-        rival = [min(found[n][i] for n in found if n != "loopnest") for i in (0, 1)]
-        print(
-            f"   PyTorch's time / ours: {rival[0] / ours[0]:.2f} (minima), {rival[1] / ours[1]:.2f} (medians)"
-        )
+        ours = found.pop("loopnest")
+        best = min(t.best for t in found.values()) / ours.best
+        middle = min(t.median for t in found.values()) / ours.median
+        print(f"   PyTorch's time / ours: {best:.2f} (minima), {middle:.2f} (medians)")
 
 
 if __name__ == "__main__":
