@@ -98,7 +98,7 @@ template <int V, class T>
 inline void add_product(T* c, ptrdiff_t c_row, ptrdiff_t columns, ptrdiff_t rows, bool accumulate,  // c[rows, columns]
                         const T* x, ptrdiff_t x_row, ptrdiff_t x_k,                                 // x[rows, depth]
                         const T* panel, ptrdiff_t depth) {                                          // [depth][V][lanes]
-  ptrdiff_t parts = (depth + product_depth<V> - 1) / product_depth<V>;
+  ptrdiff_t parts = depth > 0 ? (depth + product_depth<V> - 1) / product_depth<V> : 1;  // of nothing, the sum is 0
   for (ptrdiff_t p = 0; p < parts; p++) {
     ptrdiff_t k = depth * p / parts, part = depth * (p + 1) / parts - k;
     const T* here = panel + k * panel_width<V, T>;
