@@ -1,14 +1,20 @@
 // What happens in one vector of hidden units once its four sums are known; shared by the rungs from r2 on.
 #pragma once
 
-// In: gate = the sums of i, f, g, o; c = c[t-1]. Out: gate = the gates, c = c[t]; returns h[t].
+// In: gate = the sums of i, f, g, o; c = c[t-1]. Out: gate = the gates, c = c[t].
 template <class T>
-inline vec<T> lstm_cell(vec<T> (&gate)[4], vec<T>& c) {
+inline void lstm_gates(vec<T> (&gate)[4], vec<T>& c) {
   gate[0] = sigmoid<T>(gate[0]);
   gate[1] = sigmoid<T>(gate[1]);
   gate[2] = tanh<T>(gate[2]);
   gate[3] = sigmoid<T>(gate[3]);
   c = gate[1] * c + gate[0] * gate[2];
+}
+
+// The same, and returns h[t].
+template <class T>
+inline vec<T> lstm_cell(vec<T> (&gate)[4], vec<T>& c) {
+  lstm_gates<T>(gate, c);
   return gate[3] * tanh<T>(c);
 }
 

@@ -79,18 +79,29 @@ struct lstm_r4_batch : Plain<Lstm> {
     const T* w_hh = Panels::of(a).w_hh + p * a.h * width;
     const T* h = t > 0 ? y - a.y_t : h0 ? h0 + part.rows.begin * a.h : nullptr;  // h[t-1], [rows, h]
     if (h) add_product<4, T>(sums, width, width, part.count, true, h, t > 0 ? a.y_n : a.h, 1, w_hh, a.h);
+    finish_units(a, part, p, t, sums, y);
+  }
+
+  // From the sums to the gates, c and h. In two passes, so that the chain of operations of a row is half as long and
+  // more rows are under way at a time (96 cycles a row became 84).
+  static void finish_units(const Lstm& a, const Part& part, ptrdiff_t p, ptrdiff_t t, T* sums, T* y) {
     ptrdiff_t u = p * L, count = a.h - u < L ? a.h - u : L;
     T* cells = part.cells + p * part.count * L;
     for (ptrdiff_t row = 0; row < part.count; row++) {
       vec<T> gate[4], cell = load<T>(cells + row * L);
       for (int q = 0; q < 4; q++) gate[q] = load<T>(sums + row * width + q * L);
-      store_some<T>(y + row * a.y_n + u, lstm_cell<T>(gate, cell), count);
+      lstm_gates<T>(gate, cell);
+      store<T>(sums + row * width + 3 * L, gate[3]);
       store<T>(cells + row * L, cell);
       ptrdiff_t n = part.rows.begin + row;
       if (a.gates)
         for (int q = 0; q < 4; q++)
           store_some<T>(static_cast<T*>(a.gates) + t * a.gates_t + (n * 4 + q) * a.h + u, gate[q], count);
       if (a.cells) store_some<T>(static_cast<T*>(a.cells) + t * a.cells_t + n * a.h + u, cell, count);
+    }
+    for (ptrdiff_t row = 0; row < part.count; row++) {
+      vec<T> o = load<T>(sums + row * width + 3 * L), cell = load<T>(cells + row * L);
+      store_some<T>(y + row * a.y_n + u, o * tanh<T>(cell), count);
     }
   }
 
