@@ -26,46 +26,57 @@ def python_repeat(work: Callable[[], object]) -> Repeat:
     return repeat
 
 
-def peak_repeat(isa: str) -> Repeat:
-    """Seconds per GFLOP of multiply-adds in registers, as one more candidate that takes its turn."""
-    rounds = 300_000  # about 0.6 ms, so that the call from Python is nothing beside it
-    operations = _core.measure_fma(isa, rounds)
+class Peak:
+    """The FMA peak of one core, two ways, in seconds per GFLOP.
 
-    def repeat(times: int) -> list[float]:
-        return [s / operations * 1e9 for s in python_repeat(lambda: _core.measure_fma(isa, rounds))(times)]
+    `alone`: multiply-adds in registers and nothing else, the best of 100 ms: what the data sheet's clock
+    would give. `now()`: the same for 0.2 ms right after something else has run, at the clock that this has
+    left behind. Some CPUs lower their clock while a kernel loads its operands (a Xeon by 15 %, for several ms
+    after); this one is the peak that the kernel could have had.
+    """
 
-    return repeat
+    def __init__(self, isa: str) -> None:
+        self._isa, self._rounds = isa, 100_000
+        self._gflop = _core.measure_fma(isa, self._rounds) / 1e9
+        end, self.alone = time.perf_counter() + 0.1, float("inf")
+        while time.perf_counter() < end:
+            self.alone = min(self.alone, self._once())
+
+    def _once(self) -> float:
+        start = time.perf_counter()
+        _core.measure_fma(self._isa, self._rounds)
+        return (time.perf_counter() - start) / self._gflop
+
+    def now(self) -> float:
+        _core.measure_fma(self._isa, self._rounds // 10)  # the first 20 us still wait for code and caches
+        return self._once()
 
 
 @dataclass
 class Times:
-    """Seconds of one candidate: the minimum and median of all runs, and the best run of each turn."""
+    """One candidate: the minimum and median of all its runs, and (best run, peak right after) of each turn."""
 
     best: float
     median: float
-    turns: list[float]
+    turns: list[tuple[float, float]]
+
+    def of_peak(self, gflop: float) -> float:
+        """Per cent of the peak at the clock it ran at: the median of all turns."""
+        return 100 * median(gflop * peak / seconds for seconds, peak in self.turns)
 
 
-def interleave(candidates: Mapping[str, Repeat], seconds: float) -> dict[str, Times]:
+def interleave(candidates: Mapping[str, Repeat], peak: Peak, seconds: float) -> dict[str, Times]:
     """Lets the candidates take turns of about 5 ms (a run at least) for `seconds` in all."""
     runs = {name: max(1, int(0.005 / max(repeat(2)[1], 1e-7))) for name, repeat in candidates.items()}
-    found: dict[str, list[list[float]]] = {name: [] for name in candidates}
+    runs_of: dict[str, list[float]] = {name: [] for name in candidates}
+    turns: dict[str, list[tuple[float, float]]] = {name: [] for name in candidates}
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or min(map(len, found.values())) < 3:
+    while time.perf_counter() < end or min(map(len, turns.values())) < 3:
         for name, repeat in candidates.items():
-            found[name].append(repeat(runs[name]))
-    return {
-        name: Times(min(map(min, turns)), median(t for turn in turns for t in turn), list(map(min, turns)))
-        for name, turns in found.items()
-    }
-
-
-def share(times: Times, ideal: Times, scale: float) -> float:
-    """Per cent: `scale` times the ideal's time over the candidate's, turn by turn, the median of all turns.
-
-    The clock of a shared machine drifts by 10 % within seconds; neighbours in time saw the same clock.
-    """
-    return 100 * median(scale * i / t for t, i in zip(times.turns, ideal.turns, strict=True))
+            times = repeat(runs[name])
+            turns[name].append((min(times), peak.now()))
+            runs_of[name] += times
+    return {name: Times(min(t), median(t), turns[name]) for name, t in runs_of.items()}
 
 
 def header() -> str:

@@ -1,9 +1,9 @@
 """The ladders: an operator's rungs, how fast each is here, which one runs and why, and its source.
 
-    ladder("conv2d")                              # the rungs, slowest first climb("conv2d", "n1 ic64 ih56
-    iw56 oc64 kh3 kw3 p1")   # time every one of them explain("conv2d", "n1 ic64 ih56 iw56 oc64 kh1 kw1")
-    # which one the chooser takes, and what it passed over print(source("conv2d", "tile"))               #
-    the kernel, to be read
+    ladder("conv2d")                                      # the rungs, slowest first
+    climb("conv2d", "n1 ic64 ih56 iw56 oc64 kh3 kw3 p1")  # time every one of them
+    explain("conv2d", "n1 ic64 ih56 iw56 oc64 kh1 kw1")   # which one runs, and what was passed over
+    print(source("conv2d", "tile"))                       # the kernel, to be read
 
 Shapes are text, see loopnest.shapes; without one, an operator's own example is taken (for conv2d and lstm
 the layer of `loopnest tour`).
