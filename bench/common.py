@@ -29,10 +29,11 @@ def python_repeat(work: Callable[[], object]) -> Repeat:
 class Peak:
     """The FMA peak of one core, two ways, in seconds per GFLOP.
 
-    `alone`: multiply-adds in registers and nothing else, the best of 100 ms: what the data sheet's clock
-    would give. `now()`: the same for 0.2 ms right after something else has run, at the clock that this has
-    left behind. Some CPUs lower their clock while a kernel loads its operands (a Xeon by 15 %, for several ms
-    after); this one is the peak that the kernel could have had.
+    `alone`: multiply-adds in registers and nothing else, the best of 100 ms.
+
+    `now()`: the same for 0.2 ms right after something else has run, at the clock that this has left behind.
+    Some CPUs lower their clock while a kernel loads its operands (a Xeon by 15 %, for several ms after), so
+    this is the peak that the kernel could have had.
     """
 
     def __init__(self, isa: str) -> None:
@@ -54,7 +55,7 @@ class Peak:
 
 @dataclass
 class Times:
-    """One candidate: the minimum and median of all its runs, and (best run, peak right after) of each turn."""
+    """One candidate: minimum and median of all its runs, and (best run, peak right after) of each turn."""
 
     best: float
     median: float
