@@ -8,7 +8,8 @@ namespace loopnest {
 struct Error {
   enum Kind : int { None, Value, Type, Index, Memory };
   Kind kind = None;
-  char text[1000] = "";
+  char text[1000];
+  Error() { text[0] = 0; }  // not the other 999: an Error is made in every call
 };
 
 // Fills in the error and returns false, so that a check reads `if (bad) return fail(e, Error::Value, "...")`.
