@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from loopnest import _core, machine
+from loopnest import machine
 
 Repeat = Callable[[int], list[float]]  # runs something so many times, returns the seconds of each run
 
@@ -26,36 +26,9 @@ def python_repeat(work: Callable[[], object]) -> Repeat:
     return repeat
 
 
-class Peak:
-    """The FMA peak of one core, two ways, in seconds per GFLOP.
-
-    `alone`: multiply-adds in registers and nothing else, the best of 100 ms.
-
-    `now()`: the same for 0.2 ms right after something else has run, at the clock that this has left behind.
-    Some CPUs lower their clock while a kernel loads its operands (a Xeon by 15 %, for several ms after), so
-    this is the peak that the kernel could have had.
-    """
-
-    def __init__(self, isa: str) -> None:
-        self._isa, self._rounds = isa, 100_000
-        self._gflop = _core.measure_fma(isa, self._rounds) / 1e9
-        end, self.alone = time.perf_counter() + 0.1, float("inf")
-        while time.perf_counter() < end:
-            self.alone = min(self.alone, self._once())
-
-    def _once(self) -> float:
-        start = time.perf_counter()
-        _core.measure_fma(self._isa, self._rounds)
-        return (time.perf_counter() - start) / self._gflop
-
-    def now(self) -> float:
-        _core.measure_fma(self._isa, self._rounds // 10)  # the first 20 us still wait for code and caches
-        return self._once()
-
-
 @dataclass
 class Times:
-    """One candidate: minimum and median of all its runs, and (best run, peak right after) of each turn."""
+    """One candidate: minimum and median of all its runs, and (median, peak right after) of each turn."""
 
     best: float
     median: float
@@ -66,7 +39,7 @@ class Times:
         return 100 * median(gflop * peak / seconds for seconds, peak in self.turns)
 
 
-def interleave(candidates: Mapping[str, Repeat], peak: Peak, seconds: float) -> dict[str, Times]:
+def interleave(candidates: Mapping[str, Repeat], peak: machine.Peak, seconds: float) -> dict[str, Times]:
     """Lets the candidates take turns of about 5 ms (a run at least) for `seconds` in all."""
     runs = {name: max(1, int(0.005 / max(repeat(2)[1], 1e-7))) for name, repeat in candidates.items()}
     runs_of: dict[str, list[float]] = {name: [] for name in candidates}
@@ -75,7 +48,7 @@ def interleave(candidates: Mapping[str, Repeat], peak: Peak, seconds: float) -> 
     while time.perf_counter() < end or min(map(len, turns.values())) < 3:
         for name, repeat in candidates.items():
             times = repeat(runs[name])
-            turns[name].append((min(times), peak.now()))
+            turns[name].append((median(times), peak.now()))
             runs_of[name] += times
     return {name: Times(min(t), median(t), turns[name]) for name, t in runs_of.items()}
 

@@ -6,7 +6,7 @@
 
 Layers run in turns of 5 ms. "of peak": against multiply-adds in registers measured right after each turn, at
 the clock that it left behind (median of turns). "of peak alone": the best run against the best of
-multiply-adds and nothing else; a CPU may clock those higher (common.Peak). Padding is not counted as work.
+multiply-adds and nothing else; a CPU may clock those higher (machine.Peak). Padding is not counted as work.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from common import Peak, header, interleave, python_repeat
+from common import header, interleave, python_repeat
 from loopnest import _core, ladder, machine, ops
 
 LAYERS = [
@@ -75,7 +75,7 @@ def main() -> None:
         call = ops.call(
             "conv2d", *args, **keywords, rung=options.rung, isa=options.isa, threads=options.threads
         )
-        candidates, peak = {"loopnest": call.time}, Peak(options.isa)
+        candidates, peak = {"loopnest": call.time}, machine.Peak(options.isa)
         if options.torch:
             candidates |= torch_candidates(args, keywords, options.threads)
         found = interleave(candidates, peak, options.seconds)

@@ -15,8 +15,8 @@ import argparse
 
 import numpy as np
 
-from common import Peak, header, interleave, python_repeat
-from loopnest import _core, ladder, ops
+from common import header, interleave, python_repeat
+from loopnest import _core, ladder, machine, ops
 
 
 def forward(args, threads):
@@ -101,7 +101,7 @@ def main() -> None:
     for text in options.shapes:
         args, _ = ladder.inputs("lstm", ladder.parse("lstm", text))
         candidates, flops = (training if options.train else forward)(args, options.threads)
-        peak = Peak(_core.isas()[-1])
+        peak = machine.Peak(_core.isas()[-1])
         found = interleave(candidates, peak, options.seconds)
         print(f"{text}   peak alone {options.threads / peak.alone:.0f} GFLOP/s")
         for name, times in found.items():

@@ -38,6 +38,7 @@ def test_climb_measures_every_rung_that_can(op):
     for rung in facts["rungs"]:
         assert rung["ms"] > 0 and rung["runs"] >= 1 and 0 <= rung["error"] < 1e-4, rung
         assert rung["percent"] == pytest.approx(100 * rung["gflops"] / facts["peak"])
+        assert rung["percent_at_clock"] > 0
 
 
 def test_climb_counts_float32_bytes():

@@ -16,6 +16,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -173,9 +174,13 @@ def climb(
     padding not counted), bytes (every array once), intensity (their ratio), peak (GFLOP/s of multiply-adds
     on as many threads, the best of measurements made between the runs, so that both saw the same clock),
     reference {ms, gflops}, skipped [{step, name, reason}] and rungs, slowest first: [{step, name, idea,
-    isa, threads, ms (the best run), runs, gflops, percent of peak, pack_ms (packing weights, not part of
-    ms), error (largest difference from the NumPy reference in float64, relative to the reference's largest
-    value)}].
+    isa, threads, ms (the best run), runs, gflops, percent of peak, percent_at_clock, pack_ms (packing
+    weights, not part of ms), error (largest difference from the NumPy reference in float64, relative to the
+    reference's largest value)}].
+
+    percent_at_clock is per cent of multiply-adds in registers right after the rung's runs, at the clock that
+    it has left behind (`machine.Peak`): some CPUs clock a kernel that loads its operands lower than one that
+    does not. None for several threads or float64.
 
     Raises ValueError for an unknown operator, ISA, dtype or a shape that does not parse.
     """
@@ -211,6 +216,8 @@ def climb(
     def measure_peak(facts: dict[str, Any]) -> None:
         facts["peak"] = max(facts["peak"], machine.peak(isa, threads, dtype, 0.01))
 
+    peak_now = machine.Peak(isa).now if threads == 1 and dtype == "float32" else None
+
     for rung in ladder(op):
         row = {"step": rung.step, "name": rung.name, "idea": rung.idea, "isa": isa, "threads": threads}
         try:
@@ -223,12 +230,13 @@ def climb(
             continue
         if before:
             before(facts, row)
-        times = _times(call, seconds, lambda: measure_peak(facts))
+        times, at_clock = _times(call, seconds, lambda: measure_peak(facts), peak_now)
         pack = call.time_prepare(3)
         row |= {
             "ms": 1e3 * min(times),
             "runs": len(times),
             "gflops": call.flops / min(times) / 1e9,
+            "percent_at_clock": 100 * call.flops / 1e9 * at_clock if at_clock else None,
             "pack_ms": 1e3 * min(pack) if pack else 0.0,
             "error": _error(call.result, truth.result),
         }
@@ -240,24 +248,38 @@ def climb(
     return facts
 
 
-def _times(call: Any, seconds: float, between: Callable[[], None]) -> list[float]:
-    """Seconds of each run: one if it took very long, two if long, otherwise as many as fit (3 to 1000).
+def _times(
+    call: Any, seconds: float, between: Callable[[], None], peak_now: Callable[[], float] | None
+) -> tuple[list[float], float | None]:
+    """Seconds of each run (one if it took very long, two if long, otherwise as many as fit: 3 to 1000), and
+    the median of (peak_now() right after a part / the last runs of that part).
 
     They are made in up to eight parts, and `between` is called before each, so that what it measures sees
     the same clock and the same neighbours.
     """
-    between()
-    times = list(call.time(1))
+    times: list[float] = []
+    ratios: list[float] = []
+
+    def part(runs: int) -> None:
+        between()
+        took = call.time(runs)
+        if peak_now:
+            ratios.append(peak_now() / median(took[-4:]))  # the last ones: the clock falls within a part
+        times.extend(took)
+
+    part(1)
     if times[0] > seconds:
-        return times + list(call.time(int(times[0] < 4 * seconds)))
+        if times[0] < 4 * seconds:
+            part(1)
+        return times, median(ratios) if ratios else None
     left = min(max(int(seconds / max(times[0], 1e-7)), 3), 1000)
-    for part in range(8, 0, -1):
-        runs = -(-left // part)
+    ratios.clear()
+    for parts in range(8, 0, -1):
+        runs = -(-left // parts)
         if runs:
-            between()
-            times += call.time(runs)
+            part(runs)
             left -= runs
-    return times
+    return times, median(ratios) if ratios else None
 
 
 def _error(found: Any, truth: Any) -> float:

@@ -118,6 +118,36 @@ def measure_peak(isa: str, seconds: float = 0.2) -> float:
     return rate(lambda rounds: _core.measure_fma(isa, 1000 * rounds), seconds) / 1e9
 
 
+class Peak:
+    """The FMA peak of one core, two ways, in seconds per GFLOP.
+
+    `alone`: multiply-adds in registers and nothing else, the best of 100 ms.
+
+    `now()`: the same for 0.2 ms right after something else has run, at the clock that this has left behind.
+    Some CPUs lower their clock while a kernel loads its operands (a Xeon by 15 %, for several ms after), so
+    this is the peak that the kernel could have had.
+    """
+
+    def __init__(self, isa: str) -> None:
+        from loopnest import _core
+
+        self._run, self._isa, self._rounds = _core.measure_fma, isa, 100_000
+        self._gflop = _core.measure_fma(isa, self._rounds) / 1e9
+        end, self.alone = time.perf_counter() + 0.1, float("inf")
+        while time.perf_counter() < end:
+            self.alone = min(self.alone, self._once())
+
+    def _once(self) -> float:
+        start = time.perf_counter()
+        self._run(self._isa, self._rounds)
+        return (time.perf_counter() - start) / self._gflop
+
+    def now(self) -> float:
+        """Seconds per GFLOP at the clock of this moment."""
+        self._run(self._isa, self._rounds // 10)  # the first 20 us still wait for code and caches
+        return self._once()
+
+
 def measure_peak_threads(isa: str, threads: int, seconds: float = 0.2) -> float:
     """The same on `threads` threads at once, all together, in GFLOP/s.
 

@@ -115,6 +115,11 @@ def climbed(facts: dict[str, Any]) -> None:
         lines.append(
             f"{best['name']} is {number_text(first['ms'] / best['ms'])} times as fast as {first['name']}"
         )
+        if best["percent_at_clock"]:
+            lines.append(
+                f"{best['name']} does {percent_text(best['percent_at_clock'])} of what multiply-adds alone "
+                "do right after it, at the clock it leaves behind"
+            )
     lines += [f"passed over: {one['name']}: {one['reason']}" for one in facts["skipped"]]
     console.print(Text("\n".join(lines), style="dim"))
 

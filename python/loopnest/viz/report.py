@@ -101,7 +101,7 @@ def headline(climbs: list[dict], trainings: list[dict]) -> str:
             f'<div class="{color_of(climb["op"])}"><dt>{_text(climb["op"])} on {_text(climb["title"])}</dt>'
             f"<dd>{percent_text(best['percent'])}<small>of the FMA peak with <b>{_text(best['name'])}</b>: "
             f"{number_text(best['ms'])} ms, {number_text(first['ms'] / best['ms'])} times as fast as "
-            f"{_text(first['name'])}</small></dd></div>"
+            f"{_text(first['name'])}{at_clock(best)}</small></dd></div>"
         )
     for one in trainings:
         cells.append(
@@ -149,13 +149,26 @@ textbook's sum.</figcaption></figure>
 </section>"""
 
 
+def clock_text(rung: dict[str, Any]) -> str:
+    """Per cent of the peak at the clock that the rung ran at; empty if that was not measured."""
+    value = rung.get("percent_at_clock")
+    return percent_text(value) if value else ""
+
+
+def at_clock(rung: dict[str, Any]) -> str:
+    """The same as the end of a sentence."""
+    return f"; {clock_text(rung)} at the clock it runs at" if clock_text(rung) else ""
+
+
 def ladders(climbs: list[dict]) -> str:
     """One table of bars per ladder."""
     cards = "".join(ladder(climb) for climb in climbs)
     return f"""<section>
 <h2>The ladders</h2>
 <p class="lead">Each rung is a complete kernel for the same job. A full bar is the FMA peak, measured between
-the runs; a mark stands there if a rung goes beyond it.</p>
+the runs; a mark stands there if a rung goes beyond it. Some CPUs lower their clock while a kernel loads what
+it multiplies: &ldquo;at its clock&rdquo; compares with multiply-adds right after the rung, at the clock it
+left behind.</p>
 {cards}
 </section>"""
 
@@ -172,12 +185,13 @@ def ladder(climb: dict[str, Any]) -> str:
             f'<span class="name">{_text(rung["name"])}</span></td>'
             f'<td class="wide-cell"><span class="track"><i style="width:{width:.2f}%"></i>{tick}</span></td>'
             f'<td class="n percent">{percent_text(rung["percent"])}</td>'
+            f'<td class="n clock">{clock_text(rung)}</td>'
             f'<td class="n">{number_text(rung["ms"])} ms</td>'
             f'<td class="n">{number_text(rung["gflops"])} GFLOP/s</td>'
             f'<td class="n error">{error_text(rung["error"])}</td></tr>'
-            f'<tr class="why"><td colspan="6" class="idea">{_text(rung["idea"])}</td></tr>'
+            f'<tr class="why"><td colspan="7" class="idea">{_text(rung["idea"])}</td></tr>'
         )
-    names = ("of peak", "time", "speed", "error")
+    names = ("of peak", "at its clock", "time", "speed", "error")
     head = "<th>rung</th><th></th>" + "".join(f'<th class="n">{name}</th>' for name in names)
     reference, threads = climb["reference"], f"{climb['threads']} thread" + "s" * (climb["threads"] > 1)
     skipped = "".join(
