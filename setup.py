@@ -127,15 +127,14 @@ def isa_library(name: str, flags: list[str]) -> tuple[str, dict]:
 
 
 def core() -> Extension:
-    names = [f"loopnest_{name}" for name, _ in ISAS]
     return Extension(
         "loopnest._core",
         sorted(glob("csrc/*.cpp") + glob("csrc/bind/*.cpp") + glob("csrc/ops/*/*.cpp")),
         include_dirs=["csrc", pybind11.get_include()],
         define_macros=[(f"LOOPNEST_HAS_{name}", "1") for name, _ in ISAS],
         extra_compile_args=[*FLAGS, *BASELINE, "-O2"],
-        libraries=names,
-        library_dirs=[OBJECTS],
+        # As objects, not as libraries: only then is the module linked anew when nothing but a rung has changed.
+        extra_objects=[f"{OBJECTS}/libloopnest_{name}.a" for name, _ in ISAS],
         extra_link_args=["-pthread", "-Wl,--exclude-libs,ALL"],
         depends=HEADERS,
         language="c++",
