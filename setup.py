@@ -133,7 +133,7 @@ def core() -> Extension:
         include_dirs=["csrc", pybind11.get_include()],
         define_macros=[(f"LOOPNEST_HAS_{name}", "1") for name, _ in ISAS],
         extra_compile_args=[*FLAGS, *BASELINE, "-O2"],
-        # As objects, not as libraries: only then is the module linked anew when nothing but a rung has changed.
+        # As objects, not as libraries: only so is the module linked anew when nothing but a rung has changed.
         extra_objects=[f"{OBJECTS}/libloopnest_{name}.a" for name, _ in ISAS],
         extra_link_args=["-pthread", "-Wl,--exclude-libs,ALL"],
         depends=HEADERS,
