@@ -26,6 +26,10 @@ def measure() -> dict:
     return {"cpu": facts["cpu"], "isas": facts["isas"], "climbs": climbs}
 
 
+def percent(value: float) -> str:
+    return f"{value:.0f} %" if value >= 10 else f"{value:.2g} %"
+
+
 def table(kept: dict) -> str:
     """Both ladders as Markdown, with the command that made them."""
     lines = [
@@ -46,7 +50,7 @@ def table(kept: dict) -> str:
         for rung in climb["rungs"]:
             lines.append(
                 f"| {rung['name']} | {rung['idea']} | {rung['ms']:.3g} | {rung['gflops']:.3g} | "
-                f"{rung['percent']:.2g} % | {rung['percent_at_clock']:.2g} % | {rung['error']:.0e} |"
+                f"{percent(rung['percent'])} | {percent(rung['percent_at_clock'])} | {rung['error']:.0e} |"
             )
     return "\n".join(lines)
 
