@@ -6,6 +6,8 @@
 
 namespace loopnest {
 
+static_assert(map_rank >= max_rank, "every array that the bindings accept must fit");
+
 bool map_check(const char* op, Map& a, const Array& x, const Array* dy, const Array& out, Error& e) {
   if (!check_float(op, "input", x, e)) return false;
   if (dy && (!check_dtype(op, "grad_output", *dy, "output", x.dtype, e) ||
