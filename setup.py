@@ -1,9 +1,10 @@
 """Builds one static library per ISA, the pybind11 module over them, and the Cython engine.
 
 What is fixed (names, flags, dependencies) stands in csrc/isa.inc and pyproject.toml; sources are found by
-their folder, so a new rung, operator or engine module needs no line here. Objects are kept under build/ and
-compiled again only when something they include has changed, several at once. LOOPNEST_BUILD_ISAS=scalar,avx2
-builds fewer ISAs, for quick turns while a kernel is being written.
+their folder, so a new rung, operator, family or engine module needs no line here. Each ISA is one object per
+family of operators. Objects are kept under build/ and compiled again only when something that they include
+has changed (the compiler writes down what that was), several at once. LOOPNEST_BUILD_ISAS=scalar,avx2 builds
+fewer ISAs, for quick turns while a kernel is being written.
 """
 
 import os
@@ -27,12 +28,11 @@ os.chdir(Path(__file__).parent)
 ISA_ROW = re.compile(r'^ISA\((\w+), (\w+), \d+, \d+, "(.*)"\)', re.M)
 FLAGS = [
     *("-std=c++20", "-O3", "-g0", "-fPIC", "-fvisibility=hidden", "-fno-math-errno"),
-    *("-fno-omit-frame-pointer", "-Wall", "-Wextra"),
+    *("-MMD", "-fno-omit-frame-pointer", "-Wall", "-Wextra"),
 ]
 BASELINE = {"x86_64": ["-march=x86-64-v2"], "aarch64": ["-march=armv8-a"]}.get(platform.machine(), [])
 HEADERS = [*glob("csrc/**/*.h", recursive=True), *glob("csrc/**/*.inc", recursive=True), "setup.py"]
-# What only the ISA libraries include: the bindings need not be compiled again when a rung changes.
-RUNGS = [h for h in HEADERS if re.search(r"/r\d+_\w+\.h$|/ladder\.inc$|csrc/simd/|kernels\.h$", h)]
+FAMILIES = sorted(Path(path).stem for path in glob("csrc/families/*.inc"))
 
 
 def isas() -> list[tuple[str, list[str]]]:
@@ -49,15 +49,27 @@ ISAS = isas()
 OBJECTS = "build/" + "-".join(name for name, _ in ISAS)
 
 
-def compile_changed(compiler, headers: list[str]) -> None:
-    """Makes the compiler skip objects newer than all they depend on, and compile the others in parallel."""
+def included(made: str) -> list[str]:
+    """What an object was made from: the compiler wrote it beside the object, as a rule for make (-MMD)."""
+    rule = Path(made).with_suffix(".d")
+    return rule.read_text().replace("\\\n", " ").split(": ", 1)[1].split() if rule.exists() else []
+
+
+def up_to_date(made: str) -> bool:
+    sources = included(made)
+    if not os.path.exists(made) or not sources or not all(map(os.path.exists, sources)):
+        return False
+    return max(map(os.path.getmtime, [*sources, "setup.py"])) <= os.path.getmtime(made)
+
+
+def compile_changed(compiler) -> None:
+    """Makes the compiler skip objects newer than all they were made from; the others in parallel."""
     one_by_one = compiler.compile
 
     def compile(sources, output_dir=None, **options):
         def make(source: str) -> str:
             (made,) = compiler.object_filenames([source], output_dir=output_dir)
-            newest = max(os.path.getmtime(f) for f in (source, *headers))
-            if not os.path.exists(made) or os.path.getmtime(made) < newest:
+            if not up_to_date(made):
                 one_by_one([source], output_dir=output_dir, **options)
             return made
 
@@ -68,16 +80,32 @@ def compile_changed(compiler, headers: list[str]) -> None:
 
 
 class BuildClib(build_clib):
-    """build_clib that compiles the ISAs at the same time."""
+    """build_clib that compiles every ISA once per family of operators, several at the same time."""
 
     def finalize_options(self) -> None:
         super().finalize_options()
         self.build_clib = self.build_temp = OBJECTS
 
     def build_libraries(self, libraries) -> None:
-        compile_changed(self.compiler, HEADERS)
+        compile_changed(self.compiler)
+        jobs = [(family, info) for family in FAMILIES for _, info in libraries]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(lambda library: super(BuildClib, self).build_libraries([library]), libraries))
+            objects = list(pool.map(self.compile_family, *zip(*jobs, strict=True)))
+        for name, info in libraries:
+            mine = [made for (_, i), made in zip(jobs, objects, strict=True) if i is info]
+            library = Path(OBJECTS) / f"lib{name}.a"
+            if not library.exists() or any(os.path.getmtime(o) > library.stat().st_mtime for o in mine):
+                library.unlink(missing_ok=True)  # the archiver would keep the object of a family that is gone
+                self.compiler.create_static_lib(mine, name, output_dir=OBJECTS)
+
+    def compile_family(self, family: str, info: dict) -> str:
+        (made,) = self.compiler.compile(
+            info["sources"],
+            output_dir=f"{OBJECTS}/{family}",
+            macros=[("LOOPNEST_FAMILY", family)],
+            extra_preargs=info["cflags"],
+        )
+        return made
 
 
 class BuildExt(build_ext):
@@ -92,7 +120,7 @@ class BuildExt(build_ext):
         super().run()
 
     def build_extensions(self) -> None:
-        compile_changed(self.compiler, [h for h in HEADERS if h not in RUNGS])
+        compile_changed(self.compiler)
         super().build_extensions()
 
 
@@ -113,7 +141,6 @@ def isa_library(name: str, flags: list[str]) -> tuple[str, dict]:
     baseline = [] if any(f.startswith("-march") for f in flags) else BASELINE
     return f"loopnest_{name}", {
         "sources": [f"csrc/isa/{name}.cpp"],
-        "obj_deps": {"": HEADERS},
         "cflags": [
             *FLAGS,
             *baseline,
@@ -131,7 +158,10 @@ def core() -> Extension:
         "loopnest._core",
         sorted(glob("csrc/*.cpp") + glob("csrc/bind/*.cpp") + glob("csrc/ops/*/*.cpp")),
         include_dirs=["csrc", pybind11.get_include()],
-        define_macros=[(f"LOOPNEST_HAS_{name}", "1") for name, _ in ISAS],
+        define_macros=[
+            *((f"LOOPNEST_HAS_{name}", "1") for name, _ in ISAS),
+            ("LOOPNEST_FAMILIES(F,isa)", " ".join(f"F(isa, {family})" for family in FAMILIES)),
+        ],
         extra_compile_args=[*FLAGS, *BASELINE, "-O2"],
         # As objects, not as libraries: only so is the module linked anew when nothing but a rung has changed.
         extra_objects=[f"{OBJECTS}/libloopnest_{name}.a" for name, _ in ISAS],
@@ -148,7 +178,7 @@ def engine(source: str) -> Extension:
         include_dirs=["csrc", numpy.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         extra_compile_args=[*FLAGS, *BASELINE, "-O2", "-Wno-unused-parameter"],
-        depends=[h for h in HEADERS if h not in RUNGS],
+        depends=HEADERS,
         language="c++",
     )
 

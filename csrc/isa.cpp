@@ -4,13 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <initializer_list>
+#include <vector>
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
 
 namespace loopnest {
 
-#define ISA(name, arch, vector_bytes, registers, flags) extern const IsaTable table_##name;
+// setup.py defines LOOPNEST_FAMILIES(F, isa) as F(isa, <family>) for every file of families/.
+#define DECLARE(isa, family) extern const IsaTable table_##isa##_##family;
+#define ISA(name, arch, vector_bytes, registers, flags) LOOPNEST_FAMILIES(DECLARE, name)
 #include "isa.inc"
 #undef ISA
 
@@ -44,6 +49,15 @@ bool runs_avx512() {
 const IsaTable* usable[8];
 Error isa_error;
 
+// One table of all the families that were compiled for an ISA; null if there are none. Never destroyed.
+const IsaTable* join(std::initializer_list<const IsaTable*> families) {
+  if (families.size() == 0) return nullptr;
+  auto& rungs = *new std::vector<Rung>;
+  for (auto f : families) rungs.insert(rungs.end(), f->rungs, f->rungs + f->count);
+  auto first = *families.begin();
+  return new IsaTable{first->isa, rungs.data(), rungs.size(), first->instruments};
+}
+
 bool choose() {
   const char* highest = getenv("LOOPNEST_ISA");
   int count = 0;
@@ -59,33 +73,33 @@ bool choose() {
     if (!past && table && machine_runs(name)) usable[count++] = table;
     if (named) past = true;
   };
-#define ISA(name, arch, vector_bytes, registers, flags) consider(#name, LOOPNEST_TABLE_##name);
-#define LOOPNEST_ABSENT static_cast<const IsaTable*>(nullptr)
+#define ADDRESS(isa, family) &table_##isa##_##family,
 #ifdef LOOPNEST_HAS_scalar
-#define LOOPNEST_TABLE_scalar &table_scalar
+#define LOOPNEST_TABLES_scalar LOOPNEST_FAMILIES(ADDRESS, scalar)
 #else
-#define LOOPNEST_TABLE_scalar LOOPNEST_ABSENT
+#define LOOPNEST_TABLES_scalar
 #endif
 #ifdef LOOPNEST_HAS_sse
-#define LOOPNEST_TABLE_sse &table_sse
+#define LOOPNEST_TABLES_sse LOOPNEST_FAMILIES(ADDRESS, sse)
 #else
-#define LOOPNEST_TABLE_sse LOOPNEST_ABSENT
+#define LOOPNEST_TABLES_sse
 #endif
 #ifdef LOOPNEST_HAS_avx2
-#define LOOPNEST_TABLE_avx2 &table_avx2
+#define LOOPNEST_TABLES_avx2 LOOPNEST_FAMILIES(ADDRESS, avx2)
 #else
-#define LOOPNEST_TABLE_avx2 LOOPNEST_ABSENT
+#define LOOPNEST_TABLES_avx2
 #endif
 #ifdef LOOPNEST_HAS_avx512
-#define LOOPNEST_TABLE_avx512 &table_avx512
+#define LOOPNEST_TABLES_avx512 LOOPNEST_FAMILIES(ADDRESS, avx512)
 #else
-#define LOOPNEST_TABLE_avx512 LOOPNEST_ABSENT
+#define LOOPNEST_TABLES_avx512
 #endif
 #ifdef LOOPNEST_HAS_neon
-#define LOOPNEST_TABLE_neon &table_neon
+#define LOOPNEST_TABLES_neon LOOPNEST_FAMILIES(ADDRESS, neon)
 #else
-#define LOOPNEST_TABLE_neon LOOPNEST_ABSENT
+#define LOOPNEST_TABLES_neon
 #endif
+#define ISA(name, arch, vector_bytes, registers, flags) consider(#name, join({LOOPNEST_TABLES_##name}));
 #include "isa.inc"
 #undef ISA
   if (!found) fail(isa_error, Error::Value, "LOOPNEST_ISA=%s: no such ISA; see csrc/isa.inc", highest);

@@ -1,5 +1,5 @@
-// Everything that is compiled once per ISA, in one anonymous namespace; isa/<name>.cpp includes this file and exports
-// one table. No other file of the kernels may be included from a header that the baseline also compiles.
+// Everything that is compiled once per ISA and family, in one anonymous namespace; isa/<name>.cpp includes this file,
+// which exports one table. No other file of the kernels may be included from a header that the baseline also compiles.
 #pragma once
 #if defined(__x86_64__)
 #include <immintrin.h>  // mask loads only; its functions are always inlined and leave no symbols
@@ -45,7 +45,7 @@ constexpr int isa_registers = isa.registers;
 
 #include "ops/map/walk.h"
 
-// The rungs of every operator: one line per operator in ladders.inc, one line per rung in its ladder.inc.
+// The rungs: one line per operator in families/<family>.inc, one line per rung in its ladder.inc.
 #define LADDER_HEADERS
 #include "ladders.inc"
 #undef LADDER_HEADERS
@@ -60,3 +60,12 @@ constexpr IsaTable table() { return {isa.name, rungs, sizeof rungs / sizeof rung
 
 }  // namespace
 }  // namespace loopnest::LOOPNEST_ISA
+
+#define LOOPNEST_TABLE_(isa, family) table_##isa##_##family
+#define LOOPNEST_TABLE(isa, family) LOOPNEST_TABLE_(isa, family)
+
+namespace loopnest {
+extern const IsaTable LOOPNEST_TABLE(LOOPNEST_ISA, LOOPNEST_FAMILY);
+// constinit: code of this ISA must not run at load time
+constinit const IsaTable LOOPNEST_TABLE(LOOPNEST_ISA, LOOPNEST_FAMILY) = LOOPNEST_ISA::table();
+}  // namespace loopnest

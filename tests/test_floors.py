@@ -29,7 +29,7 @@ def floor(path: Path) -> int:
         return BINDING
     if at.parts[0] == "simd":
         return SIMD
-    if at.parts[0] == "isa" or at.name in ("kernels.h", "ladders.inc"):
+    if at.parts[0] in ("isa", "families") or at.name in ("kernels.h", "ladders.inc"):
         return STUB
     if at.parts[0] == "ops":
         if path.suffix == ".cpp" or at.name == "check.h":
