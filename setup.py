@@ -204,7 +204,9 @@ def cython_options() -> dict:
 setup(
     packages=list(packages()),
     package_dir=packages(),
-    package_data={"": ["*.txt", "suites/*.txt", "py.typed", "*.pyi", "*.html", "*.css", "*.pxd", "*.pyx", "*.pxi"]},
+    package_data={
+        "": ["*.txt", "suites/*.txt", "py.typed", "*.pyi", "*.html", "*.css", "*.pxd", "*.pyx", "*.pxi"]
+    },
     libraries=[isa_library(name, flags) for name, flags in ISAS],
     ext_modules=[
         core(),
