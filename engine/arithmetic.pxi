@@ -299,12 +299,110 @@ cdef ndarray multiply(ndarray a, ndarray b):
     return out
 
 
+cdef ndarray matrices(ndarray a, ndarray b):
+    """(..., m, k) by (..., k, n): one gemm per matrix, and one in all where b is a single matrix."""
+    cdef Gemm g
+    cdef Array x, y, px, py
+    cdef Error e
+    cdef const Ladder* ladder
+    cdef int64_t shape[8]
+    cdef int64_t count = 1, i, rest
+    cdef int64_t at_a, at_b, size
+    cdef int lead, d
+    cdef bint good = True
+    cdef ndarray out, flat
+    cdef char* c
+    if cnp.PyArray_NDIM(b) == 2 and cnp.PyArray_NDIM(a) > 2 and cnp.PyArray_SIZE(a):
+        flat = a.reshape(-1, cnp.PyArray_DIMS(a)[cnp.PyArray_NDIM(a) - 1])
+        out = multiply(flat, b)
+        return out.reshape(shape_of(a)[:-1] + (cnp.PyArray_DIMS(b)[1],))
+    first = numpy.broadcast_shapes(shape_of(a)[:-2], shape_of(b)[:-2])
+    if len(first) > max_rank - 2:
+        raise ValueError(f"matmul: expected at most {max_rank} axes, got {len(first) + 2}")
+    a = read("matmul", "input", numpy.broadcast_to(a, first + shape_of(a)[-2:]), x)
+    b = read("matmul", "other", numpy.broadcast_to(b, first + shape_of(b)[-2:]), y)
+    lead = len(first)
+    px, py = x, y
+    px.rank = py.rank = 2
+    for d in range(2):
+        px.shape[d], px.stride[d] = x.shape[lead + d], x.stride[lead + d]
+        py.shape[d], py.stride[d] = y.shape[lead + d], y.stride[lead + d]
+    if not api.gemm_check(g, px, py, NULL, e):
+        raise_error(e)
+    for d in range(lead):
+        shape[d] = x.shape[d]
+        count *= shape[d]
+    shape[lead], shape[lead + 1] = g.m, g.n
+    out = make(x.dtype, lead + 2, shape)
+    ladder = gemm_ladder[x.dtype]
+    if ladder == NULL:
+        ladder = gemm_ladder[x.dtype] = api.ladder("gemm", x.dtype, &e)
+        if ladder == NULL:
+            raise_error(e)
+    size = 4 if x.dtype == F32 else 8
+    c = <char*>cnp.PyArray_DATA(out)
+    g.c_m, g.c_n = g.n, 1
+    with nogil:
+        for i in range(count):
+            rest = i
+            at_a = at_b = 0
+            for d in range(lead - 1, -1, -1):
+                at_a += rest % shape[d] * x.stride[d]
+                at_b += rest % shape[d] * y.stride[d]
+                rest = rest // shape[d]
+            g.a = <char*>x.data + at_a * size
+            g.b = <char*>y.data + at_b * size
+            g.c = c + i * g.m * g.n * size
+            good = api.run(ladder, &g, &e)
+            if not good:
+                break
+    if not good:
+        raise_error(e)
+    return out
+
+
+@cython.final
+@cython.no_gc
+cdef class BatchedMatmulBackward(Node):
+    """c = a b for every matrix; vectors stand as matrices of one row or column. kept0 is a, kept1 is b."""
+
+    cdef tuple shape0, shape1  # of a and b with vectors as matrices
+
+    cdef int replay(self, ndarray g, Run run) except -1:
+        cdef ndarray a = self.kept0, b = self.kept1, back
+        cdef tuple was0 = shape_of(a), was1 = shape_of(b)
+        a, b = a.reshape(self.shape0), b.reshape(self.shape1)
+        g = g.reshape(self.full(g))
+        if self.edge0 is not None:
+            back = matrices(g, numpy.swapaxes(b, -1, -2))
+            run.send(self.edge0, fit(back, self.shape0, back.dtype).reshape(was0))
+        if self.edge1 is not None:
+            if len(self.shape1) == 2 and len(self.shape0) > 2:  # one product sums over the batch as well
+                back = multiply(cnp.PyArray_Transpose(a.reshape(-1, self.shape0[-1]), NULL),
+                                g.reshape(-1, self.shape1[-1]))
+            else:
+                back = matrices(numpy.swapaxes(a, -1, -2), g)
+            run.send(self.edge1, fit(back, self.shape1, back.dtype).reshape(was1))
+        return 0
+
+    cdef tuple full(self, ndarray g):
+        """The result's shape with the axes that stand for vectors."""
+        return numpy.broadcast_shapes(self.shape0[:-2], self.shape1[:-2]) + (self.shape0[-2], self.shape1[-1])
+
+    def name(self):
+        return "MatmulBackward"
+
+
 def matmul(Tensor input not None, Tensor other not None):
-    """The matrix product, as torch.matmul: matrices by the gemm ladder, everything else by NumPy."""
+    """The matrix product, as torch.matmul: matrices, batches of them (leading axes broadcast) and vectors.
+
+    Floats go through the gemm ladder, matrix by matrix; whole numbers through NumPy.
+    """
     cdef ndarray a = input.array, b = other.array
     cdef MatmulBackward node
+    cdef BatchedMatmulBackward many
     cdef Tensor out
-    cdef tuple shape0, shape1
+    cdef tuple shape0 = shape_of(a), shape1 = shape_of(b)
     if cnp.PyArray_NDIM(a) == 2 and cnp.PyArray_NDIM(b) == 2 and cnp.PyArray_ISFLOAT(a):
         out = wrap(multiply(a, b))
         if grad_mode and (wants(input) or wants(other)):
@@ -322,22 +420,27 @@ def matmul(Tensor input not None, Tensor other not None):
                          f"{other.shape}")
     if a.dtype != b.dtype:
         raise TypeError(f"matmul: input is {a.dtype} but other is {b.dtype}; convert one of them with to()")
-    shape0, shape1 = shape_of(a), shape_of(b)
+    row, column = a.ndim == 1, b.ndim == 1
+    full0 = (1,) + shape0 if row else shape0
+    full1 = shape1 + (1,) if column else shape1
     try:
-        result = numpy.asarray(numpy.matmul(a, b))
+        if full0[-1] != full1[-2]:
+            raise ValueError
+        whole = numpy.broadcast_shapes(full0[:-2], full1[:-2]) + (full0[-2], full1[-1])
     except ValueError:
         raise ValueError(f"matmul: the shapes {shape0} and {shape1} do not fit each other") from None
-
-    def grads(g, a, b):
-        row, column = a.ndim == 1, b.ndim == 1  # vectors count as one row, one column
-        a2, b2 = a[None, :] if row else a, b[:, None] if column else b
-        g2 = numpy.expand_dims(g, -1) if column else g
-        g2 = numpy.expand_dims(g2, -2) if row else g2
-        da = fit(numpy.matmul(g2, numpy.swapaxes(b2, -1, -2)), a2.shape, a.dtype).reshape(a.shape)
-        db = fit(numpy.matmul(numpy.swapaxes(a2, -1, -2), g2), b2.shape, b.dtype).reshape(b.shape)
-        return da, db
-
-    return close("MatmulBackward", result, (input, other), grads, (input, other))
+    if not cnp.PyArray_ISFLOAT(a):
+        return wrap(numpy.asarray(numpy.matmul(a, b)))
+    final = whole[:-2] + (() if row else whole[-2:-1]) + (() if column else whole[-1:])
+    out = wrap(matrices(a.reshape(full0), b.reshape(full1)).reshape(final))
+    if grad_mode and (wants(input) or wants(other)):
+        many = BatchedMatmulBackward.__new__(BatchedMatmulBackward)
+        many.edge0, many.edge1 = edge_of(input), edge_of(other)
+        many.shape0, many.shape1 = full0, full1
+        keep0(many, input)
+        keep1(many, other)
+        record(many, out)
+    return out
 
 
 mm = matmul

@@ -103,24 +103,34 @@ def arange(start, end=None, step=1, dtype=None, bint requires_grad=False):
     return finished(numpy.arange(start, end, step).astype(dtype), requires_grad)
 
 
-def rand(*size, dtype=None, bint requires_grad=False):
+cdef object chosen_generator(object generator):
+    """The numpy.random.Generator of a loopnest.Generator, of None (the default one), or itself."""
+    if generator is None:
+        return default_generator()
+    return getattr(generator, "numpy", generator)
+
+
+def rand(*size, generator=None, dtype=None, bint requires_grad=False):
     """Uniform in [0, 1)."""
-    return finished(default_generator().random(shape_from(size), dtype=dtype or numpy.float32), requires_grad)
-
-
-def randn(*size, dtype=None, bint requires_grad=False):
-    """Normal, mean 0, variance 1."""
-    return finished(default_generator().standard_normal(shape_from(size), dtype=dtype or numpy.float32),
+    return finished(chosen_generator(generator).random(shape_from(size), dtype=dtype or numpy.float32),
                     requires_grad)
 
 
-def randint(low, high=None, size=(), dtype=None):
-    """Whole numbers from low to below high, each as likely."""
-    if high is None:
-        low, high = 0, low
-    return finished(default_generator().integers(low, high, size).astype(dtype or numpy.int64), False)
+def randn(*size, generator=None, dtype=None, bint requires_grad=False):
+    """Normal, mean 0, variance 1."""
+    numbers = chosen_generator(generator).standard_normal(shape_from(size), dtype=dtype or numpy.float32)
+    return finished(numbers, requires_grad)
 
 
-def randperm(n):
+def randint(low, high=None, size=None, generator=None, dtype=None):
+    """Whole numbers from low to below high, each as likely: randint([low,] high, size)."""
+    if high is None or isinstance(high, (tuple, list)):
+        low, high, size = 0, low, high if size is None else size
+    size = () if size is None else size if isinstance(size, int) else tuple(size)
+    numbers = chosen_generator(generator).integers(low, high, size)
+    return finished(numbers.astype(dtype or numpy.int64), False)
+
+
+def randperm(n, generator=None):
     """The numbers 0 to n - 1 in random order."""
-    return finished(default_generator().permutation(n), False)
+    return finished(chosen_generator(generator).permutation(n), False)

@@ -1,4 +1,4 @@
-"""Tensor and Node for other engine modules (sequence)."""
+"""Tensor, Node and the parts that other engine modules (sequence, tensor_ops ...) build on."""
 
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
@@ -56,3 +56,14 @@ cdef int keep0(Node node, Tensor t) except -1
 cdef int keep1(Node node, Tensor t) except -1
 cdef int keep2(Node node, Tensor t) except -1
 cdef int record(Node node, Tensor out) except -1
+cdef cnp.ndarray array_of(object value)
+cdef Tensor tensor_of(object value)
+cdef tuple shape_of(cnp.ndarray a)
+cdef cnp.ndarray as_float(Tensor t)
+cdef int axis_of(Tensor x, int dim, int extra) except -1
+cdef Tensor cast(Tensor x, object dtype)
+cdef Tensor close(str title, cnp.ndarray result, tuple inputs, object function, tuple kept)
+cdef cnp.ndarray fit(cnp.ndarray g, tuple shape, object dtype)
+cdef Tensor getitem(Tensor x, object index)
+cdef object promoted(cnp.ndarray a, cnp.ndarray b)
+cdef Tensor view_of(Tensor base, cnp.ndarray a)

@@ -32,8 +32,8 @@ from libcpp.vector cimport vector
 from .arena cimport make, make_as, make_channels_last, owns_memory
 from .elementwise cimport ADD, DIV, MUL, SUB, add_dense, arrays, column_sums, dense_sum, scalar
 from .kernels cimport (F32, F64, I64, Array, Conv2d, Conv2dOptions, CrossEntropy, Embedding, Error, Gemm,
-                       KernelApi, Ladder, Map, Pool2d, Pool2dOptions, dtype_of, kernel_api, raise_error, read,
-                       read_dense, run_kernel)
+                       KernelApi, Ladder, Map, Pool2d, Pool2dOptions, dtype_of, kernel_api, max_rank,
+                       raise_error, read, read_dense, run_kernel)
 
 ctypedef cnp.ndarray ndarray
 

@@ -29,6 +29,7 @@ from loopnest import optim as optim
 from loopnest._core import get_num_threads as get_num_threads
 from loopnest._core import set_flush_denormal as set_flush_denormal
 from loopnest._core import set_num_threads as set_num_threads
+from loopnest.engine import tensor_ops as _more
 from loopnest.engine.tape import Tensor as Tensor
 from loopnest.engine.tape import arange as arange
 from loopnest.engine.tape import as_tensor as as_tensor
@@ -73,6 +74,78 @@ from loopnest.engine.tape import unsqueeze as unsqueeze
 from loopnest.engine.tape import where as where
 from loopnest.engine.tape import zeros as zeros
 from loopnest.engine.tape import zeros_like as zeros_like
+from loopnest.engine.tensor_ops import allclose as allclose
+from loopnest.engine.tensor_ops import amax as amax
+from loopnest.engine.tensor_ops import amin as amin
+from loopnest.engine.tensor_ops import argsort as argsort
+from loopnest.engine.tensor_ops import bernoulli as bernoulli
+from loopnest.engine.tensor_ops import bincount as bincount
+from loopnest.engine.tensor_ops import bmm as bmm
+from loopnest.engine.tensor_ops import ceil as ceil
+from loopnest.engine.tensor_ops import cos as cos
+from loopnest.engine.tensor_ops import count_nonzero as count_nonzero
+from loopnest.engine.tensor_ops import cumsum as cumsum
+from loopnest.engine.tensor_ops import diagonal as diagonal
+from loopnest.engine.tensor_ops import dot as dot
+from loopnest.engine.tensor_ops import einsum as einsum
+from loopnest.engine.tensor_ops import equal as equal
+from loopnest.engine.tensor_ops import expm1 as expm1
+from loopnest.engine.tensor_ops import eye as eye
+from loopnest.engine.tensor_ops import floor as floor
+from loopnest.engine.tensor_ops import full_like as full_like
+from loopnest.engine.tensor_ops import gather as gather
+from loopnest.engine.tensor_ops import index_add as index_add
+from loopnest.engine.tensor_ops import index_select as index_select
+from loopnest.engine.tensor_ops import isclose as isclose
+from loopnest.engine.tensor_ops import isfinite as isfinite
+from loopnest.engine.tensor_ops import isinf as isinf
+from loopnest.engine.tensor_ops import isnan as isnan
+from loopnest.engine.tensor_ops import linspace as linspace
+from loopnest.engine.tensor_ops import log1p as log1p
+from loopnest.engine.tensor_ops import log2 as log2
+from loopnest.engine.tensor_ops import log10 as log10
+from loopnest.engine.tensor_ops import logical_and as logical_and
+from loopnest.engine.tensor_ops import logical_not as logical_not
+from loopnest.engine.tensor_ops import logical_or as logical_or
+from loopnest.engine.tensor_ops import logical_xor as logical_xor
+from loopnest.engine.tensor_ops import logsumexp as logsumexp
+from loopnest.engine.tensor_ops import masked_fill as masked_fill
+from loopnest.engine.tensor_ops import masked_select as masked_select
+from loopnest.engine.tensor_ops import maximum as maximum
+from loopnest.engine.tensor_ops import meshgrid as meshgrid
+from loopnest.engine.tensor_ops import minimum as minimum
+from loopnest.engine.tensor_ops import mm as mm
+from loopnest.engine.tensor_ops import movedim as movedim
+from loopnest.engine.tensor_ops import multinomial as multinomial
+from loopnest.engine.tensor_ops import mv as mv
+from loopnest.engine.tensor_ops import narrow as narrow
+from loopnest.engine.tensor_ops import nonzero as nonzero
+from loopnest.engine.tensor_ops import norm as norm
+from loopnest.engine.tensor_ops import outer as outer
+from loopnest.engine.tensor_ops import prod as prod
+from loopnest.engine.tensor_ops import rand_like as rand_like
+from loopnest.engine.tensor_ops import randn_like as randn_like
+from loopnest.engine.tensor_ops import reciprocal as reciprocal
+from loopnest.engine.tensor_ops import repeat_interleave as repeat_interleave
+from loopnest.engine.tensor_ops import roll as roll
+from loopnest.engine.tensor_ops import rsqrt as rsqrt
+from loopnest.engine.tensor_ops import scatter as scatter
+from loopnest.engine.tensor_ops import scatter_add as scatter_add
+from loopnest.engine.tensor_ops import select as select
+from loopnest.engine.tensor_ops import sign as sign
+from loopnest.engine.tensor_ops import sin as sin
+from loopnest.engine.tensor_ops import sort as sort
+from loopnest.engine.tensor_ops import take_along_dim as take_along_dim
+from loopnest.engine.tensor_ops import tile as tile
+from loopnest.engine.tensor_ops import topk as topk
+from loopnest.engine.tensor_ops import tril as tril
+from loopnest.engine.tensor_ops import triu as triu
+from loopnest.engine.tensor_ops import trunc as trunc
+from loopnest.engine.tensor_ops import unflatten as unflatten
+from loopnest.engine.tensor_ops import unique as unique
+from loopnest.random import Generator as Generator
+from loopnest.random import get_rng_state as get_rng_state
+from loopnest.random import set_rng_state as set_rng_state
 
 if TYPE_CHECKING:
     from loopnest import data as data
@@ -81,6 +154,8 @@ if TYPE_CHECKING:
     from loopnest import machine as machine
 
     __version__: str
+
+all, any, round = _more.all_, _more.any_, _more.round_
 
 float32 = _np.dtype(_np.float32)
 float64 = _np.dtype(_np.float64)

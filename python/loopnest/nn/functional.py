@@ -7,7 +7,7 @@ raise TypeError.
 
 from typing import Any
 
-from loopnest.engine import tape
+from loopnest.engine import tape, tensor_ops
 from loopnest.engine.tape import Tensor
 
 IntPair = int | tuple[int, int]
@@ -235,6 +235,21 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
       [[4.0, 5.0], [0.0, 1.0]]
     """
     return tape.embedding(input, weight, padding_idx)
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """Classes (...) as rows of zeros with a one (..., num_classes), int64; as torch.nn.functional.one_hot.
+
+    num_classes: -1 for the largest class + 1. Raises ValueError for classes outside 0 ... num_classes - 1,
+    TypeError if they are not whole numbers.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> import loopnest.nn.functional as F
+      >>> F.one_hot(loopnest.tensor(np.array([1, 0])), 3).tolist()
+      [[0, 1, 0], [1, 0, 0]]
+    """
+    return tensor_ops.one_hot(tensor, num_classes)
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:

@@ -1,0 +1,333 @@
+"""Tensor operations: values and gradients as torch's, gradients against differences in float64, bad input."""
+
+import numpy as np
+import pytest
+
+import loopnest
+from loopnest import Tensor, tensor
+from loopnest.autograd import gradcheck
+
+
+def leaf(*shape, seed=0, low=-1.0, high=1.0):
+    return tensor(np.random.default_rng(seed).uniform(low, high, shape), requires_grad=True)
+
+
+@pytest.fixture
+def torch():
+    return pytest.importorskip("torch")
+
+
+AT = np.array([[[0, 1, 1, 0]], [[2, 0, 2, 1]]])
+MASK = np.arange(24).reshape(2, 3, 4) % 3 == 0
+
+# Every one runs on loopnest and on torch: `lib` is the module, x has shape (2, 3, 4).
+ONE = {
+    "sin": lambda lib, x: x.sin(),
+    "cos": lambda lib, x: lib.cos(x),
+    "log1p": lambda lib, x: x.log1p(),
+    "expm1": lambda lib, x: x.expm1(),
+    "log2": lambda lib, x: (x + 2).log2(),
+    "log10": lambda lib, x: (x + 2).log10(),
+    "rsqrt": lambda lib, x: (x + 2).rsqrt(),
+    "reciprocal": lambda lib, x: (x + 2).reciprocal(),
+    "sign": lambda lib, x: x.sign() * x,
+    "floor": lambda lib, x: (x * 5).floor() * x,
+    "round": lambda lib, x: (x * 5).round() * x,
+    "maximum": lambda lib, x: lib.maximum(x, x.flip(0)),
+    "minimum": lambda lib, x: lib.minimum(x, x[:1] * 0.5),
+    "masked_fill": lambda lib, x: x.masked_fill(lib.from_numpy(MASK), -2.0),
+    "masked_select": lambda lib, x: x.masked_select(lib.from_numpy(MASK[0])),
+    "mask index": lambda lib, x: x[lib.from_numpy(MASK)],
+    "where": lambda lib, x: lib.where(lib.from_numpy(MASK), x, x * 2),
+    "amax": lambda lib, x: x.amax((0, 2)),
+    "amin": lambda lib, x: x.amin(1, keepdim=True),
+    "amax all": lambda lib, x: x.amax(),
+    "prod": lambda lib, x: x.prod(),
+    "prod 1": lambda lib, x: x.prod(1),
+    "prod keepdim": lambda lib, x: x.prod(-1, keepdim=True),
+    "logsumexp": lambda lib, x: x.logsumexp(1),
+    "logsumexp keepdim": lambda lib, x: lib.logsumexp(x * 200, (0, 2), keepdim=True),
+    "norm": lambda lib, x: x.norm(),
+    "norm 1": lambda lib, x: x.norm(1, dim=1),
+    "norm 3": lambda lib, x: x.norm(3, dim=2, keepdim=True),
+    "norm inf": lambda lib, x: x.norm(float("inf")),
+    "sum": lambda lib, x: x.sum((0, 1)),
+    "mean": lambda lib, x: x.mean((1, 2), keepdim=True),
+    "var": lambda lib, x: x.var((0, 2)),
+    "std": lambda lib, x: x.std(1, unbiased=False),
+    "cumsum": lambda lib, x: x.cumsum(1),
+    "sort": lambda lib, x: x.sort(1)[0],
+    "sort descending": lambda lib, x: x.sort(descending=True)[0],
+    "argsort": lambda lib, x: x.gather(2, x.argsort(2)),
+    "topk": lambda lib, x: x.topk(2)[0],
+    "topk smallest": lambda lib, x: x.topk(2, 1, largest=False)[0],
+    "gather": lambda lib, x: x.gather(1, lib.from_numpy(AT)),
+    "gather one": lambda lib, x: x.gather(2, lib.from_numpy(AT[..., :1].repeat(3, 1))),
+    "scatter_add": lambda lib, x: x.scatter_add(1, lib.from_numpy(AT), x[:, :1] * 2),
+    "scatter": lambda lib, x: x.scatter(1, lib.from_numpy(AT), x[:, :1] * 2),
+    "scatter number": lambda lib, x: x.scatter(1, lib.from_numpy(AT), 3.0),
+    "index_select": lambda lib, x: x.index_select(2, lib.from_numpy(np.array([3, 0, 3]))),
+    "index_add": lambda lib, x: x.index_add(1, lib.from_numpy(np.array([2, 2])), x[:, :2], alpha=3),
+    "int arrays": lambda lib, x: x[lib.from_numpy(np.array([0, 1])), lib.from_numpy(np.array([2, -1]))],
+    "repeated arrays": lambda lib, x: x[lib.from_numpy(np.array([1, 1, 0])), :, 2],
+    "arrays apart": lambda lib, x: x[lib.from_numpy(np.array([0, 1])), :, lib.from_numpy(np.array([2, 2]))],
+    "array and int": lambda lib, x: x[1, lib.from_numpy(np.array([0, 2, 0]))],
+    "narrow": lambda lib, x: x.narrow(2, 1, 2),
+    "select": lambda lib, x: x.select(1, -1),
+    "movedim": lambda lib, x: x.movedim((0, 1), (2, 0)),
+    "unflatten": lambda lib, x: x.unflatten(2, (2, -1)),
+    "swapaxes": lambda lib, x: x.swapaxes(0, 2),
+    "roll": lambda lib, x: x.roll((1, -2), (0, 2)),
+    "roll all": lambda lib, x: x.roll(5),
+    "repeat": lambda lib, x: x.repeat(2, 1, 3, 1),
+    "tile": lambda lib, x: x.tile((2, 1)),
+    "repeat_interleave": lambda lib, x: x.repeat_interleave(2, 1),
+    "diagonal": lambda lib, x: x.diagonal(1, 1, 2),
+    "tril": lambda lib, x: x.tril(-1),
+    "triu": lambda lib, x: x.triu(1),
+    "unfold": lambda lib, x: x.unfold(2, 3, 1),
+    "einsum bmm": lambda lib, x: lib.einsum("bij,bkj->bik", x, x * 2),
+    "einsum implicit": lambda lib, x: lib.einsum("bij,bkj", x, x),
+    "einsum sum": lambda lib, x: lib.einsum("bij->j", x),
+    "einsum trace": lambda lib, x: lib.einsum("bii->b", x[:, :, :3]),
+    "einsum diagonal": lambda lib, x: lib.einsum("bii->bi", x[:, :, :3]),
+    "einsum outer": lambda lib, x: lib.einsum("i,j->ij", x[0, 0], x[1, 1]),
+    "einsum three": lambda lib, x: lib.einsum("bij,bkj,k->ik", x, x, x[0, :, 0]),
+    "einsum dots": lambda lib, x: lib.einsum("...ij,...kj->...ik", x, x[:1]),
+    "einsum only one": lambda lib, x: lib.einsum("bij,kj->i", x, x[0]),
+    "einsum permute": lambda lib, x: lib.einsum("bij->jib", x),
+    "einsum all": lambda lib, x: lib.einsum("bij,bij->", x, x),
+    "bmm": lambda lib, x: lib.bmm(x, x.transpose(1, 2)),
+    "mv": lambda lib, x: lib.mv(x[0], x[1, 0]),
+    "dot": lambda lib, x: lib.dot(x[0, 0], x[1, 1]),
+    "outer": lambda lib, x: lib.outer(x[0, 0], x[1, :, 0]),
+}
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_gradient(name):
+    assert gradcheck(lambda x: ONE[name](loopnest, x), leaf(2, 3, 4))
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_as_torch(torch, name):
+    x = leaf(2, 3, 4, seed=5)
+    t = torch.tensor(x.detach().numpy(), requires_grad=True)
+    y, z = ONE[name](loopnest, x), ONE[name](torch, t)
+    assert y.shape == tuple(z.shape)
+    np.testing.assert_allclose(y.detach().numpy(), z.detach().numpy(), rtol=1e-12, atol=1e-12)
+    w = np.random.default_rng(1).normal(size=y.shape)
+    y.backward(tensor(w))
+    z.backward(torch.tensor(w))
+    np.testing.assert_allclose(x.grad.numpy(), t.grad.numpy(), rtol=1e-11, atol=1e-12)
+
+
+MATMUL = [
+    ((2, 3, 4), (2, 4, 5)),
+    ((2, 3, 4), (4, 5)),
+    ((3, 4), (2, 4, 5)),
+    ((2, 1, 3, 4), (3, 4, 2)),
+    ((4,), (2, 4, 3)),
+    ((2, 3, 4), (4,)),
+    ((4,), (4,)),
+    ((0, 3, 4), (0, 4, 5)),
+    ((2, 3, 0), (2, 0, 5)),
+    ((2, 0, 4), (4, 5)),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shapes", MATMUL, ids=str)
+def test_matmul_as_numpy(shapes, dtype):
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=shapes[0]).astype(dtype), rng.normal(size=shapes[1]).astype(dtype)
+    x, y = tensor(a, requires_grad=True), tensor(b, requires_grad=True)
+    out = x @ y
+    want = a @ b
+    assert out.shape == want.shape and out.dtype == dtype
+    limit = 8 * np.finfo(dtype).eps * (np.abs(a) @ np.abs(b))
+    assert (np.abs(out.detach().numpy() - want) <= limit).all()
+    out.sum().backward()
+    assert x.grad.shape == x.shape and y.grad.shape == y.shape
+
+
+@pytest.mark.parametrize("shapes", [s for s in MATMUL if 0 not in s[0]], ids=str)
+def test_matmul_gradient(shapes):
+    assert gradcheck(lambda a, b: a @ b, (leaf(*shapes[0]), leaf(*shapes[1], seed=1)))
+
+
+def test_matmul_of_views_and_negative_strides():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(4, 3, 2)), rng.normal(size=(5, 4, 2))
+    x, y = loopnest.from_numpy(a.transpose(2, 1, 0)[::-1]), loopnest.from_numpy(b.transpose(2, 1, 0)[:, ::-1])
+    np.testing.assert_allclose((x @ y).numpy(), x.numpy() @ y.numpy(), rtol=1e-13)
+
+
+def test_matmul_rows_do_not_depend_on_the_batch():
+    rng = np.random.default_rng(0)
+    a, b = (rng.normal(size=s).astype(np.float32) for s in ((7, 9, 33), (7, 33, 17)))
+    whole = (tensor(a) @ tensor(b)).numpy()
+    for i in range(7):
+        assert (whole[i] == (tensor(a[i : i + 1]) @ tensor(b[i : i + 1])).numpy()[0]).all()
+
+
+def test_ties_share_the_gradient(torch):
+    for name in ("maximum", "minimum"):
+        a, b = tensor([1.0, 2.0, 3.0], requires_grad=True), tensor([1.0, 5.0, 0.0], requires_grad=True)
+        s, t = (torch.tensor(v.tolist(), requires_grad=True) for v in (a, b))
+        getattr(loopnest, name)(a, b).sum().backward()
+        getattr(torch, name)(s, t).sum().backward()
+        assert a.grad.tolist() == s.grad.tolist() and b.grad.tolist() == t.grad.tolist()
+
+
+def test_prod_with_zeros(torch):
+    for row in ([2.0, 0.0, 3.0], [0.0, 0.0, 3.0], [1.0, 2.0, 3.0]):
+        x, t = tensor(row, requires_grad=True), torch.tensor(row, requires_grad=True)
+        x.prod().backward()
+        t.prod().backward()
+        assert x.grad.tolist() == t.grad.tolist()
+
+
+def test_logsumexp_of_infinities():
+    inf = float("inf")
+    x = tensor([[-inf, -inf], [0.0, -inf], [inf, 0.0]], requires_grad=True)
+    y = x.logsumexp(1)
+    assert y.tolist() == [-inf, 0.0, inf]
+    y[:2].sum().backward()
+    assert x.grad.tolist()[:2] == [[0.0, 0.0], [1.0, 0.0]]
+
+
+def test_norm_at_zero_has_a_gradient():
+    x = tensor([0.0, 0.0], requires_grad=True)
+    x.norm().backward()
+    assert x.grad.tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_sort_is_stable_and_nan_is_largest(torch, descending):
+    values = np.array([3, 1, np.nan, 1, 2, 3, np.nan, -np.inf], np.float32)
+    ours, theirs = (
+        tensor(values).sort(descending=descending),
+        torch.tensor(values).sort(descending=descending, stable=True),
+    )
+    assert ours.indices.tolist() == theirs.indices.tolist()
+    np.testing.assert_array_equal(ours.values.numpy(), theirs.values.numpy())
+
+
+@pytest.mark.parametrize("largest", [False, True])
+@pytest.mark.parametrize("k", [0, 1, 5, 100])
+def test_topk_of_many(torch, k, largest):
+    x = np.random.default_rng(0).permutation(3000).reshape(3, 1000).astype(np.float32)
+    ours, theirs = tensor(x).topk(k, largest=largest), torch.tensor(x).topk(k, largest=largest)
+    assert ours[0].tolist() == theirs[0].tolist() and ours[1].tolist() == theirs[1].tolist()
+
+
+def test_index_gradient_counts_places_named_twice():
+    x = leaf(3, 4)
+    x[tensor([0, 0, -3]), tensor([1, 1, 1])].sum().backward()
+    assert x.grad.numpy()[0, 1] == 3 and x.grad.numpy().sum() == 3
+
+
+def test_one_hot_linspace_eye_and_others(torch):
+    at = np.array([[0, 2], [1, 1]])
+    import loopnest.nn.functional as F
+
+    assert F.one_hot(tensor(at)).tolist() == torch.nn.functional.one_hot(torch.tensor(at)).tolist()
+    assert F.one_hot(tensor(at), 4).shape == (2, 2, 4)
+    np.testing.assert_allclose(
+        loopnest.linspace(-1, 1, 7).numpy(), torch.linspace(-1, 1, 7).numpy(), atol=1e-7
+    )
+    assert loopnest.eye(2, 3).tolist() == torch.eye(2, 3).tolist()
+    a, b = loopnest.meshgrid(loopnest.arange(2), loopnest.arange(3))
+    c, d = torch.meshgrid(torch.arange(2), torch.arange(3), indexing="ij")
+    assert a.tolist() == c.tolist() and b.tolist() == d.tolist()
+    assert loopnest.full_like(a, 7).tolist() == [[7] * 3] * 2
+    assert tensor([1.0]).new_zeros(2, 3).shape == (2, 3)
+    assert loopnest.bincount(tensor([0, 2, 2])).tolist() == [1, 0, 2]
+    assert loopnest.nonzero(tensor([0, 3, 0, 1])).tolist() == [[1], [3]]
+    assert loopnest.cumsum(tensor([1, 2, 3]), 0).tolist() == [1, 3, 6]
+    assert loopnest.randint(5, (3,)).shape == (3,) and loopnest.randint(2, 5, (4, 1)).shape == (4, 1)
+
+
+def test_random_numbers_repeat():
+    g = loopnest.Generator().manual_seed(1)
+    first = [
+        f(generator=g).tolist()
+        for f in (lambda **k: loopnest.rand(3, **k), lambda **k: loopnest.randperm(4, **k))
+    ]
+    g.manual_seed(1)
+    assert [loopnest.rand(3, generator=g).tolist(), loopnest.randperm(4, generator=g).tolist()] == first
+    state = loopnest.get_rng_state()
+    a = loopnest.randn(4).tolist()
+    loopnest.set_rng_state(state)
+    assert loopnest.randn(4).tolist() == a
+    with pytest.raises(ValueError, match="get_state"):
+        loopnest.set_rng_state({"bit_generator": "MT"})
+
+
+def test_multinomial_draws_by_weight():
+    loopnest.manual_seed(0)
+    weights = tensor([[0.0, 1.0, 3.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
+    drawn = loopnest.multinomial(weights, 4000, replacement=True).numpy()
+    share = (drawn[0] == 2).mean()
+    assert (
+        set(drawn[0]) == {1, 2} and (drawn[1] == 0).all() and abs(share - 0.75) < 5 * (0.1875 / 4000) ** 0.5
+    )
+    once = loopnest.multinomial(tensor(np.ones(6)), 6).numpy()
+    assert sorted(once) == list(range(6))
+    with pytest.raises(ValueError, match="without"):
+        loopnest.multinomial(weights, 2)
+    for bad in ([-1.0, 2.0], [0.0, 0.0], [float("nan"), 1.0]):
+        with pytest.raises(ValueError, match="weights"):
+            loopnest.multinomial(tensor(bad), 1)
+    assert loopnest.bernoulli(tensor([0.0, 1.0])).tolist() == [0.0, 1.0]
+
+
+BAD = {
+    "matmul shapes": (ValueError, lambda x: x @ x),
+    "matmul batch": (ValueError, lambda x: x @ loopnest.zeros(3, 4, 2)),
+    "matmul dtype": (TypeError, lambda x: x @ x.double().transpose(1, 2)),
+    "bmm rank": (ValueError, lambda x: loopnest.bmm(x[0], x[0])),
+    "bmm batch": (ValueError, lambda x: loopnest.bmm(x, loopnest.zeros(1, 4, 2))),
+    "gather axes": (ValueError, lambda x: x.gather(0, tensor([0]))),
+    "gather range": (IndexError, lambda x: x.gather(2, loopnest.full_like(x, 4, dtype=np.int64))),
+    "gather negative": (IndexError, lambda x: x.gather(2, loopnest.full_like(x, -1, dtype=np.int64))),
+    "gather float": (TypeError, lambda x: x.gather(2, x)),
+    "gather large": (ValueError, lambda x: x.gather(2, loopnest.zeros(3, 3, 4).long())),
+    "scatter src": (ValueError, lambda x: x.scatter(1, tensor(AT), x[:, :, :2])),
+    "index_select range": (IndexError, lambda x: x.index_select(0, tensor([2]))),
+    "masked_fill int": (TypeError, lambda x: x.masked_fill(x.long(), 0)),
+    "masked_fill shape": (ValueError, lambda x: x.masked_fill(tensor([True, False, True]), 0)),
+    "masked_fill values": (ValueError, lambda x: x.masked_fill(x > 0, tensor([1.0, 2.0]))),
+    "maximum": (ValueError, lambda x: x.maximum(tensor([1.0, 2.0, 3.0]))),
+    "topk": (ValueError, lambda x: x.topk(5)),
+    "dim": (IndexError, lambda x: x.sort(3)),
+    "dim twice": (ValueError, lambda x: x.amax((0, -3))),
+    "amax of nothing": (IndexError, lambda x: x[:, :0].amax(1)),
+    "norm 0": (ValueError, lambda x: x.norm(0)),
+    "narrow": (IndexError, lambda x: x.narrow(2, 3, 2)),
+    "unflatten": (ValueError, lambda x: x.unflatten(2, (3, -1))),
+    "roll": (ValueError, lambda x: x.roll((1, 2), (0,))),
+    "repeat": (ValueError, lambda x: x.repeat(2, 2)),
+    "tril": (ValueError, lambda x: x[0, 0].tril()),
+    "unfold": (ValueError, lambda x: x.unfold(2, 5, 1)),
+    "einsum operands": (ValueError, lambda x: loopnest.einsum("ij,jk", x)),
+    "einsum rank": (ValueError, lambda x: loopnest.einsum("ij->i", x)),
+    "einsum sizes": (ValueError, lambda x: loopnest.einsum("bij,bik->b", x, x[:, :2])),
+    "einsum label": (ValueError, lambda x: loopnest.einsum("bij->k", x)),
+    "einsum sign": (ValueError, lambda x: loopnest.einsum("b1j->b", x)),
+    "one_hot": (ValueError, lambda x: loopnest.nn.functional.one_hot(tensor([5]), 3)),
+    "one_hot float": (TypeError, lambda x: loopnest.nn.functional.one_hot(x)),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input(name):
+    kind, call = BAD[name]
+    with pytest.raises(kind):
+        call(loopnest.rand(2, 3, 4))
+
+
+def test_methods_reach_subclasses_and_dir():
+    assert "gather" in dir(Tensor)
+    assert loopnest.nn.Parameter(np.ones((2, 2), np.float32)).sin().requires_grad
