@@ -10,6 +10,7 @@ import loopnest
 
 # Parts that need extras, or that are programs; their examples are tested where the extras are.
 ELSEWHERE = ("loopnest.cli", "loopnest.viz", "loopnest.tour", "loopnest.data")
+RIVALS = ("loopnest.bench.rivals.", "loopnest.bench.onnx_model")
 
 
 def modules():
@@ -17,7 +18,7 @@ def modules():
     return [
         name
         for name in ["loopnest", *found]
-        if not name.startswith(ELSEWHERE) and not name.endswith("__main__")
+        if not name.startswith((*ELSEWHERE, *RIVALS)) and not name.endswith("__main__")
     ]
 
 

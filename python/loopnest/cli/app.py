@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from loopnest.cli import show
+from loopnest.cli import bench, show
 
 app = typer.Typer(
     help="Convolutional and recurrent networks on the CPU, with loop nests you can read, measure and beat.",
@@ -16,6 +16,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.add_typer(bench.app, name="bench")
 
 Op = Annotated[str, typer.Argument(metavar="OP", help="An operator, such as conv2d or lstm.")]
 Shape = Annotated[

@@ -17,7 +17,7 @@ for depth), t n i h for sequences.
 A suite of the bench is a file of such lines behind their operator's name, under headings:
 
     [family]
-    conv2d n1 ic64 ih56 iw56 oc64 kh3 kw3 p1 x3 train       # x3: three in the network; train: timed in training
+    conv2d n1 ic64 ih56 iw56 oc64 kh3 kw3 p1 x3 train       # x3: three of them; train: timed in training
 
     >>> shape = Conv2dShape.parse("n1 ic3 ih9 iw8 oc4 kh3 kw2 s2 p_h1 p_w0")
     >>> shape.stride, shape.padding, (shape.oh, shape.ow)
@@ -60,7 +60,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Shape:
-    """Reading and writing, for all shapes. Each field is a word; x_h, x_w and x_d may be written as one, x."""
+    """Reading and writing, for all shapes. Each field is a word; x_h x_w x_d may be written as one, x."""
 
     op: ClassVar[str]
     defaults: ClassVar[dict[str, int]] = {}
