@@ -152,6 +152,8 @@ if TYPE_CHECKING:
     from loopnest import io as io
     from loopnest import ladder as ladder
     from loopnest import machine as machine
+    from loopnest import metrics as metrics
+    from loopnest import train as train
 
     __version__: str
 
@@ -161,7 +163,7 @@ float32 = _np.dtype(_np.float32)
 float64 = _np.dtype(_np.float64)
 int64 = _np.dtype(_np.int64)
 
-_LATER = ("data", "io", "ladder", "machine")  # imported when they are first asked for
+_LATER = ("data", "io", "ladder", "machine", "metrics", "train")  # imported when they are first asked for
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,145 @@
+"""Data sets: things with a length and an index, and what can be made of them; PyTorch's names."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from loopnest.engine.tape import Tensor
+
+
+class Dataset:
+    """Anything with `__getitem__(index)` and `__len__()`; this class is there to inherit from, and for `+`.
+
+    A method `__getitems__(indices)`, where there is one, fetches a whole batch at once.
+    """
+
+    def __getitem__(self, index: int) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} has no __getitem__")
+
+    def __len__(self) -> int:
+        raise NotImplementedError(f"{type(self).__name__} has no __len__")
+
+    def __add__(self, other: Dataset) -> ConcatDataset:
+        return ConcatDataset([self, other])
+
+
+class TensorDataset(Dataset):
+    """Arrays or Tensors of one length side by side; sample k is the tuple of their k-th entries.
+
+    Args:
+      tensors: NumPy arrays or Tensors, any dtype, first axis of one length.
+
+    Raises ValueError for different lengths, or none.
+
+    Example:
+      >>> import numpy as np
+      >>> from loopnest.data import TensorDataset
+      >>> pairs = TensorDataset(np.arange(6).reshape(3, 2), np.array([7, 8, 9]))
+      >>> len(pairs), pairs[1][1]
+      (3, 8)
+    """
+
+    def __init__(self, *tensors: Any) -> None:
+        self.tensors = tuple(tensors)
+        lengths = [len(t) for t in tensors]
+        if not lengths or len(set(lengths)) != 1:
+            raise ValueError(f"TensorDataset: expected arrays of one length, got lengths {lengths}")
+        self._arrays = [t.numpy() if isinstance(t, Tensor) else np.asarray(t) for t in tensors]
+
+    def __getitem__(self, index: int) -> tuple:
+        return tuple(array[index] for array in self._arrays)
+
+    def __getitems__(self, indices: Sequence[int]) -> Columns:
+        return Columns(array[np.asarray(indices, np.int64)] for array in self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays[0])
+
+
+class Columns(tuple):
+    """A batch that is already one array per field: the loader need not put samples together."""
+
+
+class Subset(Dataset):
+    """Those samples of a data set whose indices are given.
+
+    Raises IndexError for an index outside the data set.
+    """
+
+    def __init__(self, dataset: Any, indices: Sequence[int] | np.ndarray) -> None:
+        self.dataset, self.indices = dataset, np.asarray(indices, np.int64).reshape(-1)
+        size = len(dataset)
+        wrong = self.indices[(self.indices < -size) | (self.indices >= size)]
+        if len(wrong):
+            raise IndexError(f"Subset: expected indices below {size}, the data set's length, got {wrong[0]}")
+
+    def __getitem__(self, index: int) -> Any:
+        return self.dataset[int(self.indices[index])]
+
+    def __getitems__(self, indices: Sequence[int]) -> Any:
+        mine = [int(self.indices[i]) for i in indices]
+        many = getattr(self.dataset, "__getitems__", None)
+        return many(mine) if many else [self.dataset[i] for i in mine]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+class ConcatDataset(Dataset):
+    """Several data sets one behind the other."""
+
+    def __init__(self, datasets: Sequence[Any]) -> None:
+        self.datasets = list(datasets)
+        if not self.datasets:
+            raise ValueError("ConcatDataset: expected at least one data set, got none")
+        self.cumulative_sizes = list(itertools.accumulate(len(d) for d in self.datasets))
+
+    def __getitem__(self, index: int) -> Any:
+        size = len(self)
+        if not -size <= index < size:
+            raise IndexError(f"ConcatDataset: index {index} is outside its length {size}")
+        index %= size
+        which = bisect.bisect_right(self.cumulative_sizes, index)
+        before = self.cumulative_sizes[which - 1] if which else 0
+        return self.datasets[which][index - before]
+
+    def __len__(self) -> int:
+        return self.cumulative_sizes[-1]
+
+
+def random_split(dataset: Any, lengths: Sequence[float], generator: Any = None) -> list[Subset]:
+    """Split into parts of the given lengths at random, without overlap.
+
+    Args:
+      lengths: whole numbers that add up to the data set's length, or fractions that add up to 1 (what is
+        left over by rounding down goes to the first parts, one each).
+      generator: a loopnest.Generator; default: the one behind manual_seed.
+
+    Raises ValueError if the lengths do not add up.
+
+    Example:
+      >>> from loopnest.data import random_split
+      >>> [len(part) for part in random_split(range(10), [0.75, 0.25])]
+      [8, 2]
+    """
+    from loopnest.data.sampler import permutation
+
+    size, total = len(dataset), sum(lengths)
+    counts = [int(n) for n in lengths]
+    if abs(total - 1) < 1e-9 and any(n != int(n) for n in lengths):
+        counts = [int(size * n) for n in lengths]
+        for k in range(size - sum(counts)):
+            counts[k % len(counts)] += 1
+    elif total != size or any(n != int(n) or n < 0 for n in lengths):
+        raise ValueError(
+            f"random_split: expected lengths that add up to {size} or fractions that add up to 1, "
+            f"got {list(lengths)}"
+        )
+    order = permutation(size, generator)
+    ends = list(itertools.accumulate(counts))
+    return [Subset(dataset, order[end - n : end]) for n, end in zip(counts, ends, strict=True)]

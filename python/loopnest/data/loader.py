@@ -1,0 +1,156 @@
+"""DataLoader: batches of a data set, in order or shuffled, fetched ahead by threads."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from loopnest.data.collate import default_collate
+from loopnest.data.sampler import BatchSampler, RandomSampler, SequentialSampler, source
+
+
+class DataLoader:
+    """Iterates over batches of `dataset`; PyTorch's arguments.
+
+    Workers are threads, not processes: they share memory, start at once, and NumPy and loopnest's kernels
+    let them run side by side. The order of batches does not depend on their number.
+
+    Args:
+      dataset: anything with `__getitem__` and `__len__`.
+      batch_size: samples per batch; None: samples one by one, not put together.
+      shuffle: a new random order every time it is iterated.
+      sampler, batch_sampler: an order of one's own, of samples or of batches.
+      num_workers: threads that fetch ahead; 0: the caller fetches.
+      collate_fn: makes a batch of a list of samples; default: default_collate.
+      drop_last: leave out the last batch if it is not full.
+      generator: a loopnest.Generator for the order; default: the one behind manual_seed.
+      prefetch_factor: batches that each worker fetches ahead (2).
+
+    `state_dict()` in the middle of an epoch and `load_state_dict()` into a new loader go on with the very
+    next batch of the same order.
+
+    Raises ValueError for arguments that exclude each other.
+
+    Example:
+      >>> import numpy as np
+      >>> from loopnest.data import DataLoader, TensorDataset
+      >>> loader = DataLoader(TensorDataset(np.arange(5)), batch_size=2)
+      >>> [batch.tolist() for (batch,) in loader]
+      [[0, 1], [2, 3], [4]]
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int | None = 1,
+        shuffle: bool = False,
+        sampler: Any = None,
+        batch_sampler: Any = None,
+        num_workers: int = 0,
+        collate_fn: Callable[[Any], Any] | None = None,
+        drop_last: bool = False,
+        generator: Any = None,
+        prefetch_factor: int | None = None,
+    ) -> None:
+        if num_workers < 0:
+            raise ValueError(f"DataLoader: expected num_workers of at least 0, got {num_workers}")
+        if prefetch_factor is not None and (prefetch_factor < 1 or not num_workers):
+            raise ValueError("DataLoader: prefetch_factor is for num_workers above 0, and at least 1")
+        if sampler is not None and shuffle:
+            raise ValueError("DataLoader: sampler and shuffle exclude each other: the sampler is the order")
+        if batch_sampler is not None and (
+            batch_size not in (None, 1) or shuffle or sampler is not None or drop_last
+        ):
+            raise ValueError(
+                "DataLoader: batch_sampler excludes batch_size, shuffle, sampler and drop_last: "
+                "it decides all of them"
+            )
+        self.dataset, self.num_workers, self.generator = dataset, num_workers, generator
+        self.prefetch_factor = prefetch_factor or 2
+        self.drop_last = drop_last
+        self.collate_fn: Callable[[Any], Any] = collate_fn or default_collate
+        if sampler is None:
+            sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+        self.sampler = sampler
+        self.batch_size = None if batch_sampler is not None else batch_size
+        if batch_sampler is None and batch_size is not None:
+            batch_sampler = BatchSampler(sampler, batch_size, drop_last)
+        self.batch_sampler = batch_sampler
+        self._single = collate_fn or (lambda sample: sample)
+        self._order_state: Any = None  # of the generator, before the order of this epoch was drawn
+        self._done = 0  # batches of this epoch that were handed out
+        self._skip = 0  # batches that the next epoch leaves out: load_state_dict
+
+    def __len__(self) -> int:
+        return len(self.sampler if self.batch_sampler is None else self.batch_sampler)
+
+    def __iter__(self) -> Iterator[Any]:
+        rng = source(self.generator)
+        after = None
+        if self._skip and self._order_state is not None:
+            after = rng.bit_generator.state
+            rng.bit_generator.state = self._order_state
+        self._order_state = rng.bit_generator.state
+        # The whole order is drawn now, so that random numbers used during the epoch do not change it.
+        order = list(self.sampler if self.batch_sampler is None else self.batch_sampler)
+        if after is not None:
+            rng.bit_generator.state = after
+        skip, self._skip = self._skip, 0
+        self._done = skip
+        return self._batches(order[skip:])
+
+    def _batches(self, order: list[Any]) -> Iterator[Any]:
+        fetched = self._ahead(order) if self.num_workers else map(self._fetch, order)
+        for batch in fetched:
+            self._done += 1
+            yield batch
+        self._done = 0
+        self._order_state = None
+
+    def _fetch(self, wanted: Any) -> Any:
+        if self.batch_sampler is None:
+            return self._single(self.dataset[wanted])
+        many = getattr(self.dataset, "__getitems__", None)
+        if many is not None:
+            return self.collate_fn(many(wanted))
+        return self.collate_fn([self.dataset[i] for i in wanted])
+
+    def _ahead(self, order: list[Any]) -> Iterator[Any]:
+        """The batches in order, while threads fetch the next ones. Errors come out in their place."""
+        waiting: deque[Future] = deque()
+        rest = iter(order)
+        with ThreadPoolExecutor(self.num_workers, thread_name_prefix="loopnest-data") as pool:
+            try:
+                for wanted in rest:
+                    waiting.append(pool.submit(self._fetch, wanted))
+                    if len(waiting) >= self.num_workers * self.prefetch_factor:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for one in waiting:
+                    one.cancel()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loader stands: how many batches of this epoch are done, and from which random state their
+        order was drawn. Plain numbers and texts, fit for JSON."""
+        return {"batches_done": self._done, "order_state": self._order_state if self._done else None}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where state_dict() was taken: the next iteration leaves out the batches that were done.
+
+        Raises ValueError for something else.
+        """
+        try:
+            done, order_state = int(state["batches_done"]), state["order_state"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"DataLoader.load_state_dict: expected its state_dict(), got {state!r:.80}"
+            ) from error
+        if not 0 <= done <= len(self):
+            raise ValueError(
+                f"DataLoader.load_state_dict: {done} batches were done, but this loader has {len(self)}"
+            )
+        self._skip, self._order_state = done, order_state

@@ -1,0 +1,152 @@
+"""Samplers: in which order the samples of a data set are taken, and how they are put into batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from loopnest.engine.tape import default_generator
+
+
+def source(generator: Any = None) -> np.random.Generator:
+    """The NumPy generator behind `generator`: a loopnest.Generator, a NumPy one, or None for the default."""
+    if generator is None:
+        return default_generator()
+    inner = getattr(generator, "numpy", generator)
+    if not isinstance(inner, np.random.Generator):
+        raise TypeError(f"generator: expected a loopnest.Generator, got {type(generator).__name__}")
+    return inner
+
+
+def permutation(count: int, generator: Any = None) -> np.ndarray:
+    return source(generator).permutation(count)
+
+
+class Sampler:
+    """Base of the samplers: iterating gives indices; `len` says how many."""
+
+    def __iter__(self) -> Iterator[int]:
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+
+class SequentialSampler(Sampler):
+    """0, 1, 2, ..."""
+
+    def __init__(self, data_source: Any) -> None:
+        self.data_source = data_source
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self.data_source)))
+
+    def __len__(self) -> int:
+        return len(self.data_source)
+
+
+class RandomSampler(Sampler):
+    """Every sample once in a random order, new each time; with `replacement`, `num_samples` drawn freely."""
+
+    def __init__(
+        self,
+        data_source: Any,
+        replacement: bool = False,
+        num_samples: int | None = None,
+        generator: Any = None,
+    ) -> None:
+        if num_samples is not None and num_samples <= 0:
+            raise ValueError(f"RandomSampler: expected num_samples above 0, got {num_samples}")
+        self.data_source, self.replacement, self.generator = data_source, replacement, generator
+        self.num_samples = num_samples
+
+    def __iter__(self) -> Iterator[int]:
+        size, wanted = len(self.data_source), len(self)
+        if self.replacement:
+            yield from source(self.generator).integers(0, size, wanted).tolist()
+            return
+        while wanted > 0:
+            order = permutation(size, self.generator)[:wanted]
+            yield from order.tolist()
+            wanted -= len(order)
+
+    def __len__(self) -> int:
+        return len(self.data_source) if self.num_samples is None else self.num_samples
+
+
+class BatchSampler(Sampler):
+    """Puts another sampler's indices into lists of `batch_size`; the last may be shorter, or is dropped."""
+
+    def __init__(self, sampler: Any, batch_size: int, drop_last: bool = False) -> None:
+        if not isinstance(batch_size, (int, np.integer)) or isinstance(batch_size, bool) or batch_size <= 0:
+            raise ValueError(f"BatchSampler: expected batch_size of at least 1, got {batch_size!r}")
+        self.sampler, self.batch_size, self.drop_last = sampler, int(batch_size), drop_last
+
+    def __iter__(self) -> Iterator[list[int]]:  # type: ignore[override]
+        batch: list[int] = []
+        for index in self.sampler:
+            batch.append(index)
+            if len(batch) == self.batch_size:
+                yield batch
+                batch = []
+        if batch and not self.drop_last:
+            yield batch
+
+    def __len__(self) -> int:
+        whole, rest = divmod(len(self.sampler), self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+
+class BucketBatchSampler(Sampler):
+    """Batches of samples of about the same length, in random order: little padding, little order.
+
+    A random order is cut into pools of `batch_size * pool` samples, each pool is sorted by length and cut
+    into batches, and the batches are shuffled.
+
+    Args:
+      lengths: the length of every sample.
+      pool: how many batches are sorted together. 1 is no bucketing, more is less padding.
+
+    Example:
+      >>> from loopnest.data import BucketBatchSampler
+      >>> batches = list(BucketBatchSampler([9, 1, 8, 2], batch_size=2, pool=2))
+      >>> sorted(sorted(batch) for batch in batches)
+      [[0, 2], [1, 3]]
+    """
+
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        batch_size: int,
+        pool: int = 50,
+        shuffle: bool = True,
+        drop_last: bool = False,
+        generator: Any = None,
+    ) -> None:
+        if batch_size <= 0 or pool <= 0:
+            raise ValueError(
+                f"BucketBatchSampler: expected batch_size and pool of at least 1, got {batch_size} and {pool}"
+            )
+        self.lengths = np.asarray(lengths, np.int64)
+        self.batch_size, self.pool, self.shuffle, self.drop_last = batch_size, pool, shuffle, drop_last
+        self.generator = generator
+
+    def __iter__(self) -> Iterator[list[int]]:  # type: ignore[override]
+        count, rng = len(self.lengths), source(self.generator)
+        order = rng.permutation(count) if self.shuffle else np.arange(count)
+        batches: list[list[int]] = []
+        for first in range(0, count, self.batch_size * self.pool):
+            part = order[first : first + self.batch_size * self.pool]
+            part = part[np.argsort(self.lengths[part], kind="stable")]
+            batches += [part[k : k + self.batch_size].tolist() for k in range(0, len(part), self.batch_size)]
+        if self.drop_last:
+            batches = [batch for batch in batches if len(batch) == self.batch_size]
+        picked = rng.permutation(len(batches)) if self.shuffle else range(len(batches))
+        return (batches[int(k)] for k in picked)
+
+    def __len__(self) -> int:
+        pooled = self.batch_size * self.pool
+        pools = [min(pooled, len(self.lengths) - k) for k in range(0, len(self.lengths), pooled)]
+        return sum(n // self.batch_size + (n % self.batch_size > 0 and not self.drop_last) for n in pools)

@@ -1,0 +1,83 @@
+"""Checkpoints: everything that a training run needs to go on exactly where it was, in one safetensors file.
+
+A tree of dicts, lists, numbers, texts and arrays is written as the file's tensors and, in its header, a JSON
+skeleton that names them. A checksum over both tells a damaged file from a whole one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import Any
+
+import numpy as np
+
+from loopnest import io
+from loopnest.engine.tape import Tensor
+from loopnest.extras import require
+
+
+def save(tree: Any, path: str | os.PathLike[str]) -> None:
+    """Write `tree`; the file appears whole or not at all.
+
+    Raises TypeError for values that are neither dicts, lists, tuples, numbers, texts, None nor arrays.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    skeleton = json.dumps(_skeleton(tree, arrays), sort_keys=True)
+    io.save(arrays, path, {"loopnest": skeleton, "sha256": _digest(skeleton, arrays)})
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Read what `save` wrote: the same tree, arrays as Tensors, tuples as lists.
+
+    Raises ValueError for a file that is damaged or no checkpoint, OSError if it cannot be read.
+    """
+    arrays = {name: value.numpy() for name, value in io.load(path).items()}
+    with require("safetensors", "io").safe_open(path, "numpy") as file:
+        header = file.metadata() or {}
+    if "loopnest" not in header:
+        raise ValueError(f"{os.fspath(path)} is no checkpoint: it holds weights alone")
+    if header.get("sha256") != _digest(header["loopnest"], arrays):
+        raise ValueError(f"{os.fspath(path)} is damaged: its checksum does not fit its content")
+    return _tree(json.loads(header["loopnest"]), arrays)
+
+
+def _digest(skeleton: str, arrays: dict[str, np.ndarray]) -> str:
+    made = hashlib.sha256(skeleton.encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        made.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        made.update(array.tobytes())
+    return made.hexdigest()
+
+
+def _skeleton(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return {"float": value.hex()}  # exact, nan and inf included
+    if isinstance(value, np.generic):
+        return _skeleton(value.item(), arrays)
+    if isinstance(value, (Tensor, np.ndarray)):
+        name = f"t{len(arrays)}"
+        arrays[name] = value.detach().numpy() if isinstance(value, Tensor) else value
+        return {"array": name}
+    if isinstance(value, dict):
+        return {"dict": [[_skeleton(k, arrays), _skeleton(v, arrays)] for k, v in value.items()]}
+    if isinstance(value, (list, tuple)):
+        return [_skeleton(v, arrays) for v in value]
+    raise TypeError(f"checkpoint: cannot keep a {type(value).__name__}")
+
+
+def _tree(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if isinstance(value, list):
+        return [_tree(v, arrays) for v in value]
+    if not isinstance(value, dict):
+        return value
+    ((kind, held),) = value.items()
+    if kind == "float":
+        return float.fromhex(held)
+    if kind == "array":
+        return io.from_numpy(arrays[held])
+    return {_tree(k, arrays): _tree(v, arrays) for k, v in held}

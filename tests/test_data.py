@@ -1,0 +1,243 @@
+"""loopnest.data: loaders give every sample once and in a repeatable order; files are read or refused."""
+
+import gzip
+import itertools
+import struct
+import threading
+
+import numpy as np
+import pytest
+
+import loopnest
+from loopnest import data
+from loopnest.data import DataLoader, TensorDataset, sets
+
+
+def numbers(loader):
+    return [batch[0].tolist() for batch in loader]
+
+
+def test_loader_gives_every_sample_once():
+    for workers in (0, 1, 3):
+        loader = DataLoader(TensorDataset(np.arange(23)), batch_size=4, shuffle=True, num_workers=workers)
+        batches = numbers(loader)
+        assert [len(b) for b in batches] == [4] * 5 + [3] and len(loader) == 6
+        assert sorted(itertools.chain(*batches)) == list(range(23))
+    assert len(numbers(DataLoader(TensorDataset(np.arange(23)), batch_size=4, drop_last=True))) == 5
+
+
+def test_order_repeats_with_the_seed_and_not_with_the_workers():
+    def epochs(workers):
+        loopnest.manual_seed(3)
+        loader = DataLoader(TensorDataset(np.arange(50)), batch_size=8, shuffle=True, num_workers=workers)
+        return numbers(loader) + numbers(loader)
+
+    assert epochs(0) == epochs(4)
+    assert epochs(0)[:7] != epochs(0)[7:]
+
+
+def test_loader_resumes_within_an_epoch():
+    loopnest.manual_seed(5)
+    loader = DataLoader(TensorDataset(np.arange(40)), batch_size=4, shuffle=True)
+    numbers(loader)
+    whole = iter(loader)
+    first = [next(whole)[0].tolist() for _ in range(3)]
+    state = loader.state_dict()
+    loopnest.rand(7)  # what a network draws meanwhile must not matter
+    rest = [batch[0].tolist() for batch in whole]
+    loopnest.manual_seed(99)
+    again = DataLoader(TensorDataset(np.arange(40)), batch_size=4, shuffle=True)
+    again.load_state_dict(state)
+    assert numbers(again) == rest and len(first) + len(rest) == 10
+    with pytest.raises(ValueError, match="state_dict"):
+        again.load_state_dict({"batches_done": "x"})
+
+
+def test_workers_run_ahead_and_errors_come_out_in_their_place():
+    seen = set()
+
+    class Slow(data.Dataset):
+        def __len__(self):
+            return 8
+
+        def __getitem__(self, index):
+            seen.add(threading.current_thread().name)
+            if index == 5:
+                raise KeyError("sample 5")
+            return index
+
+    got = []
+    with pytest.raises(KeyError, match="sample 5"):
+        for batch in DataLoader(Slow(), batch_size=1, num_workers=2):
+            got += batch.tolist()
+    assert got == [0, 1, 2, 3, 4]
+    assert all(name.startswith("loopnest-data") for name in seen)
+
+
+def test_collate():
+    batch = data.default_collate([{"x": np.float64(1.5), "name": "a"}, {"x": np.float64(2), "name": "b"}])
+    assert batch["x"].dtype == np.float32 and batch["name"] == ["a", "b"]
+    with pytest.raises(ValueError, match="pad_collate"):
+        data.default_collate([np.zeros(2), np.zeros(3)])
+    x, lengths, y = data.pad_collate(value=-1, batch_first=False)(
+        [(np.ones((2, 3)), 4), (np.ones((1, 3)), 5)]
+    )
+    assert tuple(x.shape) == (2, 2, 3) and lengths.tolist() == [2, 1] and y.tolist() == [4, 5]
+    assert x.numpy()[1, 1].tolist() == [-1, -1, -1]
+
+
+def test_buckets_keep_lengths_together():
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(1, 100, 1000)
+    sampler = data.BucketBatchSampler(lengths, 10, pool=20)
+    batches = list(sampler)
+    assert sorted(itertools.chain(*batches)) == list(range(1000)) and len(sampler) == len(batches)
+    spread = np.mean([np.ptp(lengths[b]) for b in batches])
+    assert spread < 15  # without buckets about 80
+
+
+def test_arguments_that_exclude_each_other():
+    with pytest.raises(ValueError, match="exclude"):
+        DataLoader([1], sampler=[0], shuffle=True)
+    with pytest.raises(ValueError, match="batch_sampler excludes"):
+        DataLoader([1], batch_sampler=[[0]], drop_last=True)
+    with pytest.raises(ValueError, match="at least 1"):
+        DataLoader([1], batch_size=0)
+    with pytest.raises(ValueError, match="one length"):
+        TensorDataset(np.zeros(2), np.zeros(3))
+    with pytest.raises(ValueError, match="add up"):
+        data.random_split(range(10), [3, 3])
+    with pytest.raises(IndexError, match="below 3"):
+        data.Subset([1, 2, 3], [3])
+
+
+def test_splits_and_sums():
+    parts = data.random_split(range(10), [7, 3])
+    assert sorted([p[k] for p in parts for k in range(len(p))]) == list(range(10))
+    both = data.ConcatDataset(["ab", "cde"])
+    assert [both[k] for k in range(5)] == list("abcde") and both[-1] == "e"
+    with pytest.raises(IndexError):
+        both[5]
+
+
+def idx(array, kind):
+    return (
+        b"\0\0" + bytes([kind, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+    )
+
+
+def test_idx_files(tmp_path):
+    pictures = np.arange(12, dtype=np.uint8).reshape(3, 2, 2)
+    labels = np.array([3, 1, 2], np.uint8)
+    for name, array in zip(data.images.IDX_FILES, (pictures, labels, pictures[:1], labels[:1]), strict=True):
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(idx(array, 8)))
+    images = data.mnist(tmp_path)
+    assert images.x_train.tolist() == pictures.tolist() and images.y_train.tolist() == [3, 1, 2]
+    raw = idx(np.arange(6, dtype=">i4").reshape(2, 3), 0x0C)
+    (tmp_path / "numbers").write_bytes(raw)
+    assert data.read_idx(tmp_path / "numbers").tolist() == [[0, 1, 2], [3, 4, 5]]
+    for wrong in (raw[:-1], raw + b"x", b"\0\1" + raw[2:], raw[:6], b""):
+        (tmp_path / "wrong").write_bytes(wrong)
+        with pytest.raises(ValueError):
+            data.read_idx(tmp_path / "wrong")
+
+
+def test_missing_sets_say_where_they_were_looked_for(tmp_path, monkeypatch):
+    with pytest.raises(data.DataMissing, match=r"names.txt.gz is not in .*LOOPNEST_DATA"):
+        data.names(tmp_path)
+    with pytest.raises(data.DataMissing, match="no folder"):
+        data.names(tmp_path / "nowhere")
+    monkeypatch.delenv("LOOPNEST_DATA", raising=False)
+    with pytest.raises(data.DataMissing, match="no single public file"):
+        data.tweets()
+    monkeypatch.setenv("LOOPNEST_DATA", str(tmp_path))
+    (tmp_path / "names.txt").write_text("anna\nbo")
+    assert data.names() == ["anna", "bo"]
+
+
+def test_every_public_file_has_a_checksum():
+    for name, file in sets.FILES.items():
+        assert file.sha256 is None or len(file.sha256) == 64, name
+        assert file.url is None or file.url.startswith("https://")
+
+
+def test_lines_split_at_newlines_alone(tmp_path):
+    (tmp_path / "t.gz").write_bytes(gzip.compress("a\x85b\r\nc\n".encode("latin-1")))
+    assert sets.lines(tmp_path / "t.gz", "latin-1") == ["a\x85b\r", "c"]
+
+
+def test_sentences_of_ones_own(tmp_path):
+    path = tmp_path / "mine.tsv"
+    path.write_text("".join(f"{'good' if k % 2 else 'bad'}\tsentence {k}\n" for k in range(40)))
+    own = data.sentences(path)
+    assert own.classes == ["bad", "good"] and len(own.test) == 4 and own.test[0] == ("sentence 0", 0)
+    assert not {t for t, _ in own.train} & {t for t, _ in own.test}
+    path.write_text("no tab here\n")
+    with pytest.raises(ValueError, match="line 1"):
+        data.sentences(path)
+
+
+def test_series_of_ones_own(tmp_path):
+    path = tmp_path / "s.csv"
+    path.write_text("day,temp,wet\n1,2.5,yes\n2,3.5,no\n")
+    read = data.read_series(path)
+    assert read.values.tolist() == [2.5, 3.5] and read.name == "temp" and read.times == ["1", "2"]
+    assert data.read_series(path, "day").values.tolist() == [1, 2]
+    with pytest.raises(ValueError, match="no column 'cold'"):
+        data.read_series(path, "cold")
+    path.write_text("a,b\n1,2\n3,nan\n")
+    with pytest.raises(ValueError, match="row 3"):
+        data.read_series(path, "b")
+
+
+def test_vocabularies():
+    vocab = data.Vocabulary.of_words([["b", "a"], ["a"]], minimum=1)
+    assert vocab.tokens == ["<pad>", "<unk>", "a", "b"] and vocab["zebra"] == 1
+    letters = data.Vocabulary.of_characters("hello")
+    assert "".join(letters.decode(letters.encode("hole"))) == "hole"
+    with pytest.raises(KeyError, match="no <unk>"):
+        letters["z"]
+    with pytest.raises(ValueError, match="twice"):
+        data.Vocabulary(["a", "a"])
+
+
+def test_byte_pairs_round_trip():
+    pytest.importorskip("tokenizers")
+    text = "der Hund läuft, the dog runs"
+    pairs = data.BytePairs([text] * 5, size=300)
+    numbers = pairs.encode(text)
+    assert pairs.decode(numbers) == text and len(numbers) < len(text)
+
+
+def test_pictures(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for k in range(5):
+            image.fromarray(np.full((8, 6), 10 * k, np.uint8)).save(tmp_path / name / f"{k}.png")
+    images, classes = data.image_folder(tmp_path, size=(4, 4))
+    assert (
+        classes == ["cat", "dog"] and images.x_train.shape == (8, 4, 4) and images.x_test.shape == (2, 4, 4)
+    )
+    assert images.x_test[0, 0, 0] == 40
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(ValueError, match="picture"):
+        data.read_image(tmp_path / "text.png")
+
+
+def test_sounds(tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    tone = np.sin(np.arange(8000) * 2 * np.pi * 440 / 8000).astype(np.float32)
+    soundfile.write(tmp_path / "0_me_0.wav", tone, 8000)
+    soundfile.write(tmp_path / "1_you_7.wav", np.stack([tone, tone], 1), 16000)
+    spoken = data.spoken_digits(tmp_path)
+    assert (
+        spoken.digit.tolist() == [0, 1]
+        and spoken.speakers == ["me", "you"]
+        and spoken.test.tolist() == [1, 0]
+    )
+    assert [len(s) for s in spoken.sounds] == [8000, 4000]
+    frames = data.log_mel(spoken.sounds[0])
+    assert frames.shape == (1 + (8000 - 256) // 128, 40) and abs(frames.mean()) < 1e-5
+    assert abs(frames.std() - 1) < 1e-3
+    assert data.mu_law(np.array([0, 255], np.uint8)).tolist() == [-1, 1]
