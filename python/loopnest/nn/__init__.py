@@ -15,7 +15,17 @@ from loopnest.nn.embedding import Embedding as Embedding
 from loopnest.nn.linear import Flatten as Flatten
 from loopnest.nn.linear import Identity as Identity
 from loopnest.nn.linear import Linear as Linear
+from loopnest.nn.loss import BCELoss as BCELoss
+from loopnest.nn.loss import BCEWithLogitsLoss as BCEWithLogitsLoss
 from loopnest.nn.loss import CrossEntropyLoss as CrossEntropyLoss
+from loopnest.nn.loss import CTCLoss as CTCLoss
+from loopnest.nn.loss import DiceLoss as DiceLoss
+from loopnest.nn.loss import HuberLoss as HuberLoss
+from loopnest.nn.loss import KLDivLoss as KLDivLoss
+from loopnest.nn.loss import L1Loss as L1Loss
+from loopnest.nn.loss import MSELoss as MSELoss
+from loopnest.nn.loss import NLLLoss as NLLLoss
+from loopnest.nn.loss import SmoothL1Loss as SmoothL1Loss
 from loopnest.nn.module import Module as Module
 from loopnest.nn.parameter import Parameter as Parameter
 from loopnest.nn.pooling import AvgPool2d as AvgPool2d

@@ -9,6 +9,17 @@ from typing import Any
 
 from loopnest.engine import tape, tensor_ops
 from loopnest.engine.tape import Tensor
+from loopnest.nn.loss_functions import binary_cross_entropy as binary_cross_entropy
+from loopnest.nn.loss_functions import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
+from loopnest.nn.loss_functions import ctc_loss as ctc_loss
+from loopnest.nn.loss_functions import dice_loss as dice_loss
+from loopnest.nn.loss_functions import huber_loss as huber_loss
+from loopnest.nn.loss_functions import kl_div as kl_div
+from loopnest.nn.loss_functions import l1_loss as l1_loss
+from loopnest.nn.loss_functions import mse_loss as mse_loss
+from loopnest.nn.loss_functions import nll_loss as nll_loss
+from loopnest.nn.loss_functions import smooth_l1_loss as smooth_l1_loss
+from loopnest.nn.loss_functions import soft_cross_entropy
 
 IntPair = int | tuple[int, int]
 
@@ -191,7 +202,8 @@ def cross_entropy(
     """-log(softmax(input)[target]), as torch.nn.functional.cross_entropy.
 
     Args:
-      input: (N, C), (C,) or (N, C, ...) scores. target: int64 classes, shaped as input without C.
+      input: (N, C), (C,) or (N, C, ...) scores. target: int64 classes, shaped as input without C; or
+        probabilities, a float dtype and shaped as input.
       weight: (C,) a factor per class; "mean" divides by the sum of the factors used.
       size_average, reduce: PyTorch's older spelling of `reduction`; must be None.
       ignore_index: targets of this value count nothing.
@@ -209,6 +221,8 @@ def cross_entropy(
     """
     if size_average is not None or reduce is not None:
         raise ValueError("cross_entropy: size_average and reduce are not supported; use reduction")
+    if target.dtype.kind == "f":
+        return soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     return tape.cross_entropy(
         input,
         target,
