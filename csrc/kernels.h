@@ -40,6 +40,7 @@ constexpr int isa_registers = isa.registers;
 #include "simd/block.h"
 #include "simd/share.h"
 #include "simd/product.h"
+#include "simd/thin.h"
 #include "simd/rung.h"
 #include "simd/measure.h"
 

@@ -48,6 +48,23 @@ inline vec<float> copy_sign(vec<float> size, vec<float> sign) {
 // 2^n for -126 <= n <= 127: n moved to the exponent's place.
 inline vec<float> power_of_2(vec_int n) { return as_float((n + 127) << 23); }
 
+// ---- division ----
+
+// a / b for b normal and finite (or NaN) and a result that is not above 2^125: the reciprocal to 14 bits, made exact
+// to 24 by one step of Newton's method, and the quotient corrected by its remainder, which an FMA gives exactly. 7
+// instructions in the shadow of others, where a division of 16 lanes keeps its unit busy for 16 cycles: the gates of an
+// LSTM, with 5 of them, took 84 cycles a vector of units and take 60. Without 512-bit registers division is quicker.
+inline vec<float> quotient(vec<float> a, vec<float> b) {
+#if defined(__AVX512F__)
+  vec<float> r = vec<float>(_mm512_rcp14_ps(__m512(b)));
+  r = r + r * (1.0f - b * r);
+  vec<float> q = a * r;
+  return q + (a - b * q) * r;
+#else
+  return a / b;
+#endif
+}
+
 // ---- exp ----
 
 // x = n * ln(2) + r with |r| <= ln(2)/2, and expm1 = exp(r) - 1; so exp(x) = 2^n * (1 + expm1).
@@ -95,7 +112,7 @@ inline vec<float> fast_sigmoid(vec<float> x) {
   y = y > 104.5f ? broadcast<float>(104.5f) : y;  // sigmoid(-104.5) is 0 already
   Reduced e = reduce(y);
   vec<float> power = power_of_2(e.n - 30);
-  return scale / (power * e.expm1 + scale + power);
+  return quotient(broadcast<float>(scale), power * e.expm1 + scale + power);
 }
 
 // |x| < 0.55: the odd polynomial x + x^3 * p(x^2), p by Remez' exchange for the least relative error: 1.0e-9.
@@ -112,7 +129,7 @@ inline vec<float> fast_tanh(vec<float> x) {
   z = z > 10.0f ? broadcast<float>(10.0f) : z;  // from 9.01 on the result is 1
   Reduced e = reduce(z + z);
   vec<float> power = power_of_2(e.n);
-  vec<float> large = 1.0f - 2.0f / (power * e.expm1 + (power + 1.0f));
+  vec<float> large = 1.0f - quotient(broadcast<float>(2.0f), power * e.expm1 + (power + 1.0f));
   return copy_sign(z < 0.55f ? small : large, x);
 }
 

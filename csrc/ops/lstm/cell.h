@@ -29,3 +29,13 @@ inline void store_some(T* p, vec<T> v, ptrdiff_t n) {
   if (n == lanes<T>) store<T>(p, v);
   else store_n<T>(p, v, n);
 }
+
+// What the backward pass will want to know of step t, units u..u+count of sequence n.
+template <class T>
+inline void lstm_keep(const Lstm& a, ptrdiff_t t, ptrdiff_t n, ptrdiff_t u, ptrdiff_t count, const vec<T> (&gate)[4],
+                      vec<T> cell) {
+  if (a.gates)
+    for (int q = 0; q < 4; q++)
+      store_some<T>(static_cast<T*>(a.gates) + t * a.gates_t + (n * 4 + q) * a.h + u, gate[q], count);
+  if (a.cells) store_some<T>(static_cast<T*>(a.cells) + t * a.cells_t + n * a.h + u, cell, count);
+}

@@ -33,6 +33,8 @@ struct Lstm {
   int64_t y_t, y_n;
   int64_t gates_t;  // stride in t of gates; rows are dense (stride in n is 4h)
   int64_t cells_t;  // stride in t of cells; rows are dense (stride in n is h)
+  int64_t pass;     // a hint: how often these weights have been passed over before. Rungs that read them forwards and
+                    // backwards in turn begin where the last pass ended. 0 if unknown; the results are the same
 };
 
 }  // namespace loopnest
