@@ -86,3 +86,16 @@ def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     return {
         name: from_numpy(array if array.flags.writeable else array.copy()) for name, array in arrays.items()
     }
+
+
+def metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The texts that `save` kept in a safetensors file's header; empty if there are none.
+
+    Raises ValueError for a file that is damaged or no safetensors file, OSError if it cannot be read.
+    """
+    errors = require("safetensors", "io")
+    try:
+        with errors.safe_open(path, "numpy") as file:
+            return dict(file.metadata() or {})
+    except errors.SafetensorError as error:
+        raise ValueError(f"metadata: {os.fspath(path)} is not a whole safetensors file: {error}") from error

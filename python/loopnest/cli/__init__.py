@@ -12,6 +12,7 @@ def main() -> None:
     try:
         require("typer", "cli")
         require("rich", "cli")
+        from loopnest.cli import run  # noqa: F401 (adds its command)
         from loopnest.cli.app import app
 
         app(prog_name="loopnest")

@@ -265,3 +265,33 @@ def source(text: str, python: bool) -> None:
         console.print(Syntax(text, "python" if python else "cpp", background_color="default"))
     else:
         print(text, end="")
+
+
+def system(result: Any, options: Any) -> None:
+    """A system's table, its finding, samples, and where the page is."""
+    from loopnest.systems.page import cells_of
+
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("")
+    for heading in [*(h for h, _ in result.columns.values()), "parameters", "training"]:
+        table.add_column(heading, justify="right")
+    for row in result.rows:
+        table.add_row(*cells_of(result, row), style="dim" if row.baseline else "")
+    console.print(Text(result.title, style="bold"))
+    console.print(table)
+    console.print(Text(result.say))
+    for sample in result.samples[:3]:
+        console.print(Text(textwrap.indent(sample, "  "), style="dim"))
+    for note in result.notes:
+        console.print(Text(f"Note: {note}", style="dim"))
+    console.print(Text(f"Page, pictures and models: {options.folder / 'result.html'}"))
+
+
+def answered(name: str, answer: Any, json: bool) -> None:
+    """What a system says of the user's own input."""
+    if json:
+        from loopnest.viz.facts import to_json
+
+        print(to_json({"system": name, "answer": answer}))
+    else:
+        console.print(Text(str(answer)))

@@ -1,0 +1,66 @@
+"""The systems: small programs on the public API alone, each of which learns from real data.
+
+    from loopnest import systems
+
+    result = systems.run("classify", systems.Options(data="path/to/data", quick=True))
+    print(result.rows)
+
+Copy one and start your own: a system is a module with `run(options) -> Result`. What surrounds it is in
+frame.py (options and results), page.py (the HTML page and the PNGs) and cli/run.py (`loopnest run NAME`).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from loopnest.systems.frame import Options, Picture, Result, Row
+
+__all__ = ["SYSTEMS", "Options", "Picture", "Result", "Row", "apply", "load", "run"]
+
+# name: what it does
+SYSTEMS = {
+    "classify": "handwritten digits: a CNN beside an MLP",
+}
+
+
+def load(name: str) -> ModuleType:
+    """The module of a system. Raises ValueError for a name that is not one."""
+    if name not in SYSTEMS:
+        raise ValueError(f"run: there is no system {name!r}; there are {', '.join(SYSTEMS)}")
+    return import_module(f"loopnest.systems.{name}")
+
+
+def run(name: str, options: Options | None = None) -> Result:
+    """Train and measure a system; writes models, result.json, result.html and PNGs into `options.save`.
+
+    Raises ValueError for an unknown name, DataMissing where its data set is not found.
+    """
+    from loopnest.systems import page
+
+    module = load(name)
+    options = options or Options()
+    options.begin(name)
+    result: Result = module.run(options)
+    page.write(result, options)
+    return result
+
+
+def apply(name: str, options: Options) -> Any:
+    """What the trained system says of the user's own input (`options.inputs`), trained first if need be.
+
+    Raises ValueError for an input that this system does not take.
+    """
+    module = load(name)
+    known = getattr(module, "INPUTS", {})
+    unknown = [key for key in options.inputs if key not in known]
+    if unknown or not options.inputs:
+        takes = ", ".join(f"--{key}" for key in known) or "none"
+        raise ValueError(
+            f"run {name}: expected one of its inputs ({takes}), got {', '.join(unknown) or 'none'}"
+        )
+    options.begin(name)
+    if not options.model_path(module.MODEL).is_file():
+        run(name, options)
+    return module.apply(options)

@@ -1,0 +1,168 @@
+"""What every system gets (Options) and what it gives back (Result)."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import loopnest
+from loopnest import io
+from loopnest.train import Callback, Progress
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from loopnest import nn
+
+
+@dataclass
+class Options:
+    """How a system is run.
+
+    Attributes:
+      data: the folder of data sets, or a file of one's own where the system says so; default: LOOPNEST_DATA.
+      quick: a run of seconds that shows that everything works, not what it can reach.
+      seed: for weights, order and all other chance.
+      threads: for the kernels; None: loopnest's default.
+      save: the folder for models, checkpoints, pictures and the page; default: loopnest-NAME.
+      resume: go on from the checkpoints in `save`.
+      progress: show a bar while training.
+      inputs: the user's own input by kind, such as {"image": "my.png"}.
+    """
+
+    data: str | os.PathLike[str] | None = None
+    quick: bool = False
+    seed: int = 0
+    threads: int | None = None
+    save: str | os.PathLike[str] | None = None
+    resume: bool = False
+    progress: bool = False
+    inputs: dict[str, str] = field(default_factory=dict)
+    command: str = ""
+    folder: Path = Path()
+
+    def begin(self, name: str) -> None:
+        """Make the folder, set threads and seed."""
+        self.folder = Path(self.save) if self.save is not None else Path(f"loopnest-{name}")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.command = self.command or f"loopnest run {name}"
+        if self.threads is not None:
+            loopnest.set_num_threads(self.threads)
+        loopnest.manual_seed(self.seed)
+
+    @property
+    def file(self) -> Path | None:
+        """`data`, if it is a file of the user's own and not a folder."""
+        return Path(self.data) if self.data is not None and Path(self.data).is_file() else None
+
+    def few(self, many: int, quick: int) -> int:
+        """`many`, or `quick` in a quick run."""
+        return quick if self.quick else many
+
+    def checkpoint(self, name: str) -> Path:
+        """Where the training of the model `name` keeps its checkpoint."""
+        return self.folder / f"{name}.checkpoint"
+
+    def watch(self, title: str) -> list[Callback]:
+        """Callbacks for a Trainer: a progress bar, if one is wanted."""
+        return [Progress(title)] if self.progress else [Callback()]
+
+    def model_path(self, name: str) -> Path:
+        return self.folder / f"{name}.safetensors"
+
+    def keep(self, name: str, model: nn.Module, **facts: Any) -> None:
+        """Write a trained model, with the facts (fit for JSON) that are needed to use it again."""
+        io.save(model.state_dict(), self.model_path(name), {"facts": json.dumps(facts)})
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """The facts that were kept with a model."""
+        return json.loads(io.metadata(self.model_path(name)).get("facts", "{}"))
+
+    def restore(self, name: str, model: nn.Module) -> None:
+        """Read a trained model's weights into `model` and put it into evaluation mode."""
+        model.load_state_dict(io.load(self.model_path(name)))
+        model.eval()
+
+
+@dataclass
+class Row:
+    """A line of the table: a model or a baseline, and its figures by column.
+
+    `seconds` are of training alone; None where nothing was trained.
+    """
+
+    model: str
+    figures: dict[str, float]
+    seconds: float | None = None
+    parameters: int | None = None
+    baseline: bool = False
+
+
+@dataclass
+class Picture:
+    """A figure with a title and a sentence of what to see in it; `name` becomes its file's name."""
+
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+
+
+@dataclass
+class Result:
+    """What a system found.
+
+    Attributes:
+      name, title: the system's, and a sentence.
+      about: what was learned from what, how it was split and measured.
+      rows: the table; `columns` gives each figure's heading and format, {"accuracy": ("accuracy", ".1%")}.
+      say: the finding in one sentence, with its figures.
+      notes: what a reader should know before believing it.
+      samples: what the trained model does, as text.
+      history: the losses of every training, by model.
+    """
+
+    name: str
+    title: str
+    about: str
+    rows: list[Row]
+    columns: dict[str, tuple[str, str]]
+    say: str
+    pictures: list[Picture] = field(default_factory=list)
+    samples: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    history: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    quick: bool = False
+    seed: int = 0
+
+    def facts(self) -> dict[str, Any]:
+        """Everything but the pictures, as plain dicts for JSON."""
+        return {
+            "system": self.name,
+            "title": self.title,
+            "about": self.about,
+            "quick": self.quick,
+            "seed": self.seed,
+            "say": self.say,
+            "rows": [
+                {
+                    "model": row.model,
+                    "baseline": row.baseline,
+                    "parameters": row.parameters,
+                    "seconds": row.seconds,
+                    **row.figures,
+                }
+                for row in self.rows
+            ],
+            "samples": self.samples,
+            "notes": self.notes,
+            "history": self.history,
+        }
+
+
+def parameters(model: nn.Module) -> int:
+    """How many numbers a model learns."""
+    return sum(p.numel() for p in model.parameters())

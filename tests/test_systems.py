@@ -1,0 +1,117 @@
+"""Every system runs, quickly, writes what it promises, and goes on after it was broken off."""
+
+import html
+import json
+import math
+import re
+
+import pytest
+
+import systems_data
+from loopnest import systems
+from loopnest.systems import Options
+
+for needed in ("sklearn", "matplotlib", "safetensors"):
+    pytest.importorskip(needed)
+
+# system: the files it reads, and what the model of a quick run must beat: (figure, "above" or "below", value)
+RUNS = {
+    "classify": (["mnist_10k_2k.npz"], ("accuracy", "above", 0.6)),
+}
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("systems")
+
+
+def options(place, name, run="run", **more):
+    files, _ = RUNS[name]
+    return Options(
+        data=systems_data.folder(place / name / "data", files), quick=True, save=place / name / run, **more
+    )
+
+
+@pytest.fixture(scope="session")
+def results(place):
+    """Each system's quick run, once for all tests."""
+    held = {}
+
+    def get(name):
+        if name not in held:
+            held[name] = systems.run(name, options(place, name))
+        return held[name]
+
+    return get
+
+
+@pytest.mark.parametrize("name", systems.SYSTEMS)
+def test_every_system_is_tested(name):
+    assert name in RUNS
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_quick_run(results, place, name):
+    result = results(name)
+    figure, side, bound = RUNS[name][1]
+    best = result.rows[0].figures[figure]
+    assert best > bound if side == "above" else best < bound, (name, figure, best)
+    assert any(row.baseline for row in result.rows), "an honest baseline belongs into the table"
+    assert all(math.isfinite(v) for row in result.rows for v in row.figures.values())
+    out = place / name / "run"
+    page = (out / "result.html").read_text()
+    assert not re.search(r'(src|href)="(?!data:|#)', page), "the page must need nothing from outside"
+    for picture in result.pictures:
+        assert (out / f"{picture.name}.png").stat().st_size > 1000
+        assert html.escape(picture.title) in page
+    facts = json.loads((out / "result.json").read_text())
+    assert [row["model"] for row in facts["rows"]] == [row.model for row in result.rows]
+    assert list(out.glob("*.safetensors")), "the trained model is kept"
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_killed_run_resumes_to_the_same_losses(results, place, name, monkeypatch):
+    """Broken off in the middle of training by Ctrl-C, then resumed: every loss the same, bit for bit."""
+    from loopnest.train import Trainer
+
+    whole = results(name)
+    steps = {"left": 1 + sum(records[-1]["step"] for records in whole.history.values()) // 2}
+    plain = Trainer._step
+
+    def step(self, batch):
+        steps["left"] -= 1
+        if steps["left"] == 0:
+            raise KeyboardInterrupt
+        plain(self, batch)
+
+    monkeypatch.setattr(Trainer, "_step", step)
+    with pytest.raises(KeyboardInterrupt):
+        systems.run(name, options(place, name, "broken"))
+    monkeypatch.undo()
+    again = systems.run(name, options(place, name, "broken", resume=True))
+
+    def losses(result):
+        return {model: [r["loss"] for r in records] for model, records in result.history.items()}
+
+    assert losses(again) == losses(whole)
+
+
+def test_unknown_names_and_inputs_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="there is no system 'clasify'"):
+        systems.run("clasify", Options(save=tmp_path))
+    with pytest.raises(ValueError, match="--image"):
+        systems.apply("classify", Options(save=tmp_path, inputs={"prompt": "x"}))
+
+
+def test_classify_reads_a_picture_of_ones_own(results, place, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    results("classify")
+    from loopnest import data
+
+    images = data.mnist(place / "classify" / "data")
+    index = next(k for k, y in enumerate(images.y_test) if y == 0)
+    image.fromarray(255 - images.x_test[index]).resize((90, 90)).save(tmp_path / "mine.png")
+    answer = systems.apply(
+        "classify", options(place, "classify", inputs={"image": str(tmp_path / "mine.png")})
+    )
+    assert re.fullmatch(r"\w+ \(\d+%\)(, \w+ \(\d+%\)){2}", answer) and "0 (" in answer
