@@ -1,9 +1,9 @@
-""
-    "The one test for every rung: op x rung x ISA x dtype x shape, walking the registry.
+"""The one test for every rung: op x rung x ISA x dtype x shape, walking the registry.
 
-    A new rung is tested without a change here; a new operator needs its case in cases.py.
+A new rung is tested without a change here; a new operator needs its case in cases.py.
 """
 
+import contextlib
 import os
 import signal
 
@@ -84,7 +84,7 @@ def test_rung(rung: Rung, text: str) -> None:
                 spoil(setting, kept)
                 beside = setting.run(2)
                 for operand in case.outputs:
-                if operand.batch is not None:
+                    if operand.batch is not None:
                         one, other = (r[operand.name].take(kept, operand.batch) for r in (alone, beside))
                         assert one.tobytes() == other.tobytes(), (
                             f"{what}: {operand.name} depends on its neighbours"
@@ -99,8 +99,10 @@ def test_stays_inside_its_arrays(rung: Rung) -> None:
     def child(say) -> None:
         supported = 0
         for text, case in problems.items():
-            for
-              at_end in(True, False) : say(f "{text}, guard page at the {'end' if at_end else 'start'}") try : setting = Setting(rung, case, guard=at_end)
+            for at_end in (True, False):
+                say(f"{text}, guard page at the {'end' if at_end else 'start'}")
+                try:
+                    setting = Setting(rung, case, guard=at_end)
                 except Unsupported:
                     continue
                 supported += 1
@@ -146,8 +148,8 @@ def test_lstm_carries_its_state(rung: Rung, text: str) -> None:
     joined = {"y": np.concatenate([first["y"], second["y"]]), "hn": second["hn"], "cn": second["cn"]}
     same_bits(whole, joined, "the sequence in two parts")
 
-#Rungs whose sums run in one order : the same bits from each, \
-                    so that the chooser may take another for a single step.
+
+# Rungs whose sums run in one order: the same bits from each, so the chooser may take another for a step.
 SAME_SUMS = {"pack", "batch", "step", "persistent"}
 
 
@@ -168,19 +170,19 @@ def test_lstm_rungs_agree(rung: Rung, text: str) -> None:
         scalars = {"t": len(x), "n": s.n, "i": s.i, "h": s.h, "pass": number}
         return Setting(by, Problem(lstm_operands([x, *inputs[1:5], h0, c0]), outputs, scalars)).run()
 
-    whole = run(rung, *inputs[:1], *inputs[5:], 0)
+    whole = run(rung, inputs[0], *inputs[5:], 0)
     for by in LSTM:
         if by.name not in SAME_SUMS or (by.isa, by.dtype) != (rung.isa, rung.dtype):
             continue
-        try:
-            same_bits(whole, run(by, *inputs[:1], *inputs[5:], 1), f"the sequence by {by}")
-        except Unsupported:
-            pass
+        with contextlib.suppress(Unsupported):
+            same_bits(whole, run(by, inputs[0], *inputs[5:], 1), f"the sequence by {by}")
         state, steps = (inputs[5], inputs[6]), []
         try:
-            for
-            t in range(s.t)
-                : out = run(by, inputs[0] [t:t + 1], *state, t) steps.append(out["y"]) state =
-                      (out["hn"], out["cn"])except Unsupported
-                : continue joined = {"y" : np.concatenate(steps), "hn" : state[0], "cn" : state[1]} same_bits(
-                      whole, joined, f "step by step by {by}")
+            for t in range(s.t):
+                out = run(by, inputs[0][t : t + 1], *state, t)
+                steps.append(out["y"])
+                state = (out["hn"], out["cn"])
+        except Unsupported:
+            continue
+        joined = {"y": np.concatenate(steps), "hn": state[0], "cn": state[1]}
+        same_bits(whole, joined, f"step by step by {by}")
