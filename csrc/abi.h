@@ -11,6 +11,10 @@ namespace loopnest {
 
 enum Dtype : int { F32 = 0, F64 = 1, I64 = 2 };  // kernels exist for F32 and F64; I64 is for indices
 
+// What may be done to an output before it leaves the cache, in operators that have an epilogue:
+//   y = activation(sum + bias + add)      add lies in memory as y does: the same strides
+enum Activation : int64_t { ActNone, ActRelu, ActRelu6, ActSilu, ActSigmoid, ActTanh };
+
 // One member of the team of threads that runs a kernel together (SPMD: every member calls `run` with its own rank
 // and takes its own static share of the work). `barrier` returns when all members have called it.
 struct Team {

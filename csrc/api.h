@@ -4,6 +4,7 @@
 #pragma once
 #include "arena.h"
 #include "array.h"
+#include "epilogue.h"
 #include "operators.h"
 #include "registry.h"
 

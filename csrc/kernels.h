@@ -39,6 +39,7 @@ constexpr int isa_registers = isa.registers;
 #include "simd/fold.h"
 #include "simd/block.h"
 #include "simd/share.h"
+#include "simd/epilogue.h"
 #include "simd/product.h"
 #include "simd/thin.h"
 #include "simd/rung.h"

@@ -18,6 +18,15 @@ struct Plain {
   static size_t scratch_bytes(const A&, int) { return 0; }
 };
 
+// A rung that does the epilogue of its operator (simd/epilogue.h) says `static constexpr bool epilogue = true;`. The
+// others refuse work that asks for one, and the caller does it in a pass of its own.
+template <class R, class A>
+const char* refuses(const A& a) {
+  if constexpr (requires { a.activation; } && !requires { R::epilogue; })
+    if (a.activation || a.add) return "has no epilogue (activation, residual)";
+  return R::supports(a);
+}
+
 template <class R>
 constexpr Rung make_rung(const char* op, int step, const char* name, Dtype dtype, const char* idea) {
   using A = typename R::Args;
@@ -27,7 +36,7 @@ constexpr Rung make_rung(const char* op, int step, const char* name, Dtype dtype
           isa.name,
           dtype,
           idea,
-          [](const void* a) { return R::supports(*static_cast<const A*>(a)); },
+          [](const void* a) { return refuses<R>(*static_cast<const A*>(a)); },
           [](const void* a) { return R::packed_bytes(*static_cast<const A*>(a)); },
           [](const void* a, void* packed, const Team* team) { R::prepare(*static_cast<const A*>(a), packed, *team); },
           [](const void* a, int threads) { return R::scratch_bytes(*static_cast<const A*>(a), threads); },

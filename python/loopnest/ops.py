@@ -78,10 +78,23 @@ def _pads(four: tuple[int, int, int, int]) -> tuple[tuple[int, int], tuple[int, 
     return four[:2], four[2:]
 
 
-def _conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, **choice) -> Ready:
+def _conv2d(
+    input,
+    weight,
+    bias=None,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups=1,
+    residual=None,
+    activation=None,
+    **choice,
+) -> Ready:
     s, p, d, g = _convolution("conv2d", np.shape(weight), stride, padding, dilation, groups)
-    call = _core.conv2d(input, weight, bias, s, p, d, g, **choice)
-    return call, lambda: reference.conv2d(input, weight, bias, s, _pads(p), d, g)
+    call = _core.conv2d(input, weight, bias, s, p, d, g, residual=residual, activation=activation, **choice)
+    return call, lambda: reference.epilogue(
+        reference.conv2d(input, weight, bias, s, _pads(p), d, g), residual, activation
+    )
 
 
 def _conv2d_backward_input(
@@ -104,12 +117,14 @@ def _conv2d_backward_weight(
     return call, lambda: reference.conv2d_backward_weight(input, size, grad_output, s, _pads(p), d, g)
 
 
-def _gemm(input, other, bias=None, **choice) -> Ready:
-    return _core.gemm(input, other, bias, **choice), lambda: reference.gemm(input, other, bias)
+def _gemm(input, other, bias=None, residual=None, activation=None, **choice) -> Ready:
+    call = _core.gemm(input, other, bias, residual=residual, activation=activation, **choice)
+    return call, lambda: reference.epilogue(reference.gemm(input, other, bias), residual, activation)
 
 
-def _linear(input, weight, bias=None, **choice) -> Ready:
-    return _core.linear(input, weight, bias, **choice), lambda: reference.linear(input, weight, bias)
+def _linear(input, weight, bias=None, residual=None, activation=None, **choice) -> Ready:
+    call = _core.linear(input, weight, bias, residual=residual, activation=activation, **choice)
+    return call, lambda: reference.epilogue(reference.linear(input, weight, bias), residual, activation)
 
 
 def _pool(op, kernel_size, stride, padding, dilation) -> tuple[tuple[int, int], ...]:
@@ -374,13 +389,28 @@ def _run(op: str, *args: Any, **kwargs: Any) -> Any:
 
 
 def conv2d(
-    input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, rung=None, isa=None, threads=0
+    input,
+    weight,
+    bias=None,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups=1,
+    *,
+    residual=None,
+    activation=None,
+    rung=None,
+    isa=None,
+    threads=0,
 ) -> Array:
     """2-D convolution (a correlation: the kernel is not flipped), as torch.nn.functional.conv2d.
 
     input (N, C_in, H, W), weight (C_out, C_in / groups, kH, kW), bias (C_out,) or None. stride, dilation: one
     number or (height, width); padding: that, "valid" or "same". Returns (N, C_out, H_out, W_out) with
     H_out = floor((H + 2 * padding - dilation * (kH - 1) - 1) / stride) + 1.
+
+    residual (as the output, channels-last in memory) is added, then activation ("relu", "relu6", "silu",
+    "sigmoid", "tanh") taken, before the output leaves the cache; a rung that has no such epilogue refuses.
 
     >>> conv2d(np.ones((1, 1, 3, 3), "f"), np.ones((1, 1, 2, 2), "f"))[0, 0]
     array([[4., 4.],
@@ -395,6 +425,8 @@ def conv2d(
         padding,
         dilation,
         groups,
+        residual=residual,
+        activation=activation,
         rung=rung,
         isa=isa,
         threads=threads,
@@ -469,23 +501,49 @@ def conv2d_backward_weight(
     )
 
 
-def gemm(input, other, bias=None, *, rung=None, isa=None, threads=0) -> Array:
+def gemm(input, other, bias=None, *, residual=None, activation=None, rung=None, isa=None, threads=0) -> Array:
     """The matrix product (M, K) x (K, N), plus bias (N,) if given. Returns (M, N).
+
+    residual and activation: as in conv2d.
 
     >>> gemm(np.eye(2, dtype="f"), np.array([[1, 2], [3, 4]], "f"))
     array([[1., 2.],
            [3., 4.]], dtype=float32)
     """
-    return _run("gemm", input, other, bias, rung=rung, isa=isa, threads=threads)
+    return _run(
+        "gemm",
+        input,
+        other,
+        bias,
+        residual=residual,
+        activation=activation,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
 
 
-def linear(input, weight, bias=None, *, rung=None, isa=None, threads=0) -> Array:
+def linear(
+    input, weight, bias=None, *, residual=None, activation=None, rung=None, isa=None, threads=0
+) -> Array:
     """input x weight^T + bias, as torch.nn.functional.linear: (rows, in) and (out, in) give (rows, out).
+
+    residual and activation: as in conv2d.
 
     >>> linear(np.ones((1, 3), "f"), np.ones((2, 3), "f"), np.array([0, 1], "f"))
     array([[3., 4.]], dtype=float32)
     """
-    return _run("linear", input, weight, bias, rung=rung, isa=isa, threads=threads)
+    return _run(
+        "linear",
+        input,
+        weight,
+        bias,
+        residual=residual,
+        activation=activation,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
 
 
 def max_pool2d(

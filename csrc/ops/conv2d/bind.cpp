@@ -4,6 +4,7 @@
 #include <array>
 
 #include "../../bind/call.h"
+#include "../../epilogue.h"
 #include "check.h"
 
 namespace loopnest {
@@ -17,7 +18,8 @@ Conv2dOptions options(Two stride, Four padding, Two dilation, int64_t groups) {
 }
 
 Call conv2d(py::object x, py::object w, py::object bias, Two stride, Four padding, Two dilation, int64_t groups,
-            std::optional<std::string> rung, std::optional<std::string> isa, int threads) {
+            py::object residual, std::optional<std::string> activation, std::optional<std::string> rung,
+            std::optional<std::string> isa, int threads) {
   Inputs in("conv2d");
   Array ax = in.read("input", x), aw = in.read("weight", w), ab, ay;
   if (!bias.is_none()) ab = in.read("bias", bias);
@@ -29,6 +31,11 @@ Call conv2d(py::object x, py::object w, py::object bias, Two stride, Four paddin
   py::array y = make_channels_last(ax.dtype, y_shape, ay);
   a.y = ay.data;
   a.y_n = ay.stride[0], a.y_c = ay.stride[1], a.y_h = ay.stride[2], a.y_w = ay.stride[3];
+  Array add;
+  if (!residual.is_none()) add = in.read("residual", residual);
+  if (!check_epilogue("conv2d", activation ? activation->c_str() : nullptr, residual.is_none() ? nullptr : &add, ay,
+                      a.activation, a.add, e))
+    raise(e);
   return Call("conv2d", ax.dtype, a, in.keep, y, {rung, isa, threads});
 }
 
@@ -78,8 +85,8 @@ void bind_conv2d_backward_weight(py::module_& m) {
 
 void bind_conv2d(py::module_& m) {
   m.def("conv2d", &conv2d, py::arg("input"), py::arg("weight"), py::arg("bias"), py::arg("stride"), py::arg("padding"),
-        py::arg("dilation"), py::arg("groups"), py::kw_only(), LOOPNEST_CHOICE,
-        "padding is (top, bottom, left, right).");
+        py::arg("dilation"), py::arg("groups"), py::kw_only(), py::arg("residual") = py::none(),
+        py::arg("activation") = py::none(), LOOPNEST_CHOICE, "padding is (top, bottom, left, right).");
 }
 
 }  // namespace loopnest

@@ -3,7 +3,7 @@
 //   y[n, oc, oh, ow] = bias[oc] + sum over ic, kh, kw of x[n, ic, ih, iw] * w[oc, ic, kh, kw]
 //   ih = oh * stride_h - pad_h + kh * dilation_h,  iw likewise; x is 0 outside the image   (no flip: a correlation)
 //
-//   conv2d                   reads x, w, bias    writes y
+//   conv2d                   reads x, w, bias, add    writes y = activation(the sum above + add)
 //   conv2d_backward_input    reads y (= dL/dy), w    writes x (= dL/dx)
 //   conv2d_backward_weight   reads y (= dL/dy), x    writes w (= dL/dw) and bias (= dL/dbias, if not null)
 //
@@ -28,6 +28,8 @@ struct Conv2d {
   int64_t pad_h, pad_w;  // rows above and columns to the left; what lies below and to the right follows from oh, ow
   int64_t dilation_h, dilation_w;
   int64_t groups;
+  const void* add;  // epilogue (abi.h) of conv2d: lies as y does, or null
+  int64_t activation;
   int64_t x_n, x_c, x_h, x_w;
   int64_t w_o, w_i, w_h, w_w;
   int64_t y_n, y_c, y_h, y_w;

@@ -6,10 +6,12 @@
 
 template <class T>
 struct conv2d_r0_naive : Plain<Conv2d> {
+  static constexpr bool epilogue = true;
   static void run(const Conv2d& a, const Team& team) noexcept {
     const T* x = static_cast<const T*>(a.x);        // [n, ic, ih, iw]
     const T* w = static_cast<const T*>(a.w);        // [oc, ic/groups, kh, kw]
     const T* bias = static_cast<const T*>(a.bias);  // [oc] or null
+    const T* add = static_cast<const T*>(a.add);    // as y, or null
     T* y = static_cast<T*>(a.y);                    // [n, oc, oh, ow]
     ptrdiff_t group_ic = a.ic / a.groups, group_oc = a.oc / a.groups;
     Range rows = share(a.n * a.oh, team);
@@ -28,7 +30,9 @@ struct conv2d_r0_naive : Plain<Conv2d> {
                 sum += x[n * a.x_n + c * a.x_c + ih * a.x_h + iw * a.x_w] *
                        w[oc * a.w_o + ic * a.w_i + kh * a.w_h + kw * a.w_w];
               }
-          y[n * a.y_n + oc * a.y_c + oh * a.y_h + ow * a.y_w] = sum;
+          ptrdiff_t at = n * a.y_n + oc * a.y_c + oh * a.y_h + ow * a.y_w;
+          if (add) sum += add[at];
+          y[at] = scalar_activate<T>(sum, a.activation);
         }
     }
   }

@@ -13,7 +13,12 @@
 
 template <class T>
 struct conv2d_r5_pack : Plain<Conv2d> {
+  static constexpr bool epilogue = true;
   static constexpr int V = block_vectors, width = V * lanes<T>;
+
+  static const char* supports(const Conv2d& a) {
+    return (a.activation || a.add) && a.y_c != 1 ? "an epilogue wants channels-last y (y_c = 1)" : nullptr;
+  }
   static constexpr int masked = isa_vector_bytes == 64;  // AVX-512 stores a part of a vector as fast as a whole one
   static constexpr ptrdiff_t slice_bytes = 300 << 10;  // weights of a slice: 3 x 3 x 256 x 32 x 4 = 288 KB, half an L2
   static constexpr ptrdiff_t ahead_bytes = 32 << 10;   // a slice from here on does not stay in L1 (32 or 48 KB)
@@ -73,6 +78,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     T* y;                      // its first pixel and channel
     ptrdiff_t left;            // channels from the first one to the end of the group
     bool fresh;                // sums start from the bias, otherwise from y
+    bool last;                 // sums are whole after this slice
     ptrdiff_t count;           // this many such blocks ...
     ptrdiff_t x_next, y_next;  // ... so far apart
     const T* ahead;  // weights to fetch while it runs, 1 / ahead_share of what it reads; or null: the next block's x
@@ -269,7 +275,14 @@ struct conv2d_r5_pack : Plain<Conv2d> {
         if (begin >= first && begin < first + helpers) at.ahead = at.w + slice + (begin - first) * slice / helpers;
       }
       while (at.count > 1 && (iw < 0 || iw + (at.count * step - 1) * a.stride_w + reach >= a.iw)) at.count--;
-      taps(j, at, ih, iw, grid.h.count(h), grid.images ? grid.n.count(n) : step);
+      ptrdiff_t rows = grid.h.count(h), columns = grid.images ? grid.n.count(n) : step;
+      T* out = at.y;
+      taps(j, at, ih, iw, rows, columns);
+      if (at.last) {
+        ptrdiff_t channels = at.left < width ? at.left : width;
+        for (ptrdiff_t i = 0; i < at.count; i++, out += at.y_next)
+          finish_sums<T>(a, out, rows, j.y_down, columns, j.y_right, channels);
+      }
       begin += at.count, w += at.count;
       if (w == grid.w.parts) {
         w = 0;
@@ -317,7 +330,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
       j.depth = axis.count(slice);
       j.tap_w = j.depth * wide, j.tap_h = a.kw * j.tap_w;
       at.x = static_cast<const T*>(a.x) + (g * group_ic + axis.begin(slice)) * a.x_c;
-      at.fresh = slice == 0;
+      at.fresh = slice == 0, at.last = slice == axis.parts - 1;
       pixels(j, at, cut, begin, end);
       at.w += a.kh * j.tap_h;
     }

@@ -8,6 +8,7 @@
 
 template <class T>
 struct conv2d_r6_depthwise : Plain<Conv2d> {
+  static constexpr bool epilogue = true;
   static constexpr int M = 8;  // pixels side by side: 8 sums hide the latency (4 x 2 ports); 9 loads feed 8 FMAs
 
   static constexpr int slice = 16 * lanes<T>;  // channels that one member does of a row: 9 taps of them are 9 KB
@@ -63,6 +64,7 @@ struct conv2d_r6_depthwise : Plain<Conv2d> {
         UNROLL for (int p = 0; p < pixels; p++) store<T>(y + p * a.y_w + c, sum[p]);
       }
     }
+    finish_sums<T>(a, y + begin, 1, 0, pixels, a.y_w, end - begin);
   }
   static bool inside(ptrdiff_t i, ptrdiff_t size) { return size_t(i) < size_t(size); }
 

@@ -7,10 +7,12 @@
 
 template <class T>
 struct gemm_r0_naive : Plain<Gemm> {
+  static constexpr bool epilogue = true;
   static void run(const Gemm& g, const Team& team) noexcept {
     const T* a = static_cast<const T*>(g.a);        // [m, k]
     const T* b = static_cast<const T*>(g.b);        // [k, n]
     const T* bias = static_cast<const T*>(g.bias);  // [n] or null
+    const T* add = static_cast<const T*>(g.add);    // as c, or null
     T* c = static_cast<T*>(g.c);                    // [m, n]
     Range rows = share(g.m, team);
     for (ptrdiff_t m = rows.begin; m < rows.end; m++)
@@ -18,7 +20,9 @@ struct gemm_r0_naive : Plain<Gemm> {
         T* out = c + m * g.c_m + n * g.c_n;
         T sum = g.accumulate ? *out : T(0);
         for (ptrdiff_t k = 0; k < g.k; k++) sum += a[m * g.a_m + k * g.a_k] * b[k * g.b_k + n * g.b_n];
-        *out = bias ? sum + bias[n] : sum;
+        if (bias) sum += bias[n];
+        if (add) sum += add[m * g.c_m + n * g.c_n];
+        *out = scalar_activate<T>(sum, g.activation);
       }
   }
 };

@@ -7,6 +7,11 @@
 
 template <class T>
 struct gemm_r4_pack : Plain<Gemm> {
+  static constexpr bool epilogue = true;
+  static const char* supports(const Gemm& g) {
+    return (g.activation || g.add) && g.c_n != 1 ? "an epilogue wants rows of c that lie side by side (c_n = 1)"
+                                                 : nullptr;
+  }
   static constexpr ptrdiff_t L = lanes<T>, width = block_vectors * L;
 
   // k is cut into equal pieces, by k alone, so that a sum never depends on the team. A block's rows of a are then at
@@ -83,6 +88,10 @@ struct gemm_r4_pack : Plain<Gemm> {
           // Equal tiles: 64 rows are 13 13 13 13 12, not 14 14 14 14 8.
           ptrdiff_t m = rows.begin + count * t / tiles, m_end = rows.begin + count * (t + 1) / tiles;
           tile<block_rows>({g, k, part, m, p, p_end, copy}, int(m_end - m));
+          if (k + part == g.k) {  // the sums are whole
+            ptrdiff_t n = p * width, columns = p_end * width < g.n ? (p_end - p) * width : g.n - n;
+            finish_sums<T>(g, static_cast<T*>(g.c) + m * g.c_m + n, 1, 0, m_end - m, g.c_m, columns);
+          }
         }
       }
       if (g.k == 0) break;  // one round, so that c gets its bias or zeros

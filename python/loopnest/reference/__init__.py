@@ -13,6 +13,7 @@ from .activation import relu, relu_backward, sigmoid, sigmoid_backward, tanh, ta
 from .conv2d import conv2d, conv2d_backward_input, conv2d_backward_weight
 from .cross_entropy import cross_entropy, cross_entropy_backward
 from .embedding import embedding, embedding_backward
+from .epilogue import epilogue
 from .gemm import gemm, linear, linear_backward
 from .lstm import LstmGradients, LstmSteps, lstm, lstm_backward, lstm_backward_steps, lstm_stack, lstm_steps
 from .pool2d import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
@@ -29,6 +30,7 @@ __all__ = [
     "cross_entropy_backward",
     "embedding",
     "embedding_backward",
+    "epilogue",
     "gemm",
     "linear",
     "linear_backward",
