@@ -13,7 +13,7 @@ from loopnest.data.collate import default_collate, pad_collate
 from loopnest.data.dataset import ConcatDataset, Dataset, Subset, TensorDataset, random_split
 from loopnest.data.digits import Digits, digits
 from loopnest.data.images import Cells, Film, Images, image_folder, mnist, nuclei, radar, read_idx, read_image
-from loopnest.data.loader import DataLoader
+from loopnest.data.loader import DataLoader, Drawn
 from loopnest.data.sampler import BatchSampler, BucketBatchSampler, RandomSampler, Sampler, SequentialSampler
 from loopnest.data.series import Rolls, Series, chorales, read_series, series
 from loopnest.data.sets import DataMissing
@@ -42,6 +42,7 @@ __all__ = [
     "DataMissing",
     "Dataset",
     "Digits",
+    "Drawn",
     "Film",
     "Images",
     "Pairs",

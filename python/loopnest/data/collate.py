@@ -86,6 +86,17 @@ def pad_collate(value: float = 0, batch_first: bool = True) -> Callable[[Any], A
     return collate
 
 
+def as_batch(value: Any) -> Any:
+    """Arrays inside tuples, lists and dicts to Tensors, float64 to float32; everything else as it is."""
+    if isinstance(value, np.ndarray):
+        return _tensor(value)
+    if isinstance(value, Mapping):
+        return {key: as_batch(one) for key, one in value.items()}
+    if isinstance(value, (tuple, list)):
+        return type(value)(as_batch(one) for one in value)
+    return value
+
+
 def _tensor(array: np.ndarray) -> Tensor:
     if array.dtype.kind == "f" and array.dtype != np.float32:
         array = array.astype(np.float32)

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from loopnest.data.collate import default_collate
+import numpy as np
+
+from loopnest.data.collate import as_batch, default_collate
 from loopnest.data.sampler import BatchSampler, RandomSampler, SequentialSampler, source
 
 
@@ -154,3 +156,44 @@ class DataLoader:
                 f"DataLoader.load_state_dict: {done} batches were done, but this loader has {len(self)}"
             )
         self._skip, self._order_state = done, order_state
+
+
+class Drawn:
+    """A loader of batches that are made on the fly: `steps` per epoch, no two alike.
+
+    Batch k of epoch e is `make(rng)` with a generator seeded by (seed, e, k) alone, so that the order of
+    events elsewhere changes nothing, and a broken run resumes with the very next batch.
+
+    Args:
+      make: a function of a numpy.random.Generator that returns a batch; arrays in it become Tensors.
+
+    Example:
+      >>> from loopnest.data import Drawn
+      >>> loader = Drawn(lambda rng: rng.integers(0, 9, 4), steps=2, seed=1)
+      >>> first, second = loader
+      >>> first.tolist() == second.tolist(), len(loader)
+      (False, 2)
+    """
+
+    def __init__(self, make: Callable[[np.random.Generator], Any], steps: int, seed: int = 0) -> None:
+        if steps < 1:
+            raise ValueError(f"Drawn: expected at least one step, got {steps}")
+        self.make, self.steps, self.seed = make, steps, seed
+        self._epoch = self._done = 0
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[Any]:
+        for k in range(self._done, self.steps):
+            batch = self.make(np.random.default_rng([self.seed, self._epoch, k]))
+            self._done = k + 1
+            yield as_batch(batch)
+        self._epoch, self._done = self._epoch + 1, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """How many epochs, and how many steps of this one, are done."""
+        return {"epoch": self._epoch, "done": self._done}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._epoch, self._done = int(state["epoch"]), int(state["done"])

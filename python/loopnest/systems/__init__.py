@@ -22,6 +22,7 @@ __all__ = ["SYSTEMS", "Options", "Picture", "Result", "Row", "apply", "load", "r
 # name: what it does
 SYSTEMS = {
     "classify": "handwritten digits: a CNN beside an MLP",
+    "features": "a CNN's features handed to scikit-learn's classifiers",
 }
 
 

@@ -17,7 +17,6 @@ from loopnest import data, metrics, nn, optim
 from loopnest.data import DataLoader, Images, TensorDataset
 from loopnest.systems import pictures
 from loopnest.systems.frame import Options, Picture, Result, Row, parameters
-from loopnest.train import Trainer
 
 INPUTS = {"image": "a picture of a digit, dark on light or light on dark"}
 MODEL = "lenet5"
@@ -80,13 +79,7 @@ def run(options: Options) -> Result:
         loopnest.manual_seed(options.seed)
         model = make(len(classes))
         file = name.lower().replace("-", "")
-        trainer = Trainer(
-            model,
-            optim.Adam(model.parameters(), 1e-3),
-            loss_of,
-            checkpoint=options.checkpoint(file),
-            callbacks=options.watch(name),
-        )
+        trainer = options.trainer(file, model, optim.Adam(model.parameters(), 1e-3), loss_of)
         loader = DataLoader(TensorDataset(x, y), batch_size=64, shuffle=True)
         trainer.fit(
             loader,
@@ -97,8 +90,7 @@ def run(options: Options) -> Result:
         model.eval()
         said[name] = scores(model, xt)
         accuracy = metrics.accuracy(said[name], yt)
-        seconds = sum(record["seconds"] for record in trainer.history)
-        rows.append(Row(name, {"accuracy": accuracy}, seconds, parameters(model)))
+        rows.append(Row(name, {"accuracy": accuracy}, trainer.seconds, parameters(model)))
         history[name] = trainer.history
         options.keep(file, model, classes=classes)
         if name == "LeNet-5":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import loopnest
 from loopnest import io
-from loopnest.train import Callback, Progress
+from loopnest.train import Callback, Progress, Trainer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,13 +62,12 @@ class Options:
         """`many`, or `quick` in a quick run."""
         return quick if self.quick else many
 
-    def checkpoint(self, name: str) -> Path:
-        """Where the training of the model `name` keeps its checkpoint."""
-        return self.folder / f"{name}.checkpoint"
-
-    def watch(self, title: str) -> list[Callback]:
-        """Callbacks for a Trainer: a progress bar, if one is wanted."""
-        return [Progress(title)] if self.progress else [Callback()]
+    def trainer(self, name: str, model: nn.Module, optimizer: Any, loss: Any, **more: Any) -> Trainer:
+        """A Trainer that keeps its checkpoint in the run's folder, and shows a bar if one is wanted."""
+        bar = Progress(name) if self.progress else Callback()
+        callbacks = [*more.pop("callbacks", ()), bar]
+        checkpoint = self.folder / f"{name}.checkpoint"
+        return Trainer(model, optimizer, loss, checkpoint=checkpoint, callbacks=callbacks, **more)
 
     def model_path(self, name: str) -> Path:
         return self.folder / f"{name}.safetensors"

@@ -88,6 +88,11 @@ class Trainer:
         self._sum, self._seen = 0.0, 0  # losses of this epoch so far, and how many
         self._seconds = 0.0
 
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far, validation left out."""
+        return sum(record["seconds"] for record in self.history)
+
     def fit(
         self,
         loader: Iterable[Any],
