@@ -9,10 +9,14 @@
 #include "ops/cross_entropy/cross_entropy.h"
 #include "ops/embedding/embedding.h"
 #include "ops/gemm/gemm.h"
+#include "ops/gru/gru.h"
+#include "ops/gru_backward/gru_backward.h"
 #include "ops/lstm/lstm.h"
 #include "ops/lstm_backward/lstm_backward.h"
 #include "ops/map/map.h"
 #include "ops/max_pool2d/pool2d.h"
+#include "ops/rnn/rnn.h"
+#include "ops/rnn_backward/rnn_backward.h"
 
 namespace loopnest::LOOPNEST_ISA {
 namespace {
@@ -43,6 +47,7 @@ constexpr int isa_registers = isa.registers;
 #include "simd/product.h"
 #include "simd/thin.h"
 #include "simd/rung.h"
+#include "simd/recurrent.h"
 #include "simd/measure.h"
 
 #include "ops/map/walk.h"

@@ -94,6 +94,34 @@ cdef extern from "api.h" namespace "loopnest" nogil:
         void* dc0
         int64_t t, n, i, h, dx_t, dx_n
 
+    cdef cppclass Rnn:
+        void* y
+        void* hn
+        int64_t t, n, i, h, y_t, y_n
+
+    cdef cppclass RnnBackward:
+        void* dx
+        void* dw_ih
+        void* dw_hh
+        void* db
+        void* dh0
+        int64_t t, n, i, h, dx_t, dx_n
+
+    cdef cppclass Gru:
+        void* y
+        void* hn
+        void* gates
+        int64_t t, n, i, h, y_t, y_n, gates_t
+
+    cdef cppclass GruBackward:
+        void* dx
+        void* dw_ih
+        void* dw_hh
+        void* db_ih
+        void* db_hh
+        void* dh0
+        int64_t t, n, i, h, dx_t, dx_n
+
     cdef cppclass KernelApi:
         const Ladder* (*ladder)(const char* op, int dtype, Error* error)
         bint (*run)(const Ladder* ladder, void* args, Error* error)
@@ -120,6 +148,18 @@ cdef extern from "api.h" namespace "loopnest" nogil:
                                     const Array* h0, const Array* c0, const Array& y, const Array& gates,
                                     const Array& cells, const Array* dy, const Array* dhn, const Array* dcn,
                                     Error&)
+        bint (*rnn_check)(Rnn&, const Array& x, const Array& w_ih, const Array& w_hh, const Array* b_ih,
+                          const Array* b_hh, const Array* h0, const Array* lengths, bint relu, bint at_end,
+                          Error&)
+        bint (*rnn_backward_check)(RnnBackward&, const Array& x, const Array& w_ih, const Array& w_hh,
+                                   const Array* h0, const Array* lengths, const Array& y, const Array* dy,
+                                   const Array* dhn, bint relu, bint at_end, Error&)
+        bint (*gru_check)(Gru&, const Array& x, const Array& w_ih, const Array& w_hh, const Array* b_ih,
+                          const Array* b_hh, const Array* h0, const Array* lengths, bint before, bint at_end,
+                          Error&)
+        bint (*gru_backward_check)(GruBackward&, const Array& x, const Array& w_ih, const Array& w_hh,
+                                   const Array* h0, const Array* lengths, const Array& y, const Array& gates,
+                                   const Array* dy, const Array* dhn, bint before, bint at_end, Error&)
         bint (*pool2d_check)(const char* op, Pool2d&, const int64_t* x_shape, const Pool2dOptions&,
                              int64_t* y_shape, Error&)
         bint (*pool2d_place_x)(const char* op, Pool2d&, const Array& x, Error&)

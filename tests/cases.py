@@ -12,7 +12,7 @@ import numpy as np
 
 from harness import Operand, Problem, structs
 from loopnest import reference, shapes
-from loopnest.reference import bound
+from loopnest.reference import bound, bound_recurrent
 
 Maker = Callable[[str, np.dtype, bool, bool], Problem]
 MAKERS: dict[str, Maker] = {}
@@ -488,3 +488,157 @@ def lstm_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Pr
         outputs,
         {"t": s.t, "n": s.n, "i": s.i, "h": s.h},
     )
+
+
+# ---- rnn and gru: text is a shape of lstm, and what else is asked: lengths, at_end, relu, before ----
+
+SMALL_SEQUENCES = [
+    "t1 n1 i1 h1 lengths",
+    "t5 n2 i3 h5 lengths flag",
+    "t6 n5 i9 h17 lengths at_end",
+    "t5 n9 i4 h40 lengths at_end flag",
+    "t20 n17 i3 h5 lengths",
+    "t9 n3 i3 h130 lengths at_end",
+    "t3 n0 i4 h8 lengths",
+    "t2 n13 i20 h33 flag",
+    "t4 n1 i7 h100 flag",
+    "t2 n6 i5 h270 flag",
+]
+SEQUENCES = texts("lstm") + SMALL_SEQUENCES
+
+
+class Sequence:
+    """What a text asks for, the operator's arrays, and what the reference makes of them.
+
+    flag: relu of rnn, before of gru. The reference sees at_end as its reverse, on arrays turned around.
+    """
+
+    def __init__(self, op: str, text: str, dtype: np.dtype, optional: bool):
+        words, extra = text.split()[:4], text.split()[4:]
+        s = self.s = shapes.LstmShape.parse(" ".join(words))
+        self.flag, self.at_end = "flag" in extra, "at_end" in extra
+        rows, self.dtype = s.h * (3 if op == "gru" else 1), dtype
+        self.rng = np.random.default_rng([s.t, s.n, s.i, s.h])
+        k = 1 / np.sqrt(s.h)
+        self.x = self.normal(s.t, s.n, s.i)
+        sizes = ((rows, s.i), (rows, s.h), (rows,), (rows,))
+        self.w_ih, self.w_hh, *biases = [self.rng.uniform(-k, k, size).astype(dtype) for size in sizes]
+        self.b_ih, self.b_hh = biases if optional else (None, None)
+        self.h0 = self.normal(s.n, s.h) if optional else None
+        self.lengths = self.rng.integers(0, s.t + 1, s.n) if "lengths" in extra else None
+
+    def normal(self, *size: int) -> np.ndarray:
+        return self.rng.normal(size=size).astype(self.dtype)
+
+    def turn(self, a: np.ndarray | None) -> np.ndarray | None:
+        return a[::-1] if self.at_end and a is not None else a
+
+    def forward(self) -> tuple:
+        return self.turn(self.x), self.w_ih, self.w_hh, self.b_ih, self.b_hh, self.h0
+
+    @property
+    def how(self) -> tuple:
+        return self.flag, self.lengths, self.at_end
+
+    def operands(self) -> list[Operand]:
+        return [
+            Operand("x", self.x, ("x_t", "x_n", None), batch=1),
+            Operand("w_ih", self.w_ih, [None, None]),
+            Operand("w_hh", self.w_hh, [None, None]),
+            Operand("b_ih", self.b_ih, [None]),
+            Operand("b_hh", self.b_hh, [None]),
+            Operand("h0", self.h0, [None, None], batch=0),
+            Operand("lengths", self.lengths, [None]),
+        ]
+
+    def scalars(self, flag: str) -> dict[str, int | float]:
+        s = self.s
+        return {"t": s.t, "n": s.n, "i": s.i, "h": s.h, flag: self.flag, "at_end": self.at_end}
+
+    def arriving(self, optional: bool) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """dy and dhn; not optional: one of them alone."""
+        dy, dhn = self.normal(self.s.t, self.s.n, self.s.h), self.normal(self.s.n, self.s.h)
+        return (dy, dhn) if optional else (None, dhn) if self.s.t % 2 == 0 else (dy, None)
+
+
+def backward_operands(q: Sequence, y: np.ndarray, dy, dhn) -> list[Operand]:
+    dense = [None, None]
+    return [
+        *(o for o in q.operands() if o.name not in ("b_ih", "b_hh")),
+        Operand("y", y, ("y_t", "y_n", None), batch=1),
+        Operand("dy", dy, ("dy_t", "dy_n", None), batch=1),
+        Operand("dhn", dhn, dense, batch=0),
+    ]
+
+
+@case("rnn", SEQUENCES)
+def rnn(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    q = Sequence("rnn", text, dtype, optional)
+    y, h_n = reference.rnn(*q.forward(), *q.how)
+    limit = bound_recurrent.rnn_bound(q.x, *q.forward()[1:], *q.how, dtype=dtype)
+    outputs = [
+        Operand("y", None, ("y_t", "y_n", None), None, q.turn(y), limit.output, batch=1),
+        Operand("hn", None, [None, None], None, h_n, limit.h_n, batch=0),
+    ]
+    return Problem(q.operands(), outputs, q.scalars("relu"))
+
+
+@case("gru", SEQUENCES)
+def gru(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    q = Sequence("gru", text, dtype, optional)
+    steps = reference.gru_steps(*q.forward(), *q.how)
+    limit = bound_recurrent.gru_bound(q.x, *q.forward()[1:], *q.how, dtype=dtype)
+    outputs = [
+        Operand("y", None, ("y_t", "y_n", None), None, q.turn(steps.output), limit.output, batch=1),
+        Operand("hn", None, [None, None], None, steps.h_n, limit.h_n, batch=0),
+    ]
+    if optional:
+        kept = q.turn(steps.gates)
+        outputs.append(Operand("gates", None, ("gates_t", None, None), None, kept, limit.gates, batch=1))
+    return Problem(q.operands(), outputs, q.scalars("before"))
+
+
+@case("rnn_backward", SEQUENCES)
+def rnn_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    q = Sequence("rnn", text, dtype, optional)
+    dy, dhn = q.arriving(optional)
+    y = reference.rnn(*q.forward(), *q.how)[0].astype(dtype)
+    forward = (q.turn(q.x), q.w_ih, q.w_hh, y, q.h0)
+    found = reference.rnn_backward(q.turn(dy), dhn, *forward, *q.how)
+    forward = (q.x, q.w_ih, q.w_hh, q.turn(y), q.h0)
+    limits = bound_recurrent.rnn_backward_bound(dy, dhn, *forward, *q.how, dtype=dtype)
+    dense = [None, None]
+    outputs = [
+        Operand("dx", None, ("dx_t", "dx_n", None), None, q.turn(found.input), limits.input, batch=1),
+        Operand("dw_ih", None, dense, None, found.weight_ih, limits.weight_ih),
+        Operand("dw_hh", None, dense, None, found.weight_hh, limits.weight_hh),
+        Operand("db", None, [None], None, found.bias, limits.bias),
+    ]
+    if optional:
+        outputs.append(Operand("dh0", None, dense, None, found.h_0, limits.h_0, batch=0))
+    return Problem(backward_operands(q, q.turn(y), dy, dhn), outputs, q.scalars("relu"))
+
+
+@case("gru_backward", SEQUENCES)
+def gru_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    q = Sequence("gru", text, dtype, optional)
+    dy, dhn = q.arriving(optional)
+    steps = reference.gru_steps(*q.forward(), *q.how)
+    y, gates = steps.output.astype(dtype), steps.gates.astype(dtype)
+    forward = (q.turn(q.x), q.w_ih, q.w_hh, y, gates, q.h0)
+    found = reference.gru_backward(q.turn(dy), dhn, *forward, *q.how)
+    forward = (q.x, q.w_ih, q.w_hh, q.turn(y), q.turn(gates), q.h0)
+    limits = bound_recurrent.gru_backward_bound(dy, dhn, *forward, *q.how, dtype=dtype)
+    dense = [None, None]
+    outputs = [
+        Operand("dx", None, ("dx_t", "dx_n", None), None, q.turn(found.input), limits.input, batch=1),
+        Operand("dw_ih", None, dense, None, found.weight_ih, limits.weight_ih),
+        Operand("dw_hh", None, dense, None, found.weight_hh, limits.weight_hh),
+        Operand("db_ih", None, [None], None, found.bias_ih, limits.bias_ih),
+    ]
+    if optional:
+        outputs.append(Operand("db_hh", None, [None], None, found.bias_hh, limits.bias_hh))
+        outputs.append(Operand("dh0", None, dense, None, found.h_0, limits.h_0, batch=0))
+    inputs = backward_operands(q, q.turn(y), dy, dhn)
+    inputs.append(Operand("gates", q.turn(gates), ("gates_t", None, None), batch=1))
+    return Problem(inputs, outputs, q.scalars("before"))

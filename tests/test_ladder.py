@@ -10,6 +10,8 @@ from loopnest import _core, ladder, ops
 SMALL = {
     "conv2d": "n1 ic8 ih6 iw6 oc8 kh3 kw3 p1",
     "lstm": "t3 n2 i4 h8",
+    "gru": "t3 n2 i4 h8",
+    "rnn": "t3 n2 i4 h8",
     "max_pool2d": "n1 c4 ih6 iw6 kh2 kw2",
     "gemm": "m4 n8 k8",
 }

@@ -37,6 +37,10 @@ EXAMPLES = {
     "conv2d_backward_weight": _RESNET,
     "lstm": _SEQUENCE,
     "lstm_backward": _SEQUENCE,
+    "gru": ("gru", *_SEQUENCE[1:]),
+    "gru_backward": ("gru", *_SEQUENCE[1:]),
+    "rnn": ("rnn", *_SEQUENCE[1:]),
+    "rnn_backward": ("rnn", *_SEQUENCE[1:]),
     "max_pool2d": _POOL,
     "max_pool2d_backward": _POOL,
     "avg_pool2d": _POOL,
@@ -145,6 +149,17 @@ def inputs(
             return (x, w_ih, w_hh, *biases), {}
         y, _, _, gates, cells = ops.lstm(x, w_ih, w_hh, *biases, keep=True)
         return (x, w_ih, w_hh, None, None, y, gates, cells, normal(t, n, h)), {}
+    if op in ("gru", "gru_backward", "rnn", "rnn_backward"):
+        t, n, i, h = shape.t, shape.n, shape.i, shape.h
+        rows = 3 * h if op.startswith("gru") else h
+        x, w_ih, w_hh = normal(t, n, i), weights(h, rows, i), weights(h, rows, h)
+        biases = weights(h, rows), weights(h, rows)
+        if op in ("gru", "rnn"):
+            return (x, w_ih, w_hh, *biases), {}
+        if op == "rnn_backward":
+            return (x, w_ih, w_hh, None, ops.rnn(x, w_ih, w_hh, *biases)[0], normal(t, n, h)), {}
+        y, _, gates = ops.gru(x, w_ih, w_hh, *biases, keep=True)
+        return (x, w_ih, w_hh, None, y, gates, normal(t, n, h)), {}
     raise ValueError(f"{op}: no example data for this operator yet")
 
 

@@ -331,6 +331,93 @@ def _lstm_backward(
     return call, formula
 
 
+def _rnn(
+    input,
+    weight_ih,
+    weight_hh,
+    bias_ih=None,
+    bias_hh=None,
+    h_0=None,
+    relu=False,
+    lengths=None,
+    reverse=False,
+    **choice,
+) -> Ready:
+    all_of_it = (input, weight_ih, weight_hh, bias_ih, bias_hh, h_0, relu, lengths, reverse)
+    return _core.rnn(*all_of_it, **choice), lambda: reference.rnn(*all_of_it)
+
+
+def _rnn_backward(
+    input,
+    weight_ih,
+    weight_hh,
+    h_0,
+    output,
+    grad_output,
+    grad_h_n=None,
+    relu=False,
+    lengths=None,
+    reverse=False,
+    **choice,
+) -> Ready:
+    how = (relu, lengths, reverse)
+    call = _core.rnn_backward(input, weight_ih, weight_hh, h_0, output, grad_output, grad_h_n, *how, **choice)
+    arriving = (grad_output, grad_h_n)
+    return call, lambda: tuple(
+        reference.rnn_backward(*arriving, input, weight_ih, weight_hh, output, h_0, *how)
+    )
+
+
+def _gru(
+    input,
+    weight_ih,
+    weight_hh,
+    bias_ih=None,
+    bias_hh=None,
+    h_0=None,
+    keep=False,
+    before=False,
+    lengths=None,
+    reverse=False,
+    **choice,
+) -> Ready:
+    arrays, how = (input, weight_ih, weight_hh, bias_ih, bias_hh, h_0), (before, lengths, reverse)
+
+    def formula() -> tuple[Array, ...]:
+        steps = reference.gru_steps(*arrays, *how)
+        gates = steps.gates[::-1] if reverse else steps.gates
+        return (steps.output, steps.h_n, gates) if keep else (steps.output, steps.h_n)
+
+    return _core.gru(*arrays, keep, *how, **choice), formula
+
+
+def _gru_backward(
+    input,
+    weight_ih,
+    weight_hh,
+    h_0,
+    output,
+    gates,
+    grad_output,
+    grad_h_n=None,
+    before=False,
+    lengths=None,
+    reverse=False,
+    **choice,
+) -> Ready:
+    how = (before, lengths, reverse)
+    call = _core.gru_backward(
+        input, weight_ih, weight_hh, h_0, output, gates, grad_output, grad_h_n, *how, **choice
+    )
+
+    def formula() -> tuple[Array, ...]:
+        kept = gates[::-1] if reverse else gates
+        arriving = (grad_output, grad_h_n)
+        return tuple(reference.gru_backward(*arriving, input, weight_ih, weight_hh, output, kept, h_0, *how))
+
+    return call, formula
+
+
 _READY: dict[str, Callable[..., Ready]] = {
     "gemm": _gemm,
     "linear": _linear,
@@ -347,6 +434,10 @@ _READY: dict[str, Callable[..., Ready]] = {
     "embedding_backward": _embedding_backward,
     "lstm": _lstm,
     "lstm_backward": _lstm_backward,
+    "rnn": _rnn,
+    "rnn_backward": _rnn_backward,
+    "gru": _gru,
+    "gru_backward": _gru_backward,
 }
 for _op in ("relu", "sigmoid", "tanh"):
     _READY[_op] = _elementwise(_op)
@@ -913,6 +1004,185 @@ def lstm_backward(
         grad_output,
         grad_h_n,
         grad_c_n,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
+
+
+def rnn(
+    input,
+    weight_ih,
+    weight_hh,
+    bias_ih=None,
+    bias_hh=None,
+    h_0=None,
+    relu=False,
+    lengths=None,
+    reverse=False,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> tuple[Array, ...]:
+    """One layer and direction of Elman's network over a whole sequence (the formula: csrc/ops/rnn/rnn.h).
+
+    input (T, N, I), weight_ih (H, I), weight_hh (H, H), biases (H,) both or none, h_0 (N, H) or None. relu:
+    max(., 0) in place of tanh. lengths (N,) int64, from 0 to T: beyond its length a sequence's output is 0
+    and its state stays. reverse: from the last step to the first. Returns (y (T, N, H), h_n (N, H)).
+
+    >>> y, h = rnn(np.ones((3, 1, 1), "f"), np.ones((1, 1), "f"), np.ones((1, 1), "f"), relu=True)
+    >>> y[:, 0, 0]
+    array([1., 2., 3.], dtype=float32)
+    """
+    return _run(
+        "rnn",
+        input,
+        weight_ih,
+        weight_hh,
+        bias_ih,
+        bias_hh,
+        h_0,
+        relu,
+        lengths,
+        reverse,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
+
+
+def rnn_backward(
+    input,
+    weight_ih,
+    weight_hh,
+    h_0,
+    output,
+    grad_output,
+    grad_h_n=None,
+    relu=False,
+    lengths=None,
+    reverse=False,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> tuple[Array, ...]:
+    """Gradients of rnn, backward through time, from its output.
+
+    grad_output (T, N, H) and grad_h_n (N, H), each may be None for zeros. Returns dL/d of (input, weight_ih,
+    weight_hh, bias (the same for both), h_0). The formulas: csrc/ops/rnn_backward/rnn_backward.h.
+
+    >>> x, one = np.ones((2, 1, 1), "f"), np.ones((1, 1), "f")
+    >>> y, _ = rnn(x, one, one, relu=True)
+    >>> rnn_backward(x, one, one, None, y, np.ones_like(y), relu=True)[0][:, 0, 0]
+    array([2., 1.], dtype=float32)
+    """
+    return _run(
+        "rnn_backward",
+        input,
+        weight_ih,
+        weight_hh,
+        h_0,
+        output,
+        grad_output,
+        grad_h_n,
+        relu,
+        lengths,
+        reverse,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
+
+
+def gru(
+    input,
+    weight_ih,
+    weight_hh,
+    bias_ih=None,
+    bias_hh=None,
+    h_0=None,
+    keep=False,
+    before=False,
+    lengths=None,
+    reverse=False,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> tuple[Array, ...]:
+    """One layer and direction of gated recurrent units over a whole sequence (csrc/ops/gru/gru.h).
+
+    input (T, N, I), weight_ih (3H, I), weight_hh (3H, H) with the rows of r, z, n in this order, biases (3H,)
+    both or none, h_0 (N, H) or None. before: the reset gate acts before the product with w_hn (Cho et al.
+    2014), not after it (PyTorch). lengths (N,) int64, from 0 to T: beyond its length a sequence's output is 0
+    and its state stays. reverse: from the last step to the first. Returns (y (T, N, H), h_n (N, H)), and with
+    keep=True also r z n q (T, N, 4H), in the order of the steps taken, which the backward pass reads.
+
+    >>> w = np.zeros((3, 1), "f")  # all gates 1/2, n = 0: the state halves
+    >>> y, h = gru(np.ones((2, 1, 1), "f"), w, w, h_0=np.full((1, 1), 8, "f"))
+    >>> y[:, 0, 0]
+    array([4., 2.], dtype=float32)
+    """
+    return _run(
+        "gru",
+        input,
+        weight_ih,
+        weight_hh,
+        bias_ih,
+        bias_hh,
+        h_0,
+        keep,
+        before,
+        lengths,
+        reverse,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
+
+
+def gru_backward(
+    input,
+    weight_ih,
+    weight_hh,
+    h_0,
+    output,
+    gates,
+    grad_output,
+    grad_h_n=None,
+    before=False,
+    lengths=None,
+    reverse=False,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> tuple[Array, ...]:
+    """Gradients of gru, backward through time, from what gru(..., keep=True) returned.
+
+    grad_output (T, N, H) and grad_h_n (N, H), each may be None for zeros. Returns dL/d of (input, weight_ih,
+    weight_hh, bias_ih, bias_hh, h_0). The formulas: csrc/ops/gru_backward/gru_backward.h.
+
+    >>> x, w_ih, w_hh = np.ones((3, 1, 2), "f"), np.ones((3, 2), "f"), np.zeros((3, 1), "f")
+    >>> y, _, gates = gru(x, w_ih, w_hh, keep=True)
+    >>> [g.shape for g in gru_backward(x, w_ih, w_hh, None, y, gates, np.ones_like(y))]
+    [(3, 1, 2), (3, 2), (3, 1), (3,), (3,), (1, 1)]
+    """
+    return _run(
+        "gru_backward",
+        input,
+        weight_ih,
+        weight_hh,
+        h_0,
+        output,
+        gates,
+        grad_output,
+        grad_h_n,
+        before,
+        lengths,
+        reverse,
         rung=rung,
         isa=isa,
         threads=threads,

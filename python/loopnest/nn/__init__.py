@@ -30,4 +30,7 @@ from loopnest.nn.module import Module as Module
 from loopnest.nn.parameter import Parameter as Parameter
 from loopnest.nn.pooling import AvgPool2d as AvgPool2d
 from loopnest.nn.pooling import MaxPool2d as MaxPool2d
+from loopnest.nn.rnn import GRU as GRU
 from loopnest.nn.rnn import LSTM as LSTM
+from loopnest.nn.rnn import RNN as RNN
+from loopnest.nn.rnn import RNNBase as RNNBase

@@ -15,12 +15,17 @@ from .cross_entropy import cross_entropy, cross_entropy_backward
 from .embedding import embedding, embedding_backward
 from .epilogue import epilogue
 from .gemm import gemm, linear, linear_backward
+from .gru import GruGradients, GruSteps, gru, gru_backward, gru_steps
 from .lstm import LstmGradients, LstmSteps, lstm, lstm_backward, lstm_backward_steps, lstm_stack, lstm_steps
 from .pool2d import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
+from .rnn import RnnGradients, rnn, rnn_backward
 
 __all__ = [
+    "GruGradients",
+    "GruSteps",
     "LstmGradients",
     "LstmSteps",
+    "RnnGradients",
     "avg_pool2d",
     "avg_pool2d_backward",
     "conv2d",
@@ -32,6 +37,9 @@ __all__ = [
     "embedding_backward",
     "epilogue",
     "gemm",
+    "gru",
+    "gru_backward",
+    "gru_steps",
     "linear",
     "linear_backward",
     "lstm",
@@ -43,6 +51,8 @@ __all__ = [
     "max_pool2d_backward",
     "relu",
     "relu_backward",
+    "rnn",
+    "rnn_backward",
     "sigmoid",
     "sigmoid_backward",
     "tanh",

@@ -1,0 +1,170 @@
+// A sequence through packed weights, step by step; batch and few differ in how many panels they take at a time.
+//
+//   packed = bias [panels][2][lanes]  (b_ih + b_hh)
+//            w_ih^T [panels][i][2][lanes]
+//            w_hh^T [panels][h][2][lanes]     lanes beyond h are filled with zeros
+#pragma once
+
+template <class T>
+struct RnnPanels {
+  static constexpr int V = 2;
+  static constexpr ptrdiff_t width = panel_width<V, T>;
+  T* bias;
+  T* w_ih;
+  T* w_hh;
+
+  static ptrdiff_t count(const Rnn& a) { return panel_count<V, T>(a.h); }
+  static size_t bytes(const Rnn& a) { return size_t(count(a) * width * (1 + a.i + a.h)) * sizeof(T); }
+  static RnnPanels in(const Rnn& a, void* packed) {
+    T* bias = static_cast<T*>(packed);
+    T* w_ih = bias + count(a) * width;
+    return {bias, w_ih, w_ih + count(a) * a.i * width};
+  }
+  static RnnPanels of(const Rnn& a) { return in(a, const_cast<void*>(a.workspace.packed)); }
+
+  static void prepare(const Rnn& a, void* packed, const Team& team) {
+    RnnPanels to = in(a, packed);
+    const T* b_ih = static_cast<const T*>(a.b_ih);  // [h] or null
+    const T* b_hh = static_cast<const T*>(a.b_hh);  // [h] or null
+    Range mine = share(count(a), team);
+    for (ptrdiff_t p = mine.begin; p < mine.end; p++) {
+      for (ptrdiff_t u = p * width; u < (p + 1) * width; u++)
+        to.bias[u] = u < a.h ? (b_ih ? b_ih[u] : T(0)) + (b_hh ? b_hh[u] : T(0)) : T(0);
+      pack_panel<V, T>(static_cast<const T*>(a.w_ih), 1, a.i, a.i, a.h, p, to.w_ih + p * a.i * width);
+      pack_panel<V, T>(static_cast<const T*>(a.w_hh), 1, a.h, a.h, a.h, p, to.w_hh + p * a.h * width);
+    }
+  }
+};
+
+template <class T, bool few>
+struct RnnSteps : Plain<Rnn> {
+  using Panels = RnnPanels<T>;
+  static constexpr int V = Panels::V;
+  static constexpr ptrdiff_t L = lanes<T>, width = Panels::width;
+  static size_t packed_bytes(const Rnn& a) { return Panels::bytes(a); }
+  static void prepare(const Rnn& a, void* packed, const Team& team) noexcept { Panels::prepare(a, packed, team); }
+
+  // Steps whose input product is done together: about 128 rows, as in lstm.
+  static ptrdiff_t chunk(const Rnn& a) {
+    ptrdiff_t steps = (127 + a.n) / (a.n > 0 ? a.n : 1);
+    return steps < a.t ? steps : a.t;
+  }
+  // sums [panels][steps of a chunk][rows][2][lanes]; with lengths also the state, before and after a step [2][n][h]
+  static size_t scratch_bytes(const Rnn& a, int) {
+    ptrdiff_t states = a.lengths ? 2 * a.n * a.h : 0;
+    return size_t(Panels::count(a) * a.n * chunk(a) * width + states) * sizeof(T);
+  }
+  static T* state(const Rnn& a, ptrdiff_t t, ptrdiff_t n) {
+    return static_cast<T*>(a.workspace.scratch) + Panels::count(a) * a.n * chunk(a) * width + (t % 2 * a.n + n) * a.h;
+  }
+
+  // What one member of the team does: some sequences of all panels, or all sequences of some panels.
+  struct Part {
+    Range rows, panels;
+    ptrdiff_t count;  // rows
+    T* sums;          // [panels][steps of a chunk][rows][2][lanes]
+    ptrdiff_t panel;  // from panel to panel of sums
+  };
+
+  // Shares of sequences need no meeting after each step; but then every member reads all weights, and from 1 MB on
+  // (half of a usual second-level cache) it is better to meet, each with its own part of them in its cache.
+  static bool by_batch(const Rnn& a, const Team& team) {
+    return a.n >= 4 * team.size && size_t(Panels::count(a) * a.h * width) * sizeof(T) <= (1 << 20);
+  }
+
+  static void run(const Rnn& a, const Team& team) noexcept {
+    bool alone = by_batch(a, team);
+    Part part;
+    part.rows = alone ? share(a.n, team) : Range{0, a.n};
+    part.panels = alone ? Range{0, Panels::count(a)} : share(Panels::count(a), team);
+    part.count = part.rows.end - part.rows.begin;
+    part.panel = chunk(a) * part.count * width;
+    part.sums = static_cast<T*>(a.workspace.scratch) + part.rows.begin * Panels::count(a) * chunk(a) * width;
+    begin(a, part);
+    if (a.lengths && !alone) team.barrier(&team);
+    for (ptrdiff_t t = 0; t < a.t; t++) {
+      for (ptrdiff_t p = part.panels.begin; p < part.panels.end;) {
+        ptrdiff_t most = few ? panels_at_once<V>(part.count) : 1, left = part.panels.end - p;
+        ptrdiff_t together = left < most ? left : most;
+        if (t % chunk(a) == 0) input_product(a, part, p, together, t);
+        step(a, part, p, together, t);
+        p += together;
+      }
+      if (!alone) team.barrier(&team);
+    }
+    end(a, part);
+  }
+
+  // For the steps of the chunk that begins at t, and some panels: sums = b_ih + b_hh + x * w_ih^T
+  static void input_product(const Rnn& a, const Part& part, ptrdiff_t p, ptrdiff_t panels, ptrdiff_t t) {
+    Panels packed = Panels::of(a);
+    ptrdiff_t steps = a.t - t < chunk(a) ? a.t - t : chunk(a), all = steps * part.count;
+    for (ptrdiff_t q = p; q < p + panels; q++)
+      for (ptrdiff_t row = 0; row < all; row++)
+        for (int v = 0; v < V; v++)
+          store<T>(part.sums + q * part.panel + row * width + v * L, load<T>(packed.bias + q * width + v * L));
+    const T* x = static_cast<const T*>(a.x) + t * a.x_t + part.rows.begin * a.x_n;  // [steps, rows, i]
+    // Equal distances from row to row make it one product; otherwise it is one for each step.
+    bool even = part.count == 1 || a.x_t == part.count * a.x_n;
+    ptrdiff_t rows = even ? all : part.count, x_row = part.count == 1 ? a.x_t : a.x_n;
+    for (ptrdiff_t row = 0; row < all; row += rows)
+      add_products<V, T>(part.sums + p * part.panel + row * width, part.panel, width, rows,
+                         x + row / part.count * a.x_t, x_row, packed.w_ih + p * a.i * width, a.i * width, a.i, panels);
+  }
+
+  // Step t of the units of some panels.
+  static void step(const Rnn& a, const Part& part, ptrdiff_t p, ptrdiff_t panels, ptrdiff_t t) {
+    const T* h0 = static_cast<const T*>(a.h0);                          // [n, h] or null
+    T* y = static_cast<T*>(a.y) + t * a.y_t + part.rows.begin * a.y_n;  // [rows, h]
+    const T* h = h0 ? h0 + part.rows.begin * a.h : nullptr;             // h[t-1], [rows, h]
+    ptrdiff_t h_row = a.h;
+    if (a.lengths) h = state(a, t, part.rows.begin);
+    else if (t > 0) h = y - a.y_t, h_row = a.y_n;
+    T* first = part.sums + p * part.panel + t % chunk(a) * part.count * width;
+    if (h)
+      add_products<V, T>(first, part.panel, width, part.count, h, h_row, Panels::of(a).w_hh + p * a.h * width,
+                         a.h * width, a.h, panels);
+    for (ptrdiff_t q = 0; q < panels; q++)
+      for (int v = 0; v < V; v++)
+        outputs(a, part, (p + q) * width + v * L, t, first + q * part.panel + v * L, h, h_row, y);
+  }
+
+  // From the sums to the outputs of units u .. u + lanes.
+  static void outputs(const Rnn& a, const Part& part, ptrdiff_t u, ptrdiff_t t, const T* rows, const T* h,
+                      ptrdiff_t h_row, T* y) {
+    ptrdiff_t count = a.h - u;
+    if (count <= 0) return;
+    for (ptrdiff_t row = 0; row < part.count; row++) {
+      vec<T> s = load<T>(rows + row * width), after = a.relu ? (s < T(0) ? vec<T>{} : s) : tanh<T>(s);
+      if (a.lengths) {
+        ptrdiff_t seq = part.rows.begin + row;
+        bool valid = is_valid(a, t, seq);
+        vec<T> before = load_lanes<T>(h + row * h_row + u, count);
+        store_lanes<T>(state(a, t + 1, seq) + u, valid ? after : before, count);
+        if (!valid) after = vec<T>{};
+      }
+      store_lanes<T>(y + row * a.y_n + u, after, count);
+    }
+  }
+
+  // With lengths: the state before the first step.
+  static void begin(const Rnn& a, const Part& part) {
+    const T* h0 = static_cast<const T*>(a.h0);  // [n, h] or null
+    if (!a.lengths) return;
+    for (ptrdiff_t n = part.rows.begin; n < part.rows.end; n++)
+      for (ptrdiff_t u = part.panels.begin * width; u < part.panels.end * width && u < a.h; u++)
+        state(a, 0, n)[u] = h0 ? h0[n * a.h + u] : T(0);
+  }
+
+  static void end(const Rnn& a, const Part& part) {
+    const T* h0 = static_cast<const T*>(a.h0);  // [n, h] or null
+    for (ptrdiff_t n = part.rows.begin; n < part.rows.end; n++) {
+      const T* last = a.lengths ? state(a, a.t, n)
+                      : a.t > 0 ? static_cast<const T*>(a.y) + (a.t - 1) * a.y_t + n * a.y_n
+                      : h0      ? h0 + n * a.h
+                                : nullptr;
+      for (ptrdiff_t u = part.panels.begin * width; u < part.panels.end * width && u < a.h; u++)
+        static_cast<T*>(a.hn)[n * a.h + u] = last ? last[u] : T(0);
+    }
+  }
+};

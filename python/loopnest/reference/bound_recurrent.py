@@ -1,0 +1,275 @@
+"""Derived bounds for rnn and gru, forward and backward; see `bound`, whose running error analysis they use.
+
+Arguments are those of the formulas in the order of the steps (no reverse); at_end says that a sequence's
+valid steps are its last ones, as in the kernels' contract.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from ._args import Array, as_float64
+from ._steps import valid
+from .bound import Near, _Arithmetic, _given, _join, _transposed
+
+
+def _masks(x: Array, lengths: ArrayLike | None, at_end: bool) -> NDArray[np.bool_]:
+    counts = valid(x.shape[0], x.shape[1], lengths) > 0
+    return counts[::-1] if at_end else counts
+
+
+def _where(on: NDArray[np.bool_], new: Near, old: Near) -> Near:
+    return Near(np.where(on, new.value, old.value), np.where(on, new.error, old.error))
+
+
+def _zero(like: Near) -> Near:
+    return _given(np.zeros_like(like.value))
+
+
+def _minus(x: Near) -> Near:
+    return Near(-x.value, x.error)
+
+
+def _rows(parts: list[Near]) -> Near:
+    """Steps below each other: (T * N, columns)."""
+    return Near(np.concatenate([p.value for p in parts]), np.concatenate([p.error for p in parts]))
+
+
+def _relu(x: Near) -> Near:
+    return Near(np.maximum(x.value, 0), x.error)
+
+
+class RnnBound(NamedTuple):
+    output: Array
+    h_n: Array
+
+
+class RnnBackwardBound(NamedTuple):
+    input: Array
+    weight_ih: Array
+    weight_hh: Array
+    bias: Array
+    h_0: Array
+
+
+class GruBound(NamedTuple):
+    output: Array
+    h_n: Array
+    gates: Array
+
+
+class GruBackwardBound(NamedTuple):
+    input: Array
+    weight_ih: Array
+    weight_hh: Array
+    bias_ih: Array
+    bias_hh: Array
+    h_0: Array
+
+
+def _rnn_states(op, x, weight_ih, weight_hh, biases, h_0, relu, counts) -> tuple[list[Near], list[Near]]:
+    """The states h[-1] .. h[T-1] and the outputs."""
+    w_ih, w_hh = _transposed(_given(weight_ih)), _transposed(_given(weight_hh))
+    h = [_given(np.zeros((x.shape[1], w_hh.value.shape[0])) if h_0 is None else h_0)]
+    output = []
+    for step, on in zip(x, counts, strict=True):
+        a = op.sum_of_products([(_given(np.where(on, step, 0)), w_ih), (h[-1], w_hh)], biases)
+        new = _relu(a) if relu else op.tanh(a)
+        h.append(_where(on, new, h[-1]))
+        output.append(_where(on, new, _zero(new)))
+    return h, output
+
+
+def rnn_bound(
+    input: ArrayLike,
+    weight_ih: ArrayLike,
+    weight_hh: ArrayLike,
+    bias_ih: ArrayLike | None = None,
+    bias_hh: ArrayLike | None = None,
+    h_0: ArrayLike | None = None,
+    relu: bool = False,
+    lengths: ArrayLike | None = None,
+    at_end: bool = False,
+    dtype: DTypeLike = np.float32,
+) -> RnnBound:
+    """Largest |error| of each element of `rnn`.
+
+    >>> bool((rnn_bound(np.ones((3, 1, 1)), np.ones((1, 1)), np.ones((1, 1))).output < 1e-5).all())
+    True
+    """
+    x = as_float64(input)
+    biases = [_given(b) for b in (bias_ih, bias_hh) if b is not None]
+    counts = _masks(x, lengths, at_end)
+    h, output = _rnn_states(_Arithmetic(dtype), x, weight_ih, weight_hh, biases, h_0, relu, counts)
+    return RnnBound(np.array([y.error for y in output]), h[-1].error)
+
+
+def rnn_backward_bound(
+    grad_output: ArrayLike | None,
+    grad_h_n: ArrayLike | None,
+    input: ArrayLike,
+    weight_ih: ArrayLike,
+    weight_hh: ArrayLike,
+    output: ArrayLike,
+    h_0: ArrayLike | None = None,
+    relu: bool = False,
+    lengths: ArrayLike | None = None,
+    at_end: bool = False,
+    dtype: DTypeLike = np.float32,
+) -> RnnBackwardBound:
+    """Largest |error| of each gradient of `rnn`, the output being given as it is.
+
+    >>> one = np.ones((1, 1, 1))
+    >>> bool(rnn_backward_bound(one, None, one, [[1.0]], [[1.0]], one / 2).input[0, 0, 0] < 1e-5)
+    True
+    """
+    op, x, y = _Arithmetic(dtype), as_float64(input), as_float64(output)
+    w_ih, w_hh, hidden = _given(weight_ih), _given(weight_hh), np.shape(weight_hh)[1]
+    counts = _masks(x, lengths, at_end)
+    before = _before(y, h_0, counts)
+    dh = _given(np.zeros((x.shape[1], hidden)) if grad_h_n is None else grad_h_n)
+    dy = np.zeros(y.shape) if grad_output is None else as_float64(grad_output)
+    d_all: list[Near] = []
+    dx: list[Array] = []
+    for t in reversed(range(len(x))):
+        arrived, v = op.add(dh, _given(dy[t])), _given(y[t])
+        if relu:
+            d = _where(y[t] > 0, arrived, _zero(arrived))
+        else:
+            d = op.multiply(arrived, op.one_minus(op.multiply(v, v)))
+        d = _where(counts[t], d, _zero(d))
+        d_all.insert(0, d)
+        dx.insert(0, op.sum_of_products([(d, w_ih)], []).error)
+        dh = _where(counts[t], op.sum_of_products([(d, w_hh)], []), dh)
+    d = _transposed(_rows(d_all))
+    dw_ih, dw_hh, db = _weights(op, d, d, x, before, counts)
+    return RnnBackwardBound(np.array(dx), dw_ih, dw_hh, db[0], dh.error)
+
+
+def _before(y: Array, h_0: ArrayLike | None, counts: NDArray[np.bool_]) -> Array:
+    """h[t-1] for every t."""
+    start = np.zeros(y.shape[1:]) if h_0 is None else as_float64(h_0)
+    before = np.zeros_like(y)
+    for t in range(len(y)):
+        before[t] = np.where(counts[t - 1], y[t - 1], start) if t else start
+    return before
+
+
+def _weights(
+    op: _Arithmetic, d_ih: Near, d_hh: Near, x: Array, before: Array, counts: NDArray[np.bool_]
+) -> tuple[Array, Array, tuple[Array, Array]]:
+    """Errors of dw_ih, dw_hh, (db_ih, db_hh): one sum over all rows each."""
+    rows = d_ih.value.shape[1]
+    ones = _given(np.ones((rows, 1)))
+    right_x = _given(np.where(counts, x, 0).reshape(rows, x.shape[2]))
+    right_h = _given(before.reshape(rows, before.shape[2]))
+    return (
+        op.sum_of_products([(d_ih, right_x)], []).error,
+        op.sum_of_products([(d_hh, right_h)], []).error,
+        (
+            op.sum_of_products([(d_ih, ones)], []).error[:, 0],
+            op.sum_of_products([(d_hh, ones)], []).error[:, 0],
+        ),
+    )
+
+
+def gru_bound(
+    input: ArrayLike,
+    weight_ih: ArrayLike,
+    weight_hh: ArrayLike,
+    bias_ih: ArrayLike | None = None,
+    bias_hh: ArrayLike | None = None,
+    h_0: ArrayLike | None = None,
+    before: bool = False,
+    lengths: ArrayLike | None = None,
+    at_end: bool = False,
+    dtype: DTypeLike = np.float32,
+) -> GruBound:
+    """Largest |error| of each element of what `gru_steps` returns; h[t] = n + z (h - n), or the same sum
+    written otherwise.
+
+    >>> bool((gru_bound(np.ones((3, 1, 1)), np.ones((3, 1)), np.ones((3, 1))).output < 1e-5).all())
+    True
+    """
+    op, x = _Arithmetic(dtype), as_float64(input)
+    hidden = np.shape(weight_hh)[1]
+    blocks = [slice(k * hidden, (k + 1) * hidden) for k in range(3)]
+    w_i = [_transposed(_given(as_float64(weight_ih)[b])) for b in blocks]
+    w_h = [_transposed(_given(as_float64(weight_hh)[b])) for b in blocks]
+    b_i = [[] if bias_ih is None else [_given(as_float64(bias_ih)[b])] for b in blocks]
+    b_h = [[] if bias_hh is None else [_given(as_float64(bias_hh)[b])] for b in blocks]
+    counts = _masks(x, lengths, at_end)
+    h = _given(np.zeros((x.shape[1], hidden)) if h_0 is None else h_0)
+    output, gates = [], []
+    for step, on in zip(x, counts, strict=True):
+        given = _given(np.where(on, step, 0))
+        r, z = (
+            op.sigmoid(op.sum_of_products([(given, w_i[k]), (h, w_h[k])], b_i[k] + b_h[k])) for k in (0, 1)
+        )
+        if before:
+            q = op.multiply(r, h)
+            n = op.tanh(op.sum_of_products([(given, w_i[2]), (q, w_h[2])], b_i[2] + b_h[2]))
+        else:
+            q = op.sum_of_products([(h, w_h[2])], b_h[2])
+            n = op.tanh(op.add(op.sum_of_products([(given, w_i[2])], b_i[2]), op.multiply(r, q)))
+        new = op.add(n, op.multiply(z, op.add(h, _minus(n))))
+        h = _where(on, new, h)
+        output.append(np.where(on, new.error, 0))
+        gates.append(np.where(on, _join([r, z, n, q]).error, 0))
+    return GruBound(np.array(output), h.error, np.array(gates))
+
+
+def gru_backward_bound(
+    grad_output: ArrayLike | None,
+    grad_h_n: ArrayLike | None,
+    input: ArrayLike,
+    weight_ih: ArrayLike,
+    weight_hh: ArrayLike,
+    output: ArrayLike,
+    gates: ArrayLike,
+    h_0: ArrayLike | None = None,
+    before: bool = False,
+    lengths: ArrayLike | None = None,
+    at_end: bool = False,
+    dtype: DTypeLike = np.float32,
+) -> GruBackwardBound:
+    """Largest |error| of each gradient of `gru`, output and gates being given as they are.
+
+    >>> zero, x = np.zeros((3, 1)), np.ones((1, 1, 1))
+    >>> bool(gru_backward_bound(x, None, x, zero, zero, x, np.full((1, 1, 4), 0.5)).h_0[0, 0] < 1e-5)
+    True
+    """
+    op, x, y, kept = _Arithmetic(dtype), as_float64(input), as_float64(output), as_float64(gates)
+    hidden = np.shape(weight_hh)[1]
+    w_ih, w_rz = _given(weight_ih), _given(as_float64(weight_hh)[: 2 * hidden])
+    w_n = _given(as_float64(weight_hh)[2 * hidden :])
+    counts = _masks(x, lengths, at_end)
+    h_before = _before(y, h_0, counts)
+    dh = _given(np.zeros((x.shape[1], hidden)) if grad_h_n is None else grad_h_n)
+    dy = np.zeros(y.shape) if grad_output is None else as_float64(grad_output)
+    to_ih: list[Near] = []
+    to_hh: list[Near] = []
+    dx: list[Array] = []
+    for t in reversed(range(len(x))):
+        arrived, h = op.add(dh, _given(dy[t])), _given(h_before[t])
+        r, z, n, q = (_given(part) for part in np.split(kept[t], 4, axis=1))
+        dn = op.multiply(arrived, op.one_minus(z), op.one_minus(op.multiply(n, n)))
+        dz = op.multiply(arrived, op.add(h, _minus(n)), z, op.one_minus(z))
+        dq = op.sum_of_products([(dn, w_n)], []) if before else op.multiply(dn, r)
+        dr = op.multiply(*((dq, h) if before else (dn, q)), r, op.one_minus(r))
+        on = np.asarray(counts[t])
+        dn, dz, dq, dr = (_where(on, d, _zero(d)) for d in (dn, dz, dq, dr))
+        to_ih.insert(0, _join([dr, dz, dn]))
+        to_hh.insert(0, _join([dr, dz, dn if before else dq]))
+        dx.insert(0, op.sum_of_products([(to_ih[0], w_ih)], []).error)
+        through = [(_join([dr, dz]), w_rz)] + ([] if before else [(dq, w_n)])
+        others = [op.multiply(arrived, z)] + ([op.multiply(dq, r)] if before else [])
+        dh = _where(on, op.sum_of_products(through, others), dh)
+    d_ih, d_hh = _transposed(_rows(to_ih)), _transposed(_rows(to_hh))
+    dw_ih, dw_hh, (db_ih, db_hh) = _weights(op, d_ih, d_hh, x, h_before, counts)
+    if before:
+        last = Near(d_hh.value[2 * hidden :], d_hh.error[2 * hidden :])
+        right = _given(np.where(counts, kept[:, :, 3 * hidden :], 0).reshape(d_hh.value.shape[1], hidden))
+        dw_hh[2 * hidden :] = op.sum_of_products([(last, right)], []).error
+    return GruBackwardBound(np.array(dx), dw_ih, dw_hh, db_ih, db_hh, dh.error)

@@ -1,0 +1,204 @@
+"""nn.GRU and nn.RNN: parity with PyTorch (skipped where it is not there), lengths, gradients, bad input."""
+
+import numpy as np
+import pytest
+
+import loopnest
+from loopnest import nn
+
+
+@pytest.fixture
+def torch():
+    module = pytest.importorskip("torch")
+    module.manual_seed(1)
+    return module
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    loopnest.manual_seed(1)
+
+
+def floats(*shape, seed=0, dtype=np.float32):
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def tensor(*shape, seed=0, dtype=np.float32, requires_grad=False):
+    return loopnest.tensor(floats(*shape, seed=seed, dtype=dtype), requires_grad=requires_grad)
+
+
+def close(ours, theirs, terms):
+    """Both sum `terms` products of numbers of size about 1 in float32, in another order."""
+    ours, theirs = (np.asarray(a.detach().numpy() if hasattr(a, "detach") else a) for a in (ours, theirs))
+    assert ours.shape == theirs.shape
+    bound = 4 * np.finfo(np.float32).eps * terms * max(1.0, np.abs(theirs).max(initial=0.0))
+    assert np.abs(ours - theirs).max(initial=0.0) <= bound
+
+
+CELLS = {
+    "gru": lambda n, *sizes, **how: n.GRU(*sizes, **how),
+    "tanh": lambda n, *sizes, **how: n.RNN(*sizes, **how),
+    "relu": lambda n, *sizes, **how: n.RNN(*sizes, nonlinearity="relu", **how),
+}
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("bidirectional", [True, False])
+@pytest.mark.parametrize("state", [True, False])
+@pytest.mark.parametrize("shape", [(5, 3, 6), (7, 6)])
+def test_as_torch(torch, cell, layers, bias, batch_first, bidirectional, state, shape):
+    """Outputs, states and all gradients from the same weights."""
+    how = {"bias": bias, "batch_first": batch_first, "bidirectional": bidirectional}
+    ours, theirs = (CELLS[cell](n, 6, 8, layers, **how) for n in (nn, torch.nn))
+    assert repr(ours) == repr(theirs) and list(ours.state_dict()) == list(theirs.state_dict())
+    ours.load_state_dict(theirs.state_dict())
+    rows = layers * (2 if bidirectional else 1)
+    batch = shape[0 if batch_first else 1]
+    arrays = [floats(*shape)]
+    if state:
+        arrays.append(floats(*((rows, batch, 8) if len(shape) == 3 else (rows, 8)), seed=1))
+    mine = [loopnest.tensor(a, requires_grad=True) for a in arrays]
+    other = [torch.tensor(a, requires_grad=True) for a in arrays]
+    y, h = ours(*mine)
+    ty, th = theirs(*other)
+    close(y, ty, 64), close(h, th, 64)
+    d = floats(*ty.shape, seed=2)
+    ((y * loopnest.tensor(d)).sum() + (h * h).sum()).backward()
+    ((ty * torch.tensor(d)).sum() + (th * th).sum()).backward()
+    for a, b in zip([*mine, *ours.parameters()], [*other, *theirs.parameters()], strict=True):
+        close(a.grad, b.grad, 2048)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_lengths_as_packed_by_torch(torch, cell, batch_first):
+    """lengths= is PyTorch's packing and unpacking without sorting."""
+    how = {"batch_first": batch_first, "bidirectional": True}
+    ours, theirs = (CELLS[cell](n, 6, 8, 2, **how) for n in (nn, torch.nn))
+    ours.load_state_dict(theirs.state_dict())
+    lengths, (t, n) = [2, 5, 1, 4], (5, 4)
+    arrays = [floats(*((n, t, 6) if batch_first else (t, n, 6))), floats(4, n, 8, seed=1)]
+    mine = [loopnest.tensor(a, requires_grad=True) for a in arrays]
+    other = [torch.tensor(a, requires_grad=True) for a in arrays]
+    y, h = ours(*mine, lengths=lengths)
+    utils = torch.nn.utils.rnn
+    packed = utils.pack_padded_sequence(other[0], lengths, batch_first, enforce_sorted=False)
+    ty, th = theirs(packed, other[1])
+    ty, _ = utils.pad_packed_sequence(ty, batch_first)
+    close(y, ty, 64), close(h, th, 64)
+    d = floats(*ty.shape, seed=2)
+    ((y * loopnest.tensor(d)).sum() + (h * h).sum()).backward()
+    ((ty * torch.tensor(d)).sum() + (th * th).sum()).backward()
+    for a, b in zip([*mine, *ours.parameters()], [*other, *theirs.parameters()], strict=True):
+        close(a.grad, b.grad, 2048)
+
+
+MAKE = {
+    "gru": lambda: nn.GRU(3, 4, 2, bidirectional=True, dtype=np.float64),
+    "gru before": lambda: nn.GRU(3, 4, 2, bidirectional=True, reset="before", dtype=np.float64),
+    "tanh": lambda: nn.RNN(3, 4, 2, bidirectional=True, dtype=np.float64),
+    "relu": lambda: nn.RNN(3, 4, 2, "relu", bidirectional=True, dtype=np.float64),
+}
+
+
+@pytest.mark.parametrize("lengths", [None, [3, 0, 5]])
+@pytest.mark.parametrize("name", MAKE)
+def test_gradients_by_differences(name, lengths):
+    """dL/d of everything along a random direction, against a central difference in float64."""
+    layer = MAKE[name]()
+    x, h = (
+        tensor(*size, seed=k, dtype=np.float64, requires_grad=True)
+        for k, size in enumerate([(5, 3, 3), (4, 3, 4)])
+    )
+    weights = loopnest.tensor(floats(5, 3, 8, seed=5, dtype=np.float64))
+
+    def loss():
+        y, last = layer(x, h, lengths=lengths)
+        return (y * weights).sum() + (last * last).sum()
+
+    loss().backward()
+    leaves = [x, h, *layer.parameters()]
+    directions = [floats(*leaf.shape, seed=10 + k, dtype=np.float64) for k, leaf in enumerate(leaves)]
+    slope = sum(float((leaf.grad.numpy() * d).sum()) for leaf, d in zip(leaves, directions, strict=True))
+    step, values = 1e-6, []
+    for sign in (1, -1):
+        with loopnest.no_grad():
+            for leaf, d in zip(leaves, directions, strict=True):
+                leaf.add_(loopnest.tensor(sign * step * d))
+            values.append(float(loss()))
+            for leaf, d in zip(leaves, directions, strict=True):
+                leaf.sub_(loopnest.tensor(sign * step * d))
+    assert abs((values[0] - values[1]) / (2 * step) - slope) <= 1e-6 * max(1.0, abs(slope))
+
+
+@pytest.mark.parametrize("layer", [nn.GRU(4, 5), nn.GRU(4, 5, reset="before"), nn.RNN(4, 5)], ids=repr)
+def test_carries_its_state(layer):
+    x = tensor(9, 2, 4)
+    whole, h = layer(x)
+    first, state = layer(x[:4])
+    second, h2 = layer(x[4:], state)
+    joined = np.concatenate([first.detach().numpy(), second.detach().numpy()])
+    np.testing.assert_array_equal(joined, whole.detach().numpy())
+    np.testing.assert_array_equal(h2.detach().numpy(), h.detach().numpy())
+
+
+def test_only_what_is_wanted():
+    """Frozen weights get no gradient; the input of a layer that nobody differentiates costs none."""
+    gru = nn.GRU(3, 4)
+    gru.weight_hh_l0.requires_grad_(False)
+    gru.bias_ih_l0.requires_grad_(False)
+    gru(tensor(5, 2, 3))[0].sum().backward()
+    assert gru.weight_hh_l0.grad is None and gru.bias_ih_l0.grad is None
+    assert gru.bias_hh_l0.grad is not None and gru.weight_ih_l0.grad is not None
+
+
+def test_dropout_stands_between_layers():
+    gru = nn.GRU(4, 64, 2, dropout=0.5)
+    x = tensor(3, 2, 4)
+    assert not np.array_equal(gru(x)[0].detach().numpy(), gru(x)[0].detach().numpy())
+    gru.eval()
+    np.testing.assert_array_equal(gru(x)[0].detach().numpy(), gru(x)[0].detach().numpy())
+    with pytest.warns(UserWarning, match="between layers"):
+        nn.RNN(4, 4, dropout=0.5)
+
+
+def test_a_changed_output_is_noticed():
+    y, _ = nn.GRU(3, 4)(tensor(5, 2, 3))
+    with loopnest.no_grad():
+        y.mul_(2.0)
+    with pytest.raises(RuntimeError, match="inplace"):
+        y.sum().backward()
+
+
+BAD = {
+    "gru hidden 0": (ValueError, "hidden_size", lambda: nn.GRU(3, 0)),
+    "gru reset": (ValueError, "reset", lambda: nn.GRU(3, 4, reset="never")),
+    "gru layers": (ValueError, "num_layers", lambda: nn.GRU(3, 4, 0)),
+    "gru dropout": (ValueError, "probability", lambda: nn.GRU(3, 4, 2, dropout=1.5)),
+    "gru proj": (TypeError, "proj_size", lambda: nn.GRU(3, 4, proj_size=2)),
+    "rnn nonlinearity": (ValueError, "nonlinearity", lambda: nn.RNN(3, 4, nonlinearity="sigmoid")),
+    "rnn bias": (TypeError, "bias", lambda: nn.RNN(3, 4, 1, "tanh", 0)),
+    "width": (ValueError, "input_size = 3", lambda: nn.GRU(3, 4)(tensor(5, 2, 7))),
+    "rank": (ValueError, "axes", lambda: nn.RNN(3, 4)(tensor(3))),
+    "None": (TypeError, "input", lambda: nn.GRU(3, 4)(None)),
+    "pair": (TypeError, "h_0", lambda: nn.GRU(3, 4)(tensor(5, 2, 3), (tensor(1, 2, 4),) * 2)),
+    "h_0": (ValueError, r"\(1, 2, 4\)", lambda: nn.GRU(3, 4)(tensor(5, 2, 3), tensor(1, 3, 4))),
+    "h_0 of one": (ValueError, r"\(1, 4\)", lambda: nn.GRU(3, 4)(tensor(5, 3), tensor(1, 1, 4))),
+    "dtype": (TypeError, "float64", lambda: nn.RNN(3, 4)(tensor(5, 2, 3, dtype=np.float64))),
+    "no steps": (ValueError, "steps", lambda: nn.RNN(3, 4)(tensor(0, 2, 3))),
+    "lengths count": (ValueError, r"\(2,\)", lambda: nn.GRU(3, 4)(tensor(5, 2, 3), lengths=[1, 2, 3])),
+    "lengths long": (ValueError, "0 to the 5", lambda: nn.GRU(3, 4)(tensor(5, 2, 3), lengths=[1, 6])),
+    "lengths below": (ValueError, "0 to the 5", lambda: nn.RNN(3, 4)(tensor(5, 2, 3), lengths=[-1, 5])),
+    "lengths float": (TypeError, "integers", lambda: nn.RNN(3, 4)(tensor(5, 2, 3), lengths=[1.0, 5.0])),
+    "lengths of one": (ValueError, "3 axes", lambda: nn.RNN(3, 4)(tensor(5, 3), lengths=[1])),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input(name):
+    error, text, call = BAD[name]
+    with pytest.raises(error, match=text):
+        call()
