@@ -15,6 +15,11 @@ enum Dtype : int { F32 = 0, F64 = 1, I64 = 2 };  // kernels exist for F32 and F6
 //   y = activation(sum + bias + add)      add lies in memory as y does: the same strides
 enum Activation : int64_t { ActNone, ActRelu, ActRelu6, ActSilu, ActSigmoid, ActTanh };
 
+// What the chooser may take unasked (precision.h). Exact: rungs that add up the products of the formula, in any order.
+// High: also those whose intermediate numbers are a few times larger than these products, and exact for small integers.
+// Fast: every rung.
+enum Precision : int64_t { Fast = 0, High = 1, Exact = 2 };
+
 // One member of the team of threads that runs a kernel together (SPMD: every member calls `run` with its own rank
 // and takes its own static share of the work). `barrier` returns when all members have called it.
 struct Team {
@@ -39,6 +44,7 @@ struct Rung {
   Dtype dtype;
   const char* idea;                           // one line for people
   const char* (*supports)(const void* args);  // null if it can, otherwise the reason why not
+  const char* (*declines)(const void* args);  // null, or why another rung should run unless this one is asked for
   size_t (*packed_bytes)(const void* args);   // 0: nothing to prepare
   void (*prepare)(const void* args, void* packed, const Team*);
   size_t (*scratch_bytes)(const void* args, int threads);

@@ -103,6 +103,7 @@ const Rung* pick(const Ladder& ladder, const void* args, const char* rung, const
     if (isa && strcmp((*r)->isa, isa) != 0) continue;
     isa_exists = true;
     const char* reason = (*r)->supports(args);
+    if (!reason && !rung) reason = (*r)->declines(args);
     if (visit) visit(data, *r, reason);
     if (!reason) return *r;
     if (!refusal) refusal = reason;

@@ -28,8 +28,9 @@ struct Ladder {
 const Ladder* const* all_ladders(Error& error);  // null-terminated
 const Ladder* find_ladder(const char* op, Dtype dtype, Error& error);
 
-// The first rung that fits: `rung` and `isa` may be null (any). What was passed over, and why, goes to `visit` if
-// given. A rung or ISA asked for by name that does not exist or cannot do these arguments is an error.
+// The first rung that fits and does not leave it to a lower one: `rung` and `isa` may be null (any). What was passed
+// over, and why, goes to `visit` if given. A rung or ISA asked for by name that does not exist or cannot do these
+// arguments is an error.
 using Visit = void (*)(void* data, const Rung* rung, const char* reason);  // reason: null for the one that is taken
 const Rung* pick(const Ladder& ladder, const void* args, const char* rung, const char* isa, Error& error,
                  Visit visit = nullptr, void* data = nullptr);

@@ -52,6 +52,7 @@ class CRung(ctypes.Structure):
         ("dtype", ctypes.c_int),
         ("idea", ctypes.c_char_p),
         ("supports", ctypes.CFUNCTYPE(ctypes.c_char_p, ctypes.c_void_p)),
+        ("declines", ctypes.CFUNCTYPE(ctypes.c_char_p, ctypes.c_void_p)),
         ("packed_bytes", ctypes.CFUNCTYPE(ctypes.c_size_t, ctypes.c_void_p)),
         ("prepare", ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.POINTER(Team))),
         ("scratch_bytes", ctypes.CFUNCTYPE(ctypes.c_size_t, ctypes.c_void_p, ctypes.c_int)),
@@ -323,6 +324,7 @@ class Operand:
     expected: np.ndarray | None = None  # outputs only
     limit: np.ndarray | float = 0.0  # largest error; 0: equal
     batch: int | None = None  # the axis along which sequences or images do not know each other
+    limits: dict[str, np.ndarray | float] = field(default_factory=dict)  # of rungs whose limit is another one
 
     @property
     def free(self) -> list[int]:

@@ -9,8 +9,9 @@
 
 // Rows of a block of V vectors: M * V sums + V weights + 1 number within the registers (see block.h).
 //   32 registers: 14 rows for V = 2, 6 for V = 4      16 registers: 6 rows for V = 2, 2 for V = 4
+// V = 1 would leave room for more than the 14 that are unrolled.
 template <int V>
-constexpr int rows_for = (isa_registers - 1 - V) / V;
+constexpr int rows_for = V == 1 ? block_rows : (isa_registers - 1 - V) / V;
 
 // Weights of this many k stay in the first-level cache while all rows pass: 512 vectors of 64 bytes = 32 KB of 48.
 template <int V>

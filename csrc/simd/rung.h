@@ -2,7 +2,8 @@
 //
 //   template <class T>
 //   struct conv2d_r3_tile : Plain<Conv2d> {          // Plain: nothing to prepare, no scratch, supports everything
-//     static const char* supports(const Conv2d& a);  // hide what differs
+//     static const char* supports(const Conv2d& a);  // hide what differs: what it cannot do,
+//     static const char* declines(const Conv2d& a);  // or where a lower rung is the better choice
 //     static void run(const Conv2d& a, const Team& team) noexcept;
 //   };
 //
@@ -13,6 +14,7 @@ template <class A>
 struct Plain {
   using Args = A;
   static const char* supports(const A&) { return nullptr; }
+  static const char* declines(const A&) { return nullptr; }
   static size_t packed_bytes(const A&) { return 0; }
   static void prepare(const A&, void*, const Team&) noexcept {}
   static size_t scratch_bytes(const A&, int) { return 0; }
@@ -37,6 +39,7 @@ constexpr Rung make_rung(const char* op, int step, const char* name, Dtype dtype
           dtype,
           idea,
           [](const void* a) { return refuses<R>(*static_cast<const A*>(a)); },
+          [](const void* a) { return R::declines(*static_cast<const A*>(a)); },
           [](const void* a) { return R::packed_bytes(*static_cast<const A*>(a)); },
           [](const void* a, void* packed, const Team* team) { R::prepare(*static_cast<const A*>(a), packed, *team); },
           [](const void* a, int threads) { return R::scratch_bytes(*static_cast<const A*>(a), threads); },
