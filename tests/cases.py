@@ -77,6 +77,16 @@ def conv2d_scalars(s: shapes.Conv2dShape) -> dict[str, int | float]:
     return {**names, "dilation_h": s.d_h, "dilation_w": s.d_w, "groups": s.g}
 
 
+def winograd_limits(
+    s: shapes.Conv2dShape, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, dtype: np.dtype, exact: bool
+) -> dict[str, np.ndarray | float]:
+    """F(2x2, 3x3) has only halves as constants, so small integers stay exact; F(4x4, 3x3) divides by 225."""
+    if (s.kh, s.kw, s.stride, s.dilation) != (3, 3, (1, 1), (1, 1)):
+        return {}
+    two, four = (bound.winograd_bound(m, x, w, bias, s.padding, s.g, dtype) for m in (2, 4))
+    return {"winograd2": 0.0 if exact else two, "winograd4": four}
+
+
 @case("conv2d", texts("conv2d"))
 def conv2d(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
     s, number = shapes.Conv2dShape.parse(text), Numbers(text, dtype, exact)
@@ -97,6 +107,7 @@ def conv2d(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
                 reference.conv2d(x, w, bias, *how),
                 number.limit(bound.conv2d_bound(x, w, bias, *how, dtype=dtype)),
                 batch=0,
+                limits=winograd_limits(s, x, w, bias, dtype, exact),
             )
         ],
         conv2d_scalars(s),

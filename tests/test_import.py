@@ -55,6 +55,7 @@ def test_using_the_api_brings_no_extras():
 NAMES = (
     "Tensor tensor from_numpy no_grad enable_grad is_grad_enabled set_grad_enabled manual_seed "
     "nn optim ops ladder autograd io get_num_threads set_num_threads set_flush_denormal "
+    "get_precision set_precision precision "
     "float32 float64 int64 __version__"
 )
 

@@ -7,6 +7,7 @@
 #include "../arena.h"
 #include "../isa.h"
 #include "../pool.h"
+#include "../precision.h"
 #include "call.h"
 
 namespace loopnest {
@@ -81,6 +82,11 @@ void bind_threads(py::module_& m) {
   m.def("set_num_threads", [](int64_t n) {
     Error e;
     if (!pool_set_threads(n, e)) raise(e);
+  });
+  m.def("get_precision", [] { return precision_name(get_precision()); });
+  m.def("set_precision", [](const std::string& name) {
+    Error e;
+    if (!set_precision(name.c_str(), e)) raise(e);
   });
   m.def("get_flush_denormal", &pool_flush_denormal);
   m.def("set_flush_denormal", &pool_set_flush_denormal);

@@ -29,6 +29,9 @@ from loopnest import optim as optim
 from loopnest._core import get_num_threads as get_num_threads
 from loopnest._core import set_flush_denormal as set_flush_denormal
 from loopnest._core import set_num_threads as set_num_threads
+from loopnest._precision import get_precision as get_precision
+from loopnest._precision import precision as precision
+from loopnest._precision import set_precision as set_precision
 from loopnest.engine import tensor_ops as _more
 from loopnest.engine.tape import Tensor as Tensor
 from loopnest.engine.tape import arange as arange

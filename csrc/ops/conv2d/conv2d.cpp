@@ -2,6 +2,7 @@
 #include "conv2d.h"
 
 #include "../../check.h"
+#include "../../precision.h"
 #include "check.h"
 
 namespace loopnest {
@@ -42,6 +43,7 @@ bool check_shapes(const char* op, Conv2d& a, const int64_t x[4], const int64_t w
   a.pad_h = o.padding[0], a.pad_w = o.padding[2];
   a.dilation_h = o.dilation[0], a.dilation_w = o.dilation[1];
   a.groups = o.groups;
+  a.precision = get_precision();
   if (!window_output(op, "height", a.ih, a.kh, o.stride[0], o.padding[0], o.padding[1], o.dilation[0], false, a.oh,
                      e) ||
       !window_output(op, "width", a.iw, a.kw, o.stride[1], o.padding[2], o.padding[3], o.dilation[1], false, a.ow, e))

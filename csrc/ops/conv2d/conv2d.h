@@ -30,6 +30,7 @@ struct Conv2d {
   int64_t groups;
   const void* add;  // epilogue (abi.h) of conv2d: lies as y does, or null
   int64_t activation;
+  int64_t precision;  // of the setting (precision.h): which rungs may run without being asked for
   int64_t x_n, x_c, x_h, x_w;
   int64_t w_o, w_i, w_h, w_w;
   int64_t y_n, y_c, y_h, y_w;

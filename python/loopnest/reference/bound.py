@@ -12,7 +12,8 @@ ones. Two additions:
 - u is that of the kernel plus that of float64, 2^-53, because the reference rounds as well.
 - Workers flush denormals to zero: each operation may also lose up to the smallest normal number.
 
-They do not cover Winograd or FFT, whose intermediate sums may be larger than sum |x| |w|.
+Winograd's rungs have bounds of their own (`winograd_bound`), because their intermediate sums may be larger
+than sum |x| |w|.
 
 Where errors pass through several operations (LSTM, cross-entropy), the textbook formula is run once more on
 pairs (value, error), class `Near`: the error of each operation is what the operands bring plus its own
@@ -32,6 +33,7 @@ from ._args import Array, IntOrPair, Padding, as_float64
 from .conv2d import conv2d, conv2d_backward_input, conv2d_backward_weight
 from .cross_entropy import _parts as cross_entropy_parts
 from .pool2d import avg_pool2d, avg_pool2d_backward
+from .winograd import magnitude
 
 # What we ask of the kernels' exp, log, sigmoid and tanh: at most 8 u of error, relative to the result for exp
 # and log, relative to 1 for the others (sigmoid and tanh never exceed it).
@@ -96,6 +98,43 @@ def conv2d_bound(
         groups,
     )
     return gamma(k, dtype) * size + _tiny(k, dtype)
+
+
+def winograd_bound(
+    tile: int,
+    input: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    padding: Padding = 0,
+    groups: int = 1,
+    dtype: DTypeLike = np.float32,
+) -> Array:
+    """Largest |error| of each element of a 3x3 convolution done as Winograd's F(tile x tile, 3 x 3).
+
+    y = A^T [sum over ic of (G g G^T) * (B^T d B)] A is a sum of products of one number of d, one of g and
+    constants, so the rule of all sums of products holds: what is computed is that sum with each term
+    multiplied by at most K factors (1 + delta), |delta| <= u, where K counts the roundings on the longest way
+    of a term. Hence |error| <= gamma(K) A^T [...] A with every number and every matrix taken absolutely
+    (`winograd.magnitude`). It holds for the kernel's factored transforms as well, since no coefficient of
+    theirs is a difference of larger ones. Roundings on the longest way (csrc/ops/conv2d/winograd.h), two
+    passes each, the constants' own rounding included:
+
+        tile 2: input 1, weight 2, output 2 per pass      K = IC / groups + 2 (1 + 2 + 2) + 1 (bias)
+        tile 4: input 4, weight 4, output 5 per pass      K = IC / groups + 2 (4 + 4 + 5) + 1
+
+    A flushed denormal in a transform is then multiplied by the other factor: the last term.
+
+    >>> x, w = np.ones((1, 8, 6, 6)), np.ones((1, 8, 3, 3))
+    >>> two, four = (winograd_bound(m, x, w).max() for m in (2, 4))
+    >>> bool(conv2d_bound(x, w).max() < two < four)
+    True
+    """
+    passes = {2: 1 + 2 + 2, 4: 4 + 4 + 5}[tile]
+    k = np.shape(weight)[1] + 2 * passes + 1
+    size, tiny = magnitude(tile, input, weight, padding, groups)
+    if bias is not None:
+        size = size + np.abs(as_float64(bias))[:, None, None]
+    return gamma(k, dtype) * size + _tiny(passes, dtype) * tiny + _tiny(k, dtype)
 
 
 def conv2d_backward_input_bound(

@@ -1,0 +1,407 @@
+// Winograd's convolution F(M x M, 3 x 3): what its rungs share, for conv2d and both of its backward passes.
+//
+//   y = A^T [ sum over ic of (G g G^T) * (B^T d B) ] A          (Lavin and Gray 2016, "Fast Algorithms for
+//                                                                Convolutional Neural Networks", equation 12)
+//
+// d is a tile of (M+2) x (M+2) inputs, g the 3 x 3 weights of a pair of channels, y a tile of M x M outputs, * goes
+// element by element. Over the channels each of the (M+2)^2 elements, called points here, is a matrix product:
+//
+//   m[point][tile, oc] = sum over ic of v[point][tile, ic] * u[point][ic, oc]
+//
+// It is the polynomial product by evaluation and interpolation: at 0, 1, -1 and infinity for M = 2; at 0, a, -a, b, -b
+// and infinity for M = 4. A tile takes (M+2)^2 multiplications for a pair of channels instead of 9 M^2:
+//   M = 2: 16 instead of 36, 2.25 times fewer        M = 4: 36 instead of 144, 4 times fewer
+#pragma once
+#include "parts.h"
+
+// One-dimensional transforms. From d(0) .. d(N-1) to put(Int<0>, value) .. put(Int<..>, value); what the caller does
+// not look at is not computed. All are sums whose terms are no further apart than their coefficients: see
+// winograd_bound in reference/bound.py, which counts their roundings.
+template <int M>
+struct Points;
+
+template <>
+struct Points<2> {
+  static constexpr int N = 4;
+  // B^T: 1 0 -1 0 | 0 1 1 0 | 0 -1 1 0 | 0 -1 0 1
+  template <class T, class D, class P>
+  static inline __attribute__((always_inline)) void input(D d, P put) {
+    put(Int<0>{}, d(0) - d(2));
+    put(Int<1>{}, d(2) + d(1));
+    put(Int<2>{}, d(2) - d(1));
+    put(Int<3>{}, d(3) - d(1));
+  }
+  // G: 1 0 0 | 1/2 1/2 1/2 | 1/2 -1/2 1/2 | 0 0 1
+  template <class T, class D, class P>
+  static inline __attribute__((always_inline)) void weight(D g, P put) {
+    auto even = T(0.5) * (g(0) + g(2)), odd = T(0.5) * g(1);
+    put(Int<0>{}, g(0));
+    put(Int<1>{}, even + odd);
+    put(Int<2>{}, even - odd);
+    put(Int<3>{}, g(2));
+  }
+  // A^T: 1 1 1 0 | 0 1 -1 1
+  template <class T, class D, class P>
+  static inline __attribute__((always_inline)) void output(D m, P put) {
+    put(Int<0>{}, m(0) + (m(1) + m(2)));
+    put(Int<1>{}, m(3) + (m(1) - m(2)));
+  }
+};
+
+template <>
+struct Points<4> {
+  static constexpr int N = 6;
+  // With 1 and 2, as in the paper, the error is 3 times larger. Found by trying all pairs of sixteenths (64 input
+  // channels, random numbers): root of the mean square of the error, largest error, of the largest output:
+  //   1, 2: 1.2e-6, 2.7e-6    1/2, 1: 1.3e-6, 2.9e-6    3/4, 3/2: 6.2e-7, 9.8e-7    5/8, 3/2: 5.9e-7, 9.1e-7
+  static constexpr double a = 0.625, b = 1.5, a2 = a * a, b2 = b * b;
+  // B^T: a2 b2, 0, -a2 - b2, 0, 1, 0 | 0, -+ a b2, -b2, +- a, 1, 0 | 0, -+ a2 b, -a2, +- b, 1, 0 | 0, a2 b2, 0, -a2 -
+  // b2, 0, 1
+  template <class T, class D, class P>
+  static inline __attribute__((always_inline)) void input(D d, P put) {
+    auto even_a = d(4) - T(b2) * d(2), odd_a = d(3) - T(b2) * d(1);
+    auto even_b = d(4) - T(a2) * d(2), odd_b = d(3) - T(a2) * d(1);
+    put(Int<0>{}, d(4) - T(a2 + b2) * d(2) + T(a2 * b2) * d(0));
+    put(Int<1>{}, even_a + T(a) * odd_a);
+    put(Int<2>{}, even_a - T(a) * odd_a);
+    put(Int<3>{}, even_b + T(b) * odd_b);
+    put(Int<4>{}, even_b - T(b) * odd_b);
+    put(Int<5>{}, d(5) - T(a2 + b2) * d(3) + T(a2 * b2) * d(1));
+  }
+  // G: 1 / (a2 b2), 0, 0 | (1 / a, +-1, a) / (2 a2 - 2 b2) | (1 / b, +-1, b) / (2 b2 - 2 a2) | 0, 0, 1
+  template <class T, class D, class P>
+  static inline __attribute__((always_inline)) void weight(D g, P put) {
+    constexpr double ca = 0.5 / (a2 - b2), cb = 0.5 / (b2 - a2);
+    auto even_a = T(ca / a) * g(0) + T(ca * a) * g(2), odd_a = T(ca) * g(1);
+    auto even_b = T(cb / b) * g(0) + T(cb * b) * g(2), odd_b = T(cb) * g(1);
+    put(Int<0>{}, T(1 / (a2 * b2)) * g(0));
+    put(Int<1>{}, even_a + odd_a);
+    put(Int<2>{}, even_a - odd_a);
+    put(Int<3>{}, even_b + odd_b);
+    put(Int<4>{}, even_b - odd_b);
+    put(Int<5>{}, g(2));
+  }
+  // A^T: 1 1/a 1/a 1/b 1/b 0 | 0 1 -1 1 -1 0 | 0 a a b b 0 | 0 a2 -a2 b2 -b2 1
+  template <class T, class D, class P>
+  static inline __attribute__((always_inline)) void output(D m, P put) {
+    auto even_a = m(1) + m(2), odd_a = m(1) - m(2), even_b = m(3) + m(4), odd_b = m(3) - m(4);
+    put(Int<0>{}, m(0) + T(1 / a) * even_a + T(1 / b) * even_b);
+    put(Int<1>{}, odd_a + odd_b);
+    put(Int<2>{}, T(a) * even_a + T(b) * even_b);
+    put(Int<3>{}, m(5) + T(a2) * odd_a + T(b2) * odd_b);
+  }
+};
+
+template <class T, int M>
+struct Winograd {
+  using Point = Points<M>;
+  static constexpr int N = Point::N, points = N * N, L = lanes<T>;
+  // Vectors of output channels in a panel. 32 registers: 6 rows x 4 vectors + 4 + 1 = 29, 10 loads for 24
+  // multiply-adds; 16 registers: 6 x 2 + 2 + 1 = 15.
+  static constexpr int most = isa_registers == 32 ? 4 : 2, pad = 64 / int(sizeof(T));
+  static constexpr ptrdiff_t block_bytes = 5 << 18;  // v and m of a block of tiles: most of an L2 cache of 2 MB
+  static constexpr ptrdiff_t least_tiles = 24;       // each number of u is used this often when it comes from far
+
+  // A convolution with stride 1 of 3 x 3 weights, whichever operator it came from.
+  struct Job {
+    const T* x;     // [n, ic, ih, iw]
+    const T* w;     // [groups, oc, ic, 3, 3] of one group's channels
+    const T* bias;  // [groups, oc] or null
+    T* y;           // [n, oc, oh, ow]
+    const T* packed;
+    T* scratch;
+    ptrdiff_t n, groups, ic, oc, ih, iw, oh, ow;  // channels of one group
+    ptrdiff_t pad_h, pad_w;                       // may be negative: the first rows and columns are then not read
+    ptrdiff_t x_n, x_c, x_h, x_w;
+    ptrdiff_t w_g, w_o, w_i, w_h, w_w;
+    ptrdiff_t y_n, y_c, y_h, y_w;
+    const T* add;  // epilogue (simd/epilogue.h): lies as y does, or null
+    int64_t activation;
+
+    // Tiles of the output.
+    ptrdiff_t down() const { return ceil_div(oh, M); }
+    ptrdiff_t right() const { return ceil_div(ow, M); }
+    ptrdiff_t tiles() const { return n * down() * right(); }
+
+    // Output channels in panels of 1 to `most` vectors that differ by at most one: 5 vectors are 3 + 2, because a panel
+    // of one vector loads as many numbers of v as one of four.
+    ptrdiff_t vectors() const { return ceil_div(oc, L); }
+    ptrdiff_t panels() const { return ceil_div(vectors(), most); }
+    ptrdiff_t first_vector(ptrdiff_t panel) const { return vectors() * panel / panels(); }
+    int panel_vectors(ptrdiff_t panel) const { return int(first_vector(panel + 1) - first_vector(panel)); }
+
+    // u: [groups][panel][point][ic][vectors of the panel * L], and after each point `pad` numbers. Without them the
+    // points of a pair of channels, which prepare writes together, could all fall into the same set of the cache.
+    ptrdiff_t u_point(int panel_vectors) const { return ic * panel_vectors * L + pad; }
+    ptrdiff_t u_panel(ptrdiff_t panel) const { return points * (first_vector(panel) * ic * L + panel * pad); }
+    ptrdiff_t u_group() const { return u_panel(panels()); }
+
+    // v: [point][tile of the block][ic + pad], and a plane's end padded for the same reason.
+    ptrdiff_t v_row() const { return ceil_div(ic, L) * L + pad; }
+    ptrdiff_t v_plane(ptrdiff_t block) const {
+      ptrdiff_t size = block * v_row();
+      return size / pad % 2 ? size : size + pad;
+    }
+    // m: [tile of the block][point][most * L]
+    static constexpr ptrdiff_t m_point = most * L, m_tile = points * m_point + pad;
+
+    // Tiles that are done together.
+    ptrdiff_t block() const {
+      ptrdiff_t fit = block_bytes / ((points * v_row() + m_tile) * ptrdiff_t(sizeof(T)));
+      return fit > least_tiles ? fit : least_tiles;
+    }
+    size_t scratch_bytes(int threads) const {
+      ptrdiff_t all = ceil_div(tiles(), threads), tiles = block() < all ? block() : all;
+      return size_t(threads) * size_t(member(tiles)) * sizeof(T);
+    }
+    static ptrdiff_t round_up(ptrdiff_t n) { return (n + pad - 1) / pad * pad; }
+    ptrdiff_t member(ptrdiff_t tiles) const { return round_up(points * v_plane(tiles) + tiles * m_tile); }
+  };
+
+  // ---- weights ----
+
+  static size_t packed_bytes(const Job& j) { return size_t(j.groups * j.u_group()) * sizeof(T); }
+
+  static void prepare(const Job& j, void* packed, const Team& team) noexcept {
+    Range mine = share(j.groups * j.vectors(), team);
+    for (ptrdiff_t item = mine.begin; item < mine.end; item++) {
+      ptrdiff_t g = item / j.vectors(), vector = item % j.vectors(), panel = vector / most;
+      while (j.first_vector(panel + 1) <= vector) panel++;
+      ptrdiff_t wide = j.panel_vectors(panel) * L, oc = vector * L, count = j.oc - oc < L ? j.oc - oc : L;
+      T* u = static_cast<T*>(packed) + g * j.u_group() + j.u_panel(panel) + (vector - j.first_vector(panel)) * L;
+      const T* w = j.w + g * j.w_g + oc * j.w_o;
+      for (ptrdiff_t ic = 0; ic < j.ic; ic++)
+        weights(j, w + ic * j.w_i, count, u + ic * wide, j.u_point(int(wide / L)));
+      for (int p = 0; vector + 1 == j.first_vector(panel + 1) && p < points; p++)  // not needed, but never undefined
+        for (ptrdiff_t i = 0; i < pad; i++) u[(p + 1) * j.u_point(int(wide / L)) - pad - (wide - L) + i] = 0;
+    }
+  }
+
+  // The points of one input and a vector of output channels.
+  static void weights(const Job& j, const T* w, ptrdiff_t count, T* u, ptrdiff_t u_point) noexcept {
+    vec<T> g[3][3], half[N][3];
+    UNROLL for (int i = 0; i < 3; i++) UNROLL for (int k = 0; k < 3; k++) g[i][k] =
+        load_strided<T>(w + i * j.w_h + k * j.w_w, j.w_o, count);
+    UNROLL for (int k = 0; k < 3; k++)
+        Point::template weight<T>([&](int i) { return g[i][k]; }, [&](auto i, vec<T> v) { half[i.value][k] = v; });
+    UNROLL for (int i = 0; i < N; i++) Point::template weight<T>(
+        [&](int k) { return half[i][k]; }, [&](auto k, vec<T> v) { store<T>(u + (i * N + k.value) * u_point, v); });
+  }
+
+  // ---- tiles ----
+
+  // Rows A and B of the transformed tile; d(i, j) loads. Two rows at a time need 2 N + a few registers, all N would not
+  // fit.
+  template <int A, int B, class D>
+  static inline __attribute__((always_inline)) void two_rows(D d, T* v, ptrdiff_t plane) noexcept {
+    vec<T> a[N], b[N];
+    UNROLL for (int j = 0; j < N; j++)
+        Point::template input<T>([&](int i) __attribute__((always_inline)) { return d(i, j); },
+                                 [&](auto i, vec<T> value) __attribute__((always_inline)) {
+                                   if constexpr (i.value == A) a[j] = value;
+                                   if constexpr (i.value == B) b[j] = value;
+                                 });
+    T *to_a = v + A * N * plane, *to_b = v + B * N * plane;
+    Point::template input<T>([&](int j) __attribute__((always_inline)) { return a[j]; },
+                             [&](auto k, vec<T> value)
+                                 __attribute__((always_inline)) { store<T>(to_a + k.value * plane, value); });
+    Point::template input<T>([&](int j) __attribute__((always_inline)) { return b[j]; },
+                             [&](auto k, vec<T> value)
+                                 __attribute__((always_inline)) { store<T>(to_b + k.value * plane, value); });
+  }
+  template <class D>
+  static inline __attribute__((always_inline)) void input_tile(D d, T* v, ptrdiff_t plane) noexcept {
+    two_rows<0, N - 1>(d, v, plane);  // 0 and infinity
+    UNROLL for (int k = 0; k < 1; k++) two_rows<1, 2>(d, v, plane);
+    if constexpr (N == 6) two_rows<3, 4>(d, v, plane);
+  }
+
+  struct Place {
+    ptrdiff_t n, h, w;  // of a tile
+  };
+  static Place place(const Job& j, ptrdiff_t tile) {
+    ptrdiff_t w = tile % j.right(), row = tile / j.right();
+    return {row / j.down(), row % j.down() * M, w * M};
+  }
+
+  static void inputs(const Job& j, const T* x, ptrdiff_t first, ptrdiff_t count, T* v, ptrdiff_t plane) noexcept {
+    for (ptrdiff_t t = 0; t < count; t++, v += j.v_row()) {
+      Place at = place(j, first + t);
+      ptrdiff_t ih = at.h - j.pad_h, iw = at.w - j.pad_w;
+      bool whole = ih >= 0 && iw >= 0 && ih + N <= j.ih && iw + N <= j.iw && j.x_c == 1;
+      const T* from = x + at.n * j.x_n + ih * j.x_h + iw * j.x_w;
+      ptrdiff_t c = 0;
+      if (whole)
+        for (; c + L <= j.ic; c += L)
+          input_tile([=](int i, int k)
+                         __attribute__((always_inline)) { return load<T>(from + c + i * j.x_h + k * j.x_w); },
+                     v + c, plane);
+      for (; c < j.ic; c += L) input_edge(j, from + c * j.x_c, ih, iw, j.ic - c, v + c, plane);
+    }
+  }
+  // A tile that hangs over the image, or whose channels do not fill a vector or lie apart.
+  static __attribute__((noinline)) void input_edge(const Job& j, const T* x, ptrdiff_t ih, ptrdiff_t iw, ptrdiff_t left,
+                                                   T* v, ptrdiff_t plane) noexcept {
+    vec<T> d[N][N];
+    for (int i = 0; i < N; i++)
+      for (int k = 0; k < N; k++) {
+        bool inside = ih + i >= 0 && ih + i < j.ih && iw + k >= 0 && iw + k < j.iw;
+        d[i][k] = inside ? load_channels<T>(x + i * j.x_h + k * j.x_w, j.x_c, left) : vec<T>{};
+      }
+    input_tile([&](int i, int k) __attribute__((always_inline)) { return d[i][k]; }, v, plane);
+  }
+
+  template <class P>
+  static inline __attribute__((always_inline)) void output_tile(const T* m, vec<T> bias, P put) noexcept {
+    vec<T> z[M][N];
+    UNROLL for (int k = 0; k < N; k++) Point::template output<T>(
+        [&](int i) __attribute__((always_inline)) { return load<T>(m + (i * N + k) * Job::m_point); },
+        [&](auto i, vec<T> value) __attribute__((always_inline)) { z[i.value][k] = value; });
+    UNROLL for (int i = 0; i < M; i++) Point::template output<T>(
+        [&](int k) __attribute__((always_inline)) { return z[i][k]; },
+        [&](auto k, vec<T> value) __attribute__((always_inline)) { put(i, k.value, value + bias); });
+  }
+
+  // A panel of output channels, from oc on, of `count` tiles.
+  static void outputs(const Job& j, T* y, const T* bias, ptrdiff_t oc, int vectors, ptrdiff_t first, ptrdiff_t count,
+                      const T* m) noexcept {
+    for (ptrdiff_t t = 0; t < count; t++, m += Job::m_tile) {
+      Place at = place(j, first + t);
+      T* to = y + at.n * j.y_n + at.h * j.y_h + at.w * j.y_w + oc * j.y_c;
+      ptrdiff_t rows = j.oh - at.h, columns = j.ow - at.w;
+      for (int v = 0; v < vectors; v++, to += L * j.y_c) {
+        ptrdiff_t left = j.oc - oc - v * L;
+        vec<T> b = {};
+        if (bias) b = load_channels<T>(bias + oc + v * L, 1, left);
+        if (rows >= M && columns >= M && left >= L && j.y_c == 1)
+          output_tile(m + v * L, b, [=](int i, int k, vec<T> value) __attribute__((always_inline)) {
+            store<T>(to + i * j.y_h + k * j.y_w, value);
+          });
+        else output_edge(j, to, rows, columns, left, b, m + v * L);
+      }
+      if (!j.activation && !j.add) continue;
+      T* tile = y + at.n * j.y_n + at.h * j.y_h + at.w * j.y_w + oc;
+      ptrdiff_t left = j.oc - oc < vectors * L ? j.oc - oc : vectors * L;
+      finish_outputs<T>(tile, j.add ? j.add + (tile - j.y) : nullptr, j.activation, rows < M ? rows : M, j.y_h,
+                        columns < M ? columns : M, j.y_w, left);
+    }
+  }
+  static __attribute__((noinline)) void output_edge(const Job& j, T* y, ptrdiff_t rows, ptrdiff_t columns,
+                                                    ptrdiff_t left, vec<T> bias, const T* m) noexcept {
+    vec<T> out[M][M];
+    output_tile(m, bias, [&](int i, int k, vec<T> value) __attribute__((always_inline)) { out[i][k] = value; });
+    for (int i = 0; i < M && i < rows; i++)
+      for (int k = 0; k < M && k < columns; k++) store_channels<T>(y + i * j.y_h + k * j.y_w, j.y_c, out[i][k], left);
+  }
+
+  // ---- all ----
+
+  template <int V>
+  static void products(const Job& j, const T* u, ptrdiff_t tiles, const T* v, ptrdiff_t plane, T* m) noexcept {
+    for (int p = 0; p < points; p++)
+      add_product<V, T>(m + p * Job::m_point, Job::m_tile, V * L, tiles, false, v + p * plane, j.v_row(), 1,
+                        u + p * j.u_point(V), j.ic);
+  }
+
+  static void run(const Job& j, const Team& team) noexcept {
+    ptrdiff_t all = ceil_div(j.tiles(), team.size), most_tiles = j.block() < all ? j.block() : all;
+    ptrdiff_t plane = j.v_plane(most_tiles);
+    T* v = j.scratch + team.rank * j.member(most_tiles);
+    T* m = v + points * plane;
+    Range mine = share(j.tiles(), team);
+    ptrdiff_t blocks = ceil_div(mine.end - mine.begin, most_tiles);
+    for (ptrdiff_t block = 0; block < blocks; block++) {
+      ptrdiff_t first = mine.begin + (mine.end - mine.begin) * block / blocks;
+      ptrdiff_t count = mine.begin + (mine.end - mine.begin) * (block + 1) / blocks - first;
+      for (ptrdiff_t g = 0; g < j.groups; g++) {
+        inputs(j, j.x + g * j.ic * j.x_c, first, count, v, plane);
+        for (ptrdiff_t panel = 0; panel < j.panels(); panel++) {
+          const T* u = j.packed + g * j.u_group() + j.u_panel(panel);
+          int vectors = j.panel_vectors(panel);
+          if (vectors == 1) products<1>(j, u, count, v, plane, m);
+          else if (vectors == 2) products<2>(j, u, count, v, plane, m);
+          if constexpr (most == 4) {
+            if (vectors == 3) products<3>(j, u, count, v, plane, m);
+            else if (vectors == 4) products<4>(j, u, count, v, plane, m);
+          }
+          outputs(j, j.y + g * j.oc * j.y_c, j.bias ? j.bias + g * j.oc : nullptr, j.first_vector(panel) * L, vectors,
+                  first, count, m);
+        }
+      }
+    }
+  }
+
+  static const char* supports(const Conv2d& a) {
+    if (a.kh != 3 || a.kw != 3) return "the kernel is not 3x3";
+    if ((a.stride_h != 1 && a.oh > 1) || (a.stride_w != 1 && a.ow > 1)) return "the stride is not 1";
+    if (a.dilation_h != 1 || a.dilation_w != 1) return "the kernel is dilated";
+    if ((a.activation || a.add) && a.y_c != 1) return "an epilogue wants channels-last y (y_c = 1)";
+    return nullptr;
+  }
+
+  // ---- what it takes: cycles of one core that starts two multiply-adds of a vector per cycle, as found on a Xeon ----
+
+  // The products, and bringing u from beyond L2 for every block of tiles, about 9 bytes a cycle: the longer of the two.
+  // A panel of one vector waits for its loads. To transform a vector of a tile takes its sums, loads and stores.
+  static double cycles(const Job& j) {
+    double tiles = double(j.tiles()), vectors = double(j.vectors()), ic = double(j.ic);
+    double products = tiles * points * ic * vectors / 2 * (j.vectors() == 1 ? 1.5 : 1.1);
+    double fetching = fetch_cycles(double(j.u_group())) * double(ceil_div(j.tiles(), j.block()));
+    double transforms = tiles * (double(ceil_div(j.ic, L)) * (M == 4 ? 200 : 90) + vectors * (M == 4 ? 160 : 70));
+    return double(j.groups) * ((products > fetching ? products : fetching) + transforms);
+  }
+  static double fetch_cycles(double weights) { return weights * sizeof(T) < (1 << 20) ? 0 : weights * sizeof(T) / 9; }
+
+  // The same for conv2d_r5_pack: 9 taps of which some lie outside the image.
+  static double direct_cycles(const Job& j) {
+    auto inside = [](ptrdiff_t out, ptrdiff_t in, ptrdiff_t pad) {
+      double sum = 0;
+      for (ptrdiff_t k = 0; k < 3; k++) {
+        ptrdiff_t first = pad - k > 0 ? pad - k : 0, end = in + pad - k < out ? in + pad - k : out;
+        if (end > first) sum += double(end - first);
+      }
+      return sum;
+    };
+    double taps = double(j.n) * inside(j.oh, j.ih, j.pad_h) * inside(j.ow, j.iw, j.pad_w), ic = double(j.ic);
+    double products = taps * ic * double(j.vectors()) / 2 * (j.vectors() == 1 ? 1.5 : 1.15);
+    double fetching = fetch_cycles(9 * ic * double(j.vectors() * L));
+    return double(j.groups) * (products > fetching ? products : fetching);
+  }
+
+  // ---- conv2d ----
+
+  static Job job(const Conv2d& a) {
+    ptrdiff_t group_oc = a.oc / a.groups;
+    return {static_cast<const T*>(a.x),
+            static_cast<const T*>(a.w),
+            static_cast<const T*>(a.bias),
+            static_cast<T*>(a.y),
+            static_cast<const T*>(a.workspace.packed),
+            static_cast<T*>(a.workspace.scratch),
+            a.n,
+            a.groups,
+            a.ic / a.groups,
+            group_oc,
+            a.ih,
+            a.iw,
+            a.oh,
+            a.ow,
+            a.pad_h,
+            a.pad_w,
+            a.x_n,
+            a.x_c,
+            a.x_h,
+            a.x_w,
+            group_oc * a.w_o,
+            a.w_o,
+            a.w_i,
+            a.w_h,
+            a.w_w,
+            a.y_n,
+            a.y_c,
+            a.y_h,
+            a.y_w,
+            static_cast<const T*>(a.add),
+            a.activation};
+  }
+};

@@ -1,0 +1,107 @@
+"""Winograd's convolutions beyond what every rung is asked: their error, when they are chosen, the setting."""
+
+import numpy as np
+import pytest
+
+import loopnest
+from loopnest import ladder, ops, reference
+from loopnest.reference import bound
+from loopnest.reference.winograd import MATRICES, conv2d_winograd
+
+LAYER = "n1 ic64 ih56 iw56 oc64 kh3 kw3 p1"
+
+
+@pytest.mark.parametrize("tile", [2, 4])
+@pytest.mark.parametrize(("padding", "groups"), [(0, 1), (1, 2), (((2, 0), (3, 1)), 1)])
+def test_the_formula_is_a_convolution(tile, padding, groups):
+    rng = np.random.default_rng(tile)
+    x, w = rng.normal(size=(2, 6, 7, 9)), rng.normal(size=(4, 6 // groups, 3, 3))
+    expected = reference.conv2d(x, w, padding=padding, groups=groups)
+    np.testing.assert_allclose(conv2d_winograd(tile, x, w, padding, groups), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_the_matrices_of_the_paper():
+    """Lavin and Gray's F(2x2, 3x3), up to the sign of its last point."""
+    a_t, g, b_t = MATRICES[2]
+    assert a_t.tolist() == [[1, 1, 1, 0], [0, 1, -1, 1]]
+    assert (np.abs(g) == [[1, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0.5], [0, 0, 1]]).all()
+    assert (np.abs(b_t) == [[1, 0, 1, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 1, 0, 1]]).all()
+
+
+@pytest.mark.parametrize(("rung", "stated"), [("winograd2", 2e-6), ("winograd4", 4e-6)])
+def test_error_as_stated(rung, stated):
+    """What the README of conv2d states for 64 to 256 input channels, of the largest output."""
+    for shape in ("n1 ic64 ih20 iw20 oc16 kh3 kw3 p1", "n1 ic256 ih14 iw14 oc32 kh3 kw3 p1"):
+        args, options = ladder.inputs("conv2d", ladder.parse("conv2d", shape), seed=3)
+        y = ops.conv2d(*args, **options, rung=rung)
+        exact = reference.conv2d(*args, **options)
+        error = np.abs(y - exact).max() / np.abs(exact).max()
+        assert 0 < error < stated
+        tile, (x, w, b) = int(rung[-1]), args
+        assert (np.abs(y - exact) <= bound.winograd_bound(tile, x, w, b, options["padding"])).all()
+
+
+def test_precision_setting():
+    assert loopnest.get_precision() == "fast"
+
+    def picked() -> tuple[str, dict[str, str | None]]:
+        found = ladder.explain("conv2d", LAYER)
+        return found["rung"], {step["rung"]: step["reason"] for step in found["walk"]}
+
+    assert picked()[0] == "winograd4"
+    with loopnest.precision("high"):
+        rung, walk = picked()
+        assert rung == "winograd2"
+        assert '"high"' in walk["winograd4"]
+        with loopnest.precision("exact"):
+            rung, walk = picked()
+            assert not rung.startswith("winograd")
+            assert '"exact"' in walk["winograd4"] and '"exact"' in walk["winograd2"]
+        assert loopnest.get_precision() == "high"
+    assert loopnest.get_precision() == "fast"
+    with loopnest.precision("exact"):  # by name it always runs
+        assert ladder.explain("conv2d", LAYER, rung="winograd4")["rung"] == "winograd4"
+    with pytest.raises(ValueError, match='expected "fast", "high" or "exact", got "double"'):
+        loopnest.set_precision("double")
+    with pytest.raises(TypeError, match="got int"):
+        loopnest.set_precision(3)
+    with pytest.raises(KeyError), loopnest.precision("exact"):
+        raise KeyError
+    assert loopnest.get_precision() == "fast"
+
+
+def test_exact_keeps_infinities_to_the_outputs_that_read_them():
+    rng = np.random.default_rng(0)
+    x, w = (
+        rng.normal(size=(1, 64, 16, 16)).astype(np.float32),
+        rng.normal(size=(64, 64, 3, 3)).astype(np.float32),
+    )
+    x[0, 0, 5, 6] = np.inf
+    with loopnest.precision("exact"):
+        y = ops.conv2d(x, w, padding=1)
+    bad = ~np.isfinite(y[0]).all(axis=0)
+    assert bad.sum() == 9 and bad[4:7, 5:8].all()
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "n1 ic3 ih224 iw224 oc64 kh3 kw3 p1",  # too few input channels
+        "n1 ic64 ih1 iw1 oc64 kh3 kw3 p1",  # one output
+        "n4 ic1 ih28 iw28 oc16 kh3 kw3 p1",
+        "n1 ic64 ih56 iw56 oc64 kh3 kw3 s2 p1",
+        "n1 ic64 ih56 iw56 oc64 kh3 kw3 p2 d2",
+        "n1 ic64 ih56 iw56 oc64 kh3 kw3 p1 g64",
+    ],
+)
+def test_not_chosen_where_it_does_not_pay(shape):
+    assert not ladder.explain("conv2d", shape)["rung"].startswith("winograd")
+
+
+def test_a_column_outside_the_image():
+    """More padding than a tile: nothing of the image in the first and last ones."""
+    rng = np.random.default_rng(1)
+    x, w = rng.integers(-3, 4, (1, 5, 3, 2)), rng.integers(-3, 4, (7, 5, 3, 3))
+    x, w = x.astype(np.float32), w.astype(np.float32)
+    how = {"padding": (5, 6)}
+    assert (ops.conv2d(x, w, **how, rung="winograd2") == reference.conv2d(x, w, **how)).all()
