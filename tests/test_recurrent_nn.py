@@ -96,6 +96,94 @@ def test_lengths_as_packed_by_torch(torch, cell, batch_first):
         close(a.grad, b.grad, 2048)
 
 
+CELL_PAIRS = {
+    "lstm": lambda n, **how: n.LSTMCell(5, 6, **how),
+    "gru": lambda n, **how: n.GRUCell(5, 6, **how),
+    "tanh": lambda n, **how: n.RNNCell(5, 6, **how),
+    "relu": lambda n, **how: n.RNNCell(5, 6, nonlinearity="relu", **how),
+}
+
+
+@pytest.mark.parametrize("cell", CELL_PAIRS)
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("state", [True, False])
+@pytest.mark.parametrize("batch", [(3,), ()])
+def test_cells_as_torch(torch, cell, bias, state, batch):
+    """Three steps by hand; the gradients come back through all of them."""
+    ours, theirs = (CELL_PAIRS[cell](n, bias=bias) for n in (nn, torch.nn))
+    assert repr(ours) == repr(theirs)
+    ours.load_state_dict(theirs.state_dict())
+    x, h = floats(3, *batch, 5), floats(*batch, 6, seed=1)
+    mine, other = loopnest.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    found = []
+    for layer, steps, wrap in ((ours, mine, loopnest.tensor), (theirs, other, torch.tensor)):
+        hx = None
+        if state:
+            hx = (wrap(h), wrap(h)) if cell == "lstm" else wrap(h)
+        for t in range(3):
+            hx = layer(steps[t], hx)
+        found.append(hx[0] if cell == "lstm" else hx)
+        (found[-1] * found[-1]).sum().backward()
+    close(*found, 64)
+    for a, b in zip([mine, *ours.parameters()], [other, *theirs.parameters()], strict=True):
+        close(a.grad, b.grad, 1024)
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("lengths", [[5, 3, 3, 1], [2, 5, 1, 4]])
+def test_packing_as_torch(torch, batch_first, lengths):
+    ours, theirs = nn.utils.rnn, torch.nn.utils.rnn
+    x = floats(*((4, 5, 3) if batch_first else (5, 4, 3)))
+    mine, other = loopnest.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    packed, expected = (
+        u.pack_padded_sequence(a, lengths, batch_first, False) for u, a in ((ours, mine), (theirs, other))
+    )
+    for a, b in zip(packed, expected, strict=True):
+        np.testing.assert_array_equal(a.detach().numpy(), b.detach().numpy())
+    back, tback = (
+        u.pad_packed_sequence(p, batch_first, -2.0, 7) for u, p in ((ours, packed), (theirs, expected))
+    )
+    for a, b in zip(back, tback, strict=True):
+        np.testing.assert_array_equal(a.detach().numpy(), b.detach().numpy())
+    (back[0] * back[0]).sum().backward(), (tback[0] * tback[0]).sum().backward()
+    np.testing.assert_array_equal(mine.grad.numpy(), other.grad.numpy())
+    parts = [floats(length, 2, seed=k) for k, length in enumerate(lengths)]
+    for side in ("right", "left"):
+        a = ours.pad_sequence([loopnest.tensor(p) for p in parts], batch_first, 3.0, side)
+        b = theirs.pad_sequence([torch.tensor(p) for p in parts], batch_first, 3.0, side)
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+    a = ours.pack_sequence([loopnest.tensor(p) for p in parts], enforce_sorted=False)
+    b = theirs.pack_sequence([torch.tensor(p) for p in parts], enforce_sorted=False)
+    np.testing.assert_array_equal(a.data.numpy(), b.data.numpy())
+    np.testing.assert_array_equal(a.unsorted_indices.numpy(), b.unsorted_indices.numpy())
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("state", [True, False])
+def test_packed_input_as_torch(torch, cell, state):
+    ours, theirs = (CELLS[cell](n, 3, 4, 2, bidirectional=True) for n in (nn, torch.nn))
+    ours.load_state_dict(theirs.state_dict())
+    x, h, lengths = floats(5, 4, 3), floats(4, 4, 4, seed=1), [2, 5, 1, 4]
+    found = []
+    for layer, wrap, utils in ((ours, loopnest.tensor, nn.utils), (theirs, torch.tensor, torch.nn.utils)):
+        packed = utils.rnn.pack_padded_sequence(wrap(x), lengths, enforce_sorted=False)
+        y, last = layer(packed, wrap(h) if state else None)
+        found.append((y.data, last))
+        assert type(y).__name__ == "PackedSequence"
+    for a, b in zip(*found, strict=True):
+        close(a, b, 64)
+
+
+def test_packing_refuses():
+    x = tensor(5, 3, 2)
+    with pytest.raises(ValueError, match="enforce_sorted=False"):
+        nn.utils.rnn.pack_padded_sequence(x, [1, 2, 3])
+    with pytest.raises(ValueError, match="from 1 to the 5"):
+        nn.utils.rnn.pack_padded_sequence(x, [5, 2, 0])
+    with pytest.raises(ValueError, match="total_length"):
+        nn.utils.rnn.pad_packed_sequence(nn.utils.rnn.pack_padded_sequence(x, [4, 2, 1]), total_length=3)
+
+
 MAKE = {
     "gru": lambda: nn.GRU(3, 4, 2, bidirectional=True, dtype=np.float64),
     "gru before": lambda: nn.GRU(3, 4, 2, bidirectional=True, reset="before", dtype=np.float64),
@@ -174,6 +262,12 @@ def test_a_changed_output_is_noticed():
 
 
 BAD = {
+    "cell width": (ValueError, r"\(N, 3\)", lambda: nn.GRUCell(3, 4)(tensor(2, 5))),
+    "cell rank": (ValueError, r"\(N, 3\)", lambda: nn.RNNCell(3, 4)(tensor(1, 2, 3))),
+    "cell state": (ValueError, r"\(2, 4\)", lambda: nn.GRUCell(3, 4)(tensor(2, 3), tensor(3, 4))),
+    "cell pair": (ValueError, "pair", lambda: nn.LSTMCell(3, 4)(tensor(2, 3), tensor(2, 4))),
+    "cell c": (TypeError, "None", lambda: nn.LSTMCell(3, 4)(tensor(2, 3), (tensor(2, 4), None))),
+    "cell hidden": (ValueError, "hidden_size", lambda: nn.LSTMCell(3, 0)),
     "gru hidden 0": (ValueError, "hidden_size", lambda: nn.GRU(3, 0)),
     "gru reset": (ValueError, "reset", lambda: nn.GRU(3, 4, reset="never")),
     "gru layers": (ValueError, "num_layers", lambda: nn.GRU(3, 4, 0)),

@@ -6,6 +6,10 @@ from loopnest.nn import utils as utils
 from loopnest.nn.activation import ReLU as ReLU
 from loopnest.nn.activation import Sigmoid as Sigmoid
 from loopnest.nn.activation import Tanh as Tanh
+from loopnest.nn.cells import GRUCell as GRUCell
+from loopnest.nn.cells import LSTMCell as LSTMCell
+from loopnest.nn.cells import RNNCell as RNNCell
+from loopnest.nn.cells import RNNCellBase as RNNCellBase
 from loopnest.nn.container import ModuleDict as ModuleDict
 from loopnest.nn.container import ModuleList as ModuleList
 from loopnest.nn.container import Sequential as Sequential

@@ -13,6 +13,7 @@ from loopnest.nn import init
 from loopnest.nn._check import check_device, flag, float_dtype, integer, probability
 from loopnest.nn.module import Module
 from loopnest.nn.parameter import Parameter
+from loopnest.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 MOST_LAYERS = (
     2**16
@@ -159,6 +160,13 @@ class RNNBase(Module):
             )
         return counts.astype(np.int64)
 
+    def _packed(self, input: PackedSequence, hx: Any) -> tuple[PackedSequence, Any]:
+        """As PyTorch: states in the order that the sequences had before they were packed."""
+        x, lengths = pad_packed_sequence(input, self.batch_first)
+        output, state = self(x, hx, lengths=lengths)
+        packed = pack_padded_sequence(output, lengths, self.batch_first, enforce_sorted=False).data
+        return PackedSequence(packed, *input[1:]), state
+
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"
         defaults = {
@@ -258,13 +266,17 @@ class _OneState(RNNBase):
 
     _kind: str  # what engine.recurrent calls it
 
-    def forward(self, input: Tensor, hx: Tensor | None = None, lengths: Any = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, input: Tensor | PackedSequence, hx: Tensor | None = None, lengths: Any = None
+    ) -> tuple[Any, Tensor]:
         """input (T, N, I), (N, T, I) if batch_first, or (T, I); hx = h_0 -> output, h_n.
 
         lengths: N integers from 0 to T, in any order: beyond its length a sequence's output is 0 and its
         state stays, so h_n is the state after the last valid step; backwards it starts at its last valid
-        step.
+        step. A PackedSequence as input gives one as output.
         """
+        if isinstance(input, PackedSequence):
+            return self._packed(input, hx)
         self._check_input(input)
         if hx is not None:
             self._check_one_state(input, "h_0", hx)

@@ -1,4 +1,4 @@
-"""Gradient clipping and parameter vectors: the parts of torch.nn.utils that training loops use."""
+"""Gradient clipping, parameter vectors, packed sequences: what training loops use of torch.nn.utils."""
 
 import math
 from collections.abc import Iterable
@@ -7,6 +7,7 @@ import numpy as np
 
 from loopnest.engine.tape import Tensor, tensor
 from loopnest.nn.parameter import memory
+from loopnest.nn.utils import rnn as rnn
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[np.ndarray]:
