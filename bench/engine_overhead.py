@@ -13,7 +13,7 @@ import json
 import time
 
 import numpy as np
-from loopnest.engine import tape
+from loopnest.engine import conv, tape
 
 import loopnest
 from loopnest import ops
@@ -65,7 +65,7 @@ def cases():
     )
     yield (
         "conv2d 3x3",
-        chain(lambda y, w, b: tape.conv2d(y, w, b, padding=1), image, kernel, bias),
+        chain(lambda y, w, b: conv.conv2d(y, w, b, padding=1), image, kernel, bias),
         [
             ("conv2d", (image, kernel, bias, 1, 1)),
             ("conv2d_backward_input", (image.shape, kernel, image, 1, 1)),

@@ -6,6 +6,7 @@
 #endif
 #include "abi.h"
 #include "ops/conv2d/conv2d.h"
+#include "ops/conv3d/conv3d.h"
 #include "ops/cross_entropy/cross_entropy.h"
 #include "ops/embedding/embedding.h"
 #include "ops/gemm/gemm.h"

@@ -1,5 +1,6 @@
 // The contracts and checks of all operators, for the baseline side (registry, bindings).
 #pragma once
+#include "ops/conv/check.h"
 #include "ops/conv2d/check.h"
 #include "ops/cross_entropy/check.h"
 #include "ops/embedding/check.h"

@@ -8,5 +8,6 @@ cdef class Block:
 
 cdef cnp.ndarray make(int dtype, int rank, const int64_t* shape)
 cdef cnp.ndarray make_channels_last(int dtype, const int64_t* shape)
+cdef cnp.ndarray make_channels_innermost(int dtype, int rank, const int64_t* shape)
 cdef cnp.ndarray make_as(cnp.ndarray a)
 cdef bint owns_memory(cnp.ndarray a) noexcept

@@ -76,11 +76,17 @@ cdef cnp.ndarray make(int dtype, int rank, const int64_t* shape):
 
 cdef cnp.ndarray make_channels_last(int dtype, const int64_t* shape):
     """A new array of shape (N, C, H, W) with C innermost in memory."""
-    cdef int* order = [0, 2, 3, 1]
-    cdef int64_t strides[4]
+    return make_channels_innermost(dtype, 4, shape)
+
+
+cdef cnp.ndarray make_channels_innermost(int dtype, int rank, const int64_t* shape):
+    """A new array of shape (N, C, ...), 3 to 5 axes, with C innermost in memory."""
+    cdef int* order = [0, 2, 3, 4, 1]
+    cdef int64_t strides[5]
     cdef int64_t size = 4 if dtype == F32 else 8
-    cdef int64_t count = fill_strides(4, shape, order, size, strides)
-    return make_with_strides(number_of(dtype), 4, shape, strides, count, size)
+    order[rank - 1] = 1
+    cdef int64_t count = fill_strides(rank, shape, order, size, strides)
+    return make_with_strides(number_of(dtype), rank, shape, strides, count, size)
 
 
 cdef cnp.ndarray make_as(cnp.ndarray a):

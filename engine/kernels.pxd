@@ -44,6 +44,19 @@ cdef extern from "api.h" namespace "loopnest" nogil:
         int64_t n, ic, ih, iw, oc, kh, kw, oh, ow
         int64_t x_n, x_c, x_h, x_w, w_o, w_i, w_h, w_w, y_n, y_c, y_h, y_w
 
+    cdef cppclass Conv3d:
+        void* x
+
+    cdef cppclass ConvArgs:
+        Conv2d two
+        Conv3d three
+
+    cdef cppclass ConvAnyOptions:
+        int64_t stride[3]
+        int64_t padding[6]
+        int64_t dilation[3]
+        int64_t groups
+
     cdef cppclass Conv2dOptions:
         int64_t stride[2]
         int64_t padding[4]
@@ -135,6 +148,19 @@ cdef extern from "api.h" namespace "loopnest" nogil:
                                             const Conv2dOptions&, Error&)
         bint (*conv2d_backward_weight_check)(Conv2d&, const Array& x, const int64_t* w_shape, const Array& dy,
                                              const Conv2dOptions&, Error&)
+        bint (*conv_check)(int axes, ConvArgs&, const Array& x, const Array& w, const Array* bias,
+                           const ConvAnyOptions&, int64_t* y_shape, Error&)
+        bint (*conv_backward_input_check)(int axes, ConvArgs&, const int64_t* x_shape, const Array& w,
+                                          const Array& dy, const ConvAnyOptions&, Error&)
+        bint (*conv_backward_weight_check)(int axes, ConvArgs&, const Array& x, const int64_t* w_shape,
+                                           const Array& dy, const ConvAnyOptions&, Error&)
+        bint (*conv_transpose_check)(int axes, ConvArgs&, const Array& x, const Array& w, const Array* bias,
+                                     const ConvAnyOptions&, const int64_t* output_padding, int64_t* y_shape,
+                                     Error&)
+        void (*conv_place_x)(int axes, ConvArgs&, const Array&)
+        void (*conv_place_w)(int axes, ConvArgs&, const Array&)
+        void (*conv_place_y)(int axes, ConvArgs&, const Array&)
+        void (*conv_place_bias)(int axes, ConvArgs&, const Array&)
         bint (*map_check)(const char* op, Map&, const Array& x, const Array* dy, const Array& out, Error&)
         bint (*cross_entropy_check)(CrossEntropy&, const Array& logits, const Array& target,
                                     const Array* weight, int64_t ignore_index, double label_smoothing, Error&)

@@ -10,7 +10,7 @@ The file is in parts, because it is one module for the compiler's sake (calls be
     arithmetic.pxi    + - * / ** @ comparisons, exp log sqrt ...
     shape.pxi         reshape, permute, getitem, cat, stack ...
     reduce.pxi        sum, mean, max, argmax, softmax
-    layers.pxi        what the kernels do: conv2d, linear, pools, relu ..., cross_entropy, embedding; dropout
+    layers.pxi        what the kernels do: linear, pools, relu ..., cross_entropy, embedding; dropout
     create.pxi        tensor, zeros, rand ...
 """
 
@@ -31,7 +31,7 @@ from libcpp.vector cimport vector
 
 from .arena cimport make, make_as, make_channels_last, owns_memory
 from .elementwise cimport ADD, DIV, MUL, SUB, add_dense, arrays, column_sums, dense_sum, scalar
-from .kernels cimport (F32, F64, I64, Array, Conv2d, Conv2dOptions, CrossEntropy, Embedding, Error, Gemm,
+from .kernels cimport (F32, F64, I64, Array, CrossEntropy, Embedding, Error, Gemm,
                        KernelApi, Ladder, Map, Pool2d, Pool2dOptions, dtype_of, kernel_api, max_rank,
                        raise_error, read, read_dense, run_kernel)
 

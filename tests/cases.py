@@ -116,22 +116,20 @@ def conv2d(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
 
 @case("conv2d_backward_input", texts("conv2d"))
 def conv2d_backward_input(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    """With a bias it is the transposed convolution."""
     s, number = shapes.Conv2dShape.parse(text), Numbers(text, dtype, exact)
-    dy, w = number(*s.y), number(*s.w)
+    dy, w, bias = number(*s.y), number(*s.w), number(s.ic) if optional else None
     how = (s.stride, s.padding, s.dilation, s.g)
+    dx, limit = with_bias(
+        bias,
+        reference.conv2d_backward_input(s.x, w, dy, *how),
+        bound.conv2d_backward_input_bound(s.x, w, dy, *how, dtype=dtype),
+        s.oc // s.g * s.kh * s.kw,
+        dtype,
+    )
     return Problem(
-        [Operand("y", dy, Y, NHWC, batch=0), Operand("w", w, W)],
-        [
-            Operand(
-                "x",
-                None,
-                X,
-                NHWC,
-                reference.conv2d_backward_input(s.x, w, dy, *how),
-                number.limit(bound.conv2d_backward_input_bound(s.x, w, dy, *how, dtype=dtype)),
-                batch=0,
-            )
-        ],
+        [Operand("y", dy, Y, NHWC, batch=0), Operand("w", w, W), Operand("bias", bias, [None])],
+        [Operand("x", None, X, NHWC, dx, number.limit(limit), batch=0)],
         conv2d_scalars(s),
     )
 
@@ -148,6 +146,111 @@ def conv2d_backward_weight(text: str, dtype: np.dtype, exact: bool, optional: bo
         outputs.append(Operand("bias", None, [None], None, dbias, number.limit(limit_b)))
     return Problem([Operand("y", dy, Y, NHWC), Operand("x", x, X, NHWC)], outputs, conv2d_scalars(s))
 
+
+# ---- conv1d and conv3d: conv1d takes conv2d's struct, of one row ----
+
+CONV_STRIDES = {
+    1: (("x_n", "x_c", "x_w"), ("w_o", "w_i", "w_w"), ("y_n", "y_c", "y_w"), (0, 2, 1)),
+    3: (
+        ("x_n", "x_c", "x_d", "x_h", "x_w"),
+        ("w_o", "w_i", "w_d", "w_h", "w_w"),
+        ("y_n", "y_c", "y_d", "y_h", "y_w"),
+        (0, 2, 3, 4, 1),
+    ),
+}
+
+
+def with_bias(
+    bias: np.ndarray | None, result: np.ndarray, limit: np.ndarray, products: int, dtype: np.dtype
+) -> tuple[np.ndarray, np.ndarray]:
+    """A bias for each channel, added to a sum of so many products: one more rounding for each of them (at
+    most twice as many), and as many for the bias."""
+    if bias is None:
+        return result, limit
+    b = bias.astype(np.float64).reshape(-1, *(1,) * (result.ndim - 2))
+    return result + b, 2 * limit + bound.gamma(products + 1, dtype) * np.abs(b)
+
+
+def conv_shape(axes: int, text: str) -> shapes.ConvShape:
+    return (shapes.Conv1dShape if axes == 1 else shapes.Conv3dShape).parse(text)
+
+
+def conv_scalars(s: shapes.ConvShape) -> dict[str, int]:
+    names = {"n": s.n, "ic": s.ic, "oc": s.oc, "groups": s.g}
+    values = {"i": s.size, "k": s.kernel, "o": s.out, "stride_": s.stride, "dilation_": s.dilation}
+    values["pad_"] = tuple(low for low, _ in s.pads)
+    if len(s.size) == 1:
+        names |= {"ih": 1, "kh": 1, "oh": 1, "stride_h": 1, "dilation_h": 1, "pad_h": 0}
+    for stem, each in values.items():
+        names |= {stem + axis: v for axis, v in zip("w" if len(each) == 1 else "dhw", each, strict=True)}
+    return names
+
+
+def conv_forward(axes: int) -> Maker:
+    x_names, w_names, y_names, order = CONV_STRIDES[axes]
+
+    def make(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+        s, number = conv_shape(axes, text), Numbers(text, dtype, exact)
+        x, w, bias = number(*s.x), number(*s.w), number(s.oc) if optional else None
+        how = (s.stride, s.pads, s.dilation, s.g)
+        y = reference.conv3d(x, w, bias, *how)
+        limit = number.limit(bound.conv_bound(x, w, bias, *how, dtype=dtype))
+        inputs = [Operand("x", x, x_names, order, batch=0), Operand("w", w, w_names)]
+        return Problem(
+            [*inputs, Operand("bias", bias, [None])],
+            [Operand("y", None, y_names, order, y, limit, batch=0)],
+            conv_scalars(s),
+        )
+
+    return make
+
+
+def conv_backward_input(axes: int) -> Maker:
+    x_names, w_names, y_names, order = CONV_STRIDES[axes]
+
+    def make(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+        s, number = conv_shape(axes, text), Numbers(text, dtype, exact)
+        dy, w, bias = number(*s.y), number(*s.w), number(s.ic) if optional else None
+        how = (s.stride, s.pads, s.dilation, s.g)
+        dx, limit = with_bias(
+            bias,
+            reference.conv3d_backward_input(s.x, w, dy, *how),
+            bound.conv_backward_input_bound(s.x, w, dy, *how, dtype=dtype),
+            s.oc // s.g * int(np.prod(s.kernel)),
+            dtype,
+        )
+        inputs = [Operand("y", dy, y_names, order, batch=0), Operand("w", w, w_names)]
+        return Problem(
+            [*inputs, Operand("bias", bias, [None])],
+            [Operand("x", None, x_names, order, dx, number.limit(limit), batch=0)],
+            conv_scalars(s),
+        )
+
+    return make
+
+
+def conv_backward_weight(axes: int) -> Maker:
+    x_names, w_names, y_names, order = CONV_STRIDES[axes]
+
+    def make(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+        s, number = conv_shape(axes, text), Numbers(text, dtype, exact)
+        dy, x = number(*s.y), number(*s.x)
+        how = (s.stride, s.pads, s.dilation, s.g)
+        dw, dbias = reference.conv3d_backward_weight(x, s.w, dy, *how)
+        limit_w, limit_b = bound.conv_backward_weight_bound(x, s.w, dy, *how, dtype=dtype)
+        outputs = [Operand("w", None, w_names, None, dw, number.limit(limit_w))]
+        if optional:
+            outputs.append(Operand("bias", None, [None], None, dbias, number.limit(limit_b)))
+        inputs = [Operand("y", dy, y_names, order), Operand("x", x, x_names, order)]
+        return Problem(inputs, outputs, conv_scalars(s))
+
+    return make
+
+
+for axes in (1, 3):
+    case(f"conv{axes}d", texts(f"conv{axes}d"))(conv_forward(axes))
+    case(f"conv{axes}d_backward_input", texts(f"conv{axes}d"))(conv_backward_input(axes))
+    case(f"conv{axes}d_backward_weight", texts(f"conv{axes}d"))(conv_backward_weight(axes))
 
 # ---- pooling ----
 

@@ -5,7 +5,7 @@ import threading
 
 import numpy as np
 import pytest
-from loopnest.engine import sequence, tape
+from loopnest.engine import conv, sequence, tape
 from loopnest.engine.tape import Tensor, from_numpy, no_grad, tensor
 
 from loopnest.autograd import GradcheckError, gradcheck
@@ -130,19 +130,19 @@ CONV = [
 @pytest.mark.parametrize("bias", [True, False])
 def test_gradient_of_conv2d(x, w, options, bias):
     inputs = [leaf(*x), leaf(*w, seed=1)] + [leaf(w[0], seed=2)] * bias
-    assert gradcheck(lambda *a: tape.conv2d(*a, **options), inputs)
+    assert gradcheck(lambda *a: conv.conv2d(*a, **options), inputs)
 
 
 @pytest.mark.parametrize("wanted", range(1, 8))
 def test_only_the_wanted_gradients(wanted):
     x, w, b = leaf(2, 3, 4, 4), leaf(2, 3, 3, 3, seed=1), leaf(2, seed=2)
-    y = tape.conv2d(x, w, b, padding=1)
+    y = conv.conv2d(x, w, b, padding=1)
     y.sum().backward()
     full = [t.grad.numpy().copy() for t in (x, w, b)]
     for bit, t in enumerate((x, w, b)):
         t.grad = None
         t.requires_grad = bool(wanted >> bit & 1)
-    tape.conv2d(x, w, b, padding=1).sum().backward()
+    conv.conv2d(x, w, b, padding=1).sum().backward()
     for bit, t in enumerate((x, w, b)):
         if wanted >> bit & 1:
             np.testing.assert_allclose(t.grad.numpy(), full[bit], rtol=1e-12)
@@ -624,7 +624,7 @@ def test_memory_does_not_grow():
     v = tape.randn(3, 8 * 16, requires_grad=True)
 
     def step():
-        y = tape.max_pool2d(tape.relu(tape.conv2d(x, w, b, padding=1)), 2)
+        y = tape.max_pool2d(tape.relu(conv.conv2d(x, w, b, padding=1)), 2)
         loss = tape.cross_entropy(tape.linear(y.flatten(1), v), t)
         loss.backward()
         with no_grad():
@@ -684,28 +684,28 @@ f4, w4 = np.ones((1, 4, 5, 5)), np.ones((2, 4, 3, 3))
 @pytest.mark.parametrize(
     ("call", "kind"),
     [
-        (lambda: tape.conv2d(tensor(f4[0, 0]), tensor(w4)), ValueError),
-        (lambda: tape.conv2d(tensor(f4), tensor(w4[:, :3])), ValueError),
-        (lambda: tape.conv2d(tensor(f4), tensor(w4), tensor(np.ones(3))), ValueError),
-        (lambda: tape.conv2d(tensor(f4), tensor(w4[0])), ValueError),
-        (lambda: tape.conv2d(tensor(f4), tensor(w4[0]), padding="same"), ValueError),
-        (lambda: tape.conv2d(tensor(f4), tensor(w4), stride=0), ValueError),
-        (lambda: tape.conv2d(tensor(f4), tensor(w4), stride=(1, 2, 3)), ValueError),
-        (lambda: tape.conv2d(tensor(f4), tensor(w4), stride=1.5), TypeError),
-        (lambda: tape.conv2d(tensor(f4), tensor(w4), stride=None), TypeError),
-        (lambda: tape.conv2d(tensor(f4), tensor(w4), padding="full"), ValueError),
-        (lambda: tape.conv2d(tensor(f4), tensor(w4), padding="same", stride=2), ValueError),
-        (lambda: tape.conv2d(tensor(f4), tensor(w4), padding=-1), ValueError),
-        (lambda: tape.conv2d(tensor(f4), tensor(w4), padding=10**30), ValueError),
-        (lambda: tape.conv2d(tensor(f4), tensor(w4), padding=2**60), (ValueError, MemoryError)),
-        (lambda: tape.conv2d(tensor(f4), tensor(w4), dilation=2**62, padding="same"), ValueError),
-        (lambda: tape.conv2d(tensor(f4), tensor(w4), groups=3), ValueError),
-        (lambda: tape.conv2d(tensor(f4), tensor(w4.astype("f4"))), TypeError),
-        (lambda: tape.conv2d(tensor(f4.astype("i8")), tensor(w4)), TypeError),
-        (lambda: tape.conv2d(tensor(f4.astype("f2")), tensor(w4)), TypeError),
-        (lambda: tape.conv2d(f4, w4), TypeError),
-        (lambda: tape.conv2d(None, tensor(w4)), TypeError),
-        (lambda: tape.conv2d(tensor(f4), tensor(w4[:, :, :0])), ValueError),
+        (lambda: conv.conv2d(tensor(f4[0, 0]), tensor(w4)), ValueError),
+        (lambda: conv.conv2d(tensor(f4), tensor(w4[:, :3])), ValueError),
+        (lambda: conv.conv2d(tensor(f4), tensor(w4), tensor(np.ones(3))), ValueError),
+        (lambda: conv.conv2d(tensor(f4), tensor(w4[0])), ValueError),
+        (lambda: conv.conv2d(tensor(f4), tensor(w4[0]), padding="same"), ValueError),
+        (lambda: conv.conv2d(tensor(f4), tensor(w4), stride=0), ValueError),
+        (lambda: conv.conv2d(tensor(f4), tensor(w4), stride=(1, 2, 3)), ValueError),
+        (lambda: conv.conv2d(tensor(f4), tensor(w4), stride=1.5), TypeError),
+        (lambda: conv.conv2d(tensor(f4), tensor(w4), stride=None), TypeError),
+        (lambda: conv.conv2d(tensor(f4), tensor(w4), padding="full"), ValueError),
+        (lambda: conv.conv2d(tensor(f4), tensor(w4), padding="same", stride=2), ValueError),
+        (lambda: conv.conv2d(tensor(f4), tensor(w4), padding=-1), ValueError),
+        (lambda: conv.conv2d(tensor(f4), tensor(w4), padding=10**30), ValueError),
+        (lambda: conv.conv2d(tensor(f4), tensor(w4), padding=2**60), (ValueError, MemoryError)),
+        (lambda: conv.conv2d(tensor(f4), tensor(w4), dilation=2**62, padding="same"), ValueError),
+        (lambda: conv.conv2d(tensor(f4), tensor(w4), groups=3), ValueError),
+        (lambda: conv.conv2d(tensor(f4), tensor(w4.astype("f4"))), TypeError),
+        (lambda: conv.conv2d(tensor(f4.astype("i8")), tensor(w4)), TypeError),
+        (lambda: conv.conv2d(tensor(f4.astype("f2")), tensor(w4)), TypeError),
+        (lambda: conv.conv2d(f4, w4), TypeError),
+        (lambda: conv.conv2d(None, tensor(w4)), TypeError),
+        (lambda: conv.conv2d(tensor(f4), tensor(w4[:, :, :0])), ValueError),
         (lambda: tape.linear(tensor(np.ones((2, 3))), tensor(np.ones((4, 2)))), ValueError),
         (lambda: tape.linear(tensor(np.ones((2, 3))), tensor(np.ones(3))), ValueError),
         (lambda: tape.linear(tensor(1.0), tensor(np.ones((2, 2)))), ValueError),
@@ -771,7 +771,7 @@ def test_bad_input(call, kind):
 
 def test_odd_but_allowed_input():
     assert Tensor.__new__(Tensor).shape == (0,)
-    assert tape.conv2d(tape.ones(0, 4, 5, 5), tape.ones(2, 4, 3, 3)).shape == (0, 2, 3, 3)
+    assert conv.conv2d(tape.ones(0, 4, 5, 5), tape.ones(2, 4, 3, 3)).shape == (0, 2, 3, 3)
     assert tape.linear(tape.ones(0, 3), tape.ones(2, 3)).shape == (0, 2)
     assert tape.linear(tape.ones(2, 0, 3), tape.ones(2, 3)).shape == (2, 0, 2)
     assert tape.embedding(tape.zeros(0, 2, dtype=np.int64), tape.ones(3, 4)).shape == (0, 2, 4)
@@ -812,7 +812,7 @@ def same(ours, theirs, rtol=1e-4, atol=1e-5):
 def test_conv2d_like_torch(x, w, options):
     torch = pytest.importorskip("torch")
     (x, tx), (w, tw), (b, tb) = both(x), both(w, 1), both(w[0], 2)
-    y, ty = tape.conv2d(x, w, b, **options), torch.nn.functional.conv2d(tx, tw, tb, **options)
+    y, ty = conv.conv2d(x, w, b, **options), torch.nn.functional.conv2d(tx, tw, tb, **options)
     same(y, ty)
     (y * y).sum().backward()
     (ty * ty).sum().backward()
@@ -826,7 +826,7 @@ def test_cnn_like_torch():
     (x, tx), (w, tw) = both((3, 1, 12, 12), grad=False), both((8, 1, 3, 3), 1)
     (v, tv), (b, tb) = both((10, 8 * 25), 2), both(10, 3)
     for _ in range(2):  # the second time the gradients accumulate
-        h = tape.max_pool2d(tape.relu(tape.conv2d(x, w)), 2).flatten(1)
+        h = tape.max_pool2d(tape.relu(conv.conv2d(x, w)), 2).flatten(1)
         y = tape.cross_entropy(tape.linear(h, v, b), tensor([1, 2, 3]), label_smoothing=0.1)
         th = F.max_pool2d(F.relu(F.conv2d(tx, tw)), 2).flatten(1)
         ty = F.cross_entropy(F.linear(th, tv, tb), torch.tensor([1, 2, 3]), label_smoothing=0.1)

@@ -686,7 +686,7 @@ CONSTRUCTORS = {
     "conv padding -1": (ValueError, "padding", lambda: nn.Conv2d(1, 1, 3, padding=-1)),
     "conv padding sane": (ValueError, "padding", lambda: nn.Conv2d(1, 1, 3, padding="sane")),
     "conv padding same": (ValueError, "stride", lambda: nn.Conv2d(1, 1, 3, padding="same", stride=2)),
-    "conv padding_mode": (ValueError, "padding_mode", lambda: nn.Conv2d(1, 1, 3, padding_mode="reflect")),
+    "conv padding_mode": (ValueError, "padding_mode", lambda: nn.Conv2d(1, 1, 3, padding_mode="mirror")),
     "conv three strides": (ValueError, "stride", lambda: nn.Conv2d(1, 1, 3, stride=(1, 1, 1))),
     "conv stride 1.5": (TypeError, "stride", lambda: nn.Conv2d(1, 1, 3, stride=1.5)),
     "conv stride text": (TypeError, "stride", lambda: nn.Conv2d(1, 1, 3, stride="1")),

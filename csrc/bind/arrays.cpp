@@ -70,6 +70,13 @@ Array Inputs::read(const char* name, py::handle object) {
   return out;
 }
 
+Array Inputs::read_dense(const char* name, py::handle object) {
+  if (!py::isinstance<py::array>(object)) return read(name, object);
+  py::array a = py::reinterpret_borrow<py::array>(object);
+  if (!(a.flags() & py::array::c_style)) a = py::reinterpret_steal<py::array>(a.attr("copy")().release());
+  return read(name, a);
+}
+
 py::array make_array(int dtype, int rank, const int64_t* shape, const std::vector<int>& order, Array& out) {
   out = Array{};
   out.dtype = dtype;

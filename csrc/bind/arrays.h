@@ -24,6 +24,9 @@ class Inputs {
   // copied.
   Array read(const char* name, py::handle object);
 
+  // As `read`, but what is not contiguous in C order is copied: for biases, which kernels want dense.
+  Array read_dense(const char* name, py::handle object);
+
   py::list keep;
 
  private:

@@ -40,6 +40,15 @@ def pair(op: str, name: str, value: Any) -> tuple[int, int]:
     return number, number
 
 
+def shape(op: str, name: str, value: Any, axes: int) -> tuple[int, ...]:
+    """A shape of this many axes."""
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise TypeError(f"{op}: expected {name} to be a shape of {axes} axes, got {value!r}")
+    if len(value) != axes:
+        raise ValueError(f"{op}: expected {name} to be a shape of {axes} axes, got {tuple(value)}")
+    return tuple(integer(op, name, v) for v in value)
+
+
 def four(op: str, name: str, value: Any) -> tuple[int, int, int, int]:
     """A shape of 4 axes."""
     if not isinstance(value, Sequence) or isinstance(value, str):
@@ -48,33 +57,6 @@ def four(op: str, name: str, value: Any) -> tuple[int, int, int, int]:
         raise ValueError(f"{op}: expected {name} to be a shape of 4 axes, got {tuple(value)}")
     a, b, c, d = (integer(op, name, v) for v in value)
     return a, b, c, d
-
-
-def padding(
-    op: str, value: Any, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]
-) -> tuple[int, int, int, int]:
-    """(top, bottom, left, right) from PyTorch's padding: a number, (height, width), "valid" or "same".
-
-    "same" keeps the size of the image: dilation * (kernel - 1) rows in all, the odd one below.
-
-    >>> padding("conv2d", "same", (4, 3), (1, 1), (1, 2))
-    (1, 2, 2, 2)
-    """
-    if isinstance(value, str):
-        if value == "valid":
-            return 0, 0, 0, 0
-        if value != "same":
-            raise ValueError(
-                f'{op}: expected padding to be a number, a pair, "valid" or "same", got {value!r}'
-            )
-        if stride != (1, 1):
-            raise ValueError(
-                f'{op}: padding="same" needs stride 1, got stride {stride}; give the padding in numbers'
-            )
-        total_h, total_w = (d * (k - 1) for d, k in zip(dilation, kernel, strict=True))
-        return total_h // 2, total_h - total_h // 2, total_w // 2, total_w - total_w // 2
-    h, w = pair(op, "padding", value)
-    return h, h, w, w
 
 
 def flag(op: str, name: str, value: Any) -> bool:

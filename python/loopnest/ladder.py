@@ -28,6 +28,8 @@ Each = Callable[[dict[str, Any], dict[str, Any]], None]  # (the climb so far, th
 
 # Whose shapes an operator takes, and an example: (loopnest.shapes' operator, shape, title).
 _RESNET = ("conv2d", "n1 ic64 ih56 iw56 oc64 kh3 kw3 p1", "a ResNet layer, 56x56x64 -> 64, 3x3")
+_TCN = ("conv1d", "n16 ic450 il400 oc450 kl3 p2 q0", "a TCN layer: causal, 450 channels, 400 steps")
+_VOLUME = ("conv3d", "n1 ic64 id16 ih28 iw28 oc128 kd3 kh3 kw3 p1", "a C3D layer, 16x28x28x64 -> 128, 3x3x3")
 _SEQUENCE = ("lstm", "t50 n32 i256 h256", "hidden 256, 32 sequences, 50 steps")
 _POOL = ("pool2d", "n1 c64 ih112 iw112 kh3 kw3 s2 p1", "ResNet's first pooling, 112x112x64, 3x3, stride 2")
 _PRODUCT = ("gemm", "m512 n512 k512", "512 x 512 x 512")
@@ -35,6 +37,12 @@ EXAMPLES = {
     "conv2d": _RESNET,
     "conv2d_backward_input": _RESNET,
     "conv2d_backward_weight": _RESNET,
+    "conv1d": _TCN,
+    "conv1d_backward_input": _TCN,
+    "conv1d_backward_weight": _TCN,
+    "conv3d": _VOLUME,
+    "conv3d_backward_input": _VOLUME,
+    "conv3d_backward_weight": _VOLUME,
     "lstm": _SEQUENCE,
     "lstm_backward": _SEQUENCE,
     "gru": ("gru", *_SEQUENCE[1:]),
@@ -113,19 +121,19 @@ def inputs(
     def weights(fan: int, *size: int) -> NDArray[Any]:
         return rng.uniform(-1, 1, size).astype(dtype) / np.asarray(max(fan, 1), dtype) ** 0.5
 
-    if op.startswith("conv2d"):
+    if op.startswith("conv"):
         x = _channels_last(normal(*shape.x))
         w, b = weights(int(np.prod(shape.w[1:])), *shape.w), weights(int(np.prod(shape.w[1:])), shape.oc)
         options = {
             "stride": shape.stride,
-            "padding": shape.padding,
+            "padding": shape.pads,
             "dilation": shape.dilation,
             "groups": shape.g,
         }
-        if op == "conv2d":
+        if "_backward" not in op:
             return (x, w, b), options
         dy = _channels_last(normal(*shape.y))
-        return ((shape.x, w, dy) if op == "conv2d_backward_input" else (x, shape.w, dy)), options
+        return ((shape.x, w, dy) if op.endswith("_input") else (x, shape.w, dy)), options
     if "pool2d" in op:
         x = _channels_last(normal(*shape.x))
         options = {"kernel_size": shape.kernel, "stride": shape.stride, "padding": shape.padding}
@@ -164,8 +172,8 @@ def inputs(
 
 
 def _channels_last(x: NDArray[Any]) -> NDArray[Any]:
-    """The same values (n, c, h, w), neighbouring channels side by side in memory, as kernels see them."""
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    """The same values (n, c, ...), neighbouring channels side by side in memory, as kernels see them."""
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
 
 
 def climb(

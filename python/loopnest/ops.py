@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loopnest import _core, reference
-from loopnest._arguments import flag, four, integer, padding, pair
+from loopnest._arguments import flag, four, integer, pair, shape
+from loopnest.engine.conv import each, pads
 
 Array = NDArray[Any]
 
@@ -68,14 +69,24 @@ class NumpyCall:
 Ready = tuple[_core.Call, Callable[[], Any]]
 
 
-def _convolution(op: str, kernel: Any, stride: Any, pad: Any, dilation: Any, groups: Any) -> tuple[Any, ...]:
-    stride, dilation = pair(op, "stride", stride), pair(op, "dilation", dilation)
-    size = tuple(kernel[2:4]) if len(kernel) == 4 else (1, 1)  # of another rank: refused by the check
-    return stride, padding(op, pad, size, stride, dilation), dilation, integer(op, "groups", groups)
+def _space(op: str) -> int:
+    """Axes of space: the number before the d of conv1d, conv_transpose2d, conv3d_backward_input ..."""
+    return int(op[op.index("d_" if "d_" in op else "d", 4) - 1])
 
 
-def _pads(four: tuple[int, int, int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-    return four[:2], four[2:]
+def _convolution(
+    op: str, size: Any, kernel: Any, stride: Any, pad: Any, dilation: Any, groups: Any
+) -> tuple[Any, ...]:
+    """stride, padding (low and high of each axis in a row), dilation, groups; size and kernel are shapes."""
+    axes = _space(op)
+    s, d = each(op, "stride", stride, axes), each(op, "dilation", dilation, axes)
+    k = tuple(kernel[2:]) if len(kernel) == 2 + axes else (1,) * axes  # of another rank: refused by the check
+    i = tuple(size[2:]) if len(size) == 2 + axes else (1,) * axes
+    return s, pads(op, pad, i, k, s, d), d, integer(op, "groups", groups)
+
+
+def _pairs(flat: tuple[int, ...]) -> Any:
+    return tuple(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _conv2d(
@@ -90,31 +101,63 @@ def _conv2d(
     activation=None,
     **choice,
 ) -> Ready:
-    s, p, d, g = _convolution("conv2d", np.shape(weight), stride, padding, dilation, groups)
+    s, p, d, g = _convolution("conv2d", np.shape(input), np.shape(weight), stride, padding, dilation, groups)
     call = _core.conv2d(input, weight, bias, s, p, d, g, residual=residual, activation=activation, **choice)
     return call, lambda: reference.epilogue(
-        reference.conv2d(input, weight, bias, s, _pads(p), d, g), residual, activation
+        reference.conv2d(input, weight, bias, s, _pairs(p), d, g), residual, activation
     )
 
 
-def _conv2d_backward_input(
-    input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1, **choice
-) -> Ready:
-    op = "conv2d_backward_input"
-    s, p, d, g = _convolution(op, np.shape(weight), stride, padding, dilation, groups)
-    size = four(op, "input_size", input_size)
-    call = _core.conv2d_backward_input(size, weight, grad_output, s, p, d, g, **choice)
-    return call, lambda: reference.conv2d_backward_input(size, weight, grad_output, s, _pads(p), d, g)
+def _forward(op: str) -> Callable[..., Ready]:
+    def ready(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, **choice) -> Ready:
+        s, p, d, g = _convolution(op, np.shape(input), np.shape(weight), stride, padding, dilation, groups)
+        call = getattr(_core, op)(input, weight, bias, s, p, d, g, **choice)
+        return call, lambda: getattr(reference, op)(input, weight, bias, s, _pairs(p), d, g)
+
+    return ready
 
 
-def _conv2d_backward_weight(
-    input, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1, **choice
-) -> Ready:
-    op = "conv2d_backward_weight"
-    size = four(op, "weight_size", weight_size)
-    s, p, d, g = _convolution(op, size, stride, padding, dilation, groups)
-    call = _core.conv2d_backward_weight(input, size, grad_output, s, p, d, g, **choice)
-    return call, lambda: reference.conv2d_backward_weight(input, size, grad_output, s, _pads(p), d, g)
+def _backward_input(op: str) -> Callable[..., Ready]:
+    def ready(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1, **choice) -> Ready:
+        size = shape(op, "input_size", input_size, 2 + _space(op))
+        s, p, d, g = _convolution(op, size, np.shape(weight), stride, padding, dilation, groups)
+        call = getattr(_core, op)(size, weight, grad_output, s, p, d, g, **choice)
+        return call, lambda: getattr(reference, op)(size, weight, grad_output, s, _pairs(p), d, g)
+
+    return ready
+
+
+def _backward_weight(op: str) -> Callable[..., Ready]:
+    def ready(input, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1, **choice) -> Ready:
+        size = shape(op, "weight_size", weight_size, 2 + _space(op))
+        s, p, d, g = _convolution(op, np.shape(input), size, stride, padding, dilation, groups)
+        call = getattr(_core, op)(input, size, grad_output, s, p, d, g, **choice)
+        return call, lambda: getattr(reference, op)(input, size, grad_output, s, _pairs(p), d, g)
+
+    return ready
+
+
+def _transpose(op: str) -> Callable[..., Ready]:
+    def ready(
+        input,
+        weight,
+        bias=None,
+        stride=1,
+        padding=0,
+        output_padding=0,
+        groups=1,
+        dilation=1,
+        **choice,
+    ) -> Ready:
+        axes = _space(op)
+        s, d = each(op, "stride", stride, axes), each(op, "dilation", dilation, axes)
+        p, more = each(op, "padding", padding, axes), each(op, "output_padding", output_padding, axes)
+        g = integer(op, "groups", groups)
+        flat = tuple(v for v in p for _ in range(2))
+        call = getattr(_core, op)(input, weight, bias, s, flat, more, g, d, **choice)
+        return call, lambda: getattr(reference, op)(input, weight, bias, s, p, more, g, d)
+
+    return ready
 
 
 def _gemm(input, other, bias=None, residual=None, activation=None, **choice) -> Ready:
@@ -421,9 +464,6 @@ def _gru_backward(
 _READY: dict[str, Callable[..., Ready]] = {
     "gemm": _gemm,
     "linear": _linear,
-    "conv2d": _conv2d,
-    "conv2d_backward_input": _conv2d_backward_input,
-    "conv2d_backward_weight": _conv2d_backward_weight,
     "max_pool2d": _max_pool2d,
     "max_pool2d_backward": _max_pool2d_backward,
     "avg_pool2d": _avg_pool2d,
@@ -439,6 +479,12 @@ _READY: dict[str, Callable[..., Ready]] = {
     "gru": _gru,
     "gru_backward": _gru_backward,
 }
+for _op in ("conv1d", "conv2d", "conv3d"):
+    _READY[_op] = _conv2d if _op == "conv2d" else _forward(_op)
+    _READY[f"{_op}_backward_input"] = _backward_input(f"{_op}_backward_input")
+    _READY[f"{_op}_backward_weight"] = _backward_weight(f"{_op}_backward_weight")
+for _op in ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"):
+    _READY[_op] = _transpose(_op)
 for _op in ("relu", "sigmoid", "tanh"):
     _READY[_op] = _elementwise(_op)
     _READY[f"{_op}_backward"] = _elementwise(f"{_op}_backward")
@@ -479,6 +525,109 @@ def _run(op: str, *args: Any, **kwargs: Any) -> Any:
 # ---- the operators ----
 
 
+def conv1d(
+    input,
+    weight,
+    bias=None,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups=1,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> Array:
+    """1-D convolution over sequences, as torch.nn.functional.conv1d.
+
+    input (N, C_in, L), weight (C_out, C_in / groups, kL), bias (C_out,) or None. padding as for conv2d, and
+    "causal": dilation * (kL - 1) zeros before the sequence and none behind it, so that no output sees what
+    comes later. Returns (N, C_out, L_out).
+
+    >>> conv1d(np.array([[[1, 2, 3]]], "f"), np.ones((1, 1, 2), "f"), padding="causal")[0, 0]
+    array([1., 3., 5.], dtype=float32)
+    """
+    return _run(
+        "conv1d",
+        input,
+        weight,
+        bias,
+        stride,
+        padding,
+        dilation,
+        groups,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
+
+
+def conv1d_backward_input(
+    input_size,
+    weight,
+    grad_output,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups=1,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> Array:
+    """dL/dinput of conv1d from dL/doutput, as torch.nn.grad.conv1d_input. Returns input_size.
+
+    >>> conv1d_backward_input((1, 1, 3), np.array([[[1, 2]]], "f"), np.ones((1, 1, 2), "f"))[0, 0]
+    array([1., 3., 2.], dtype=float32)
+    """
+    return _run(
+        "conv1d_backward_input",
+        input_size,
+        weight,
+        grad_output,
+        stride,
+        padding,
+        dilation,
+        groups,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
+
+
+def conv1d_backward_weight(
+    input,
+    weight_size,
+    grad_output,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups=1,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> tuple[Array, Array]:
+    """(dL/dweight, dL/dbias) of conv1d from dL/doutput; the first as torch.nn.grad.conv1d_weight.
+
+    >>> conv1d_backward_weight(np.array([[[1, 2, 3]]], "f"), (1, 1, 2), np.ones((1, 1, 2), "f"))
+    (array([[[3., 5.]]], dtype=float32), array([2.], dtype=float32))
+    """
+    return _run(
+        "conv1d_backward_weight",
+        input,
+        weight_size,
+        grad_output,
+        stride,
+        padding,
+        dilation,
+        groups,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
+
+
 def conv2d(
     input,
     weight,
@@ -497,8 +646,10 @@ def conv2d(
     """2-D convolution (a correlation: the kernel is not flipped), as torch.nn.functional.conv2d.
 
     input (N, C_in, H, W), weight (C_out, C_in / groups, kH, kW), bias (C_out,) or None. stride, dilation: one
-    number or (height, width); padding: that, "valid" or "same". Returns (N, C_out, H_out, W_out) with
-    H_out = floor((H + 2 * padding - dilation * (kH - 1) - 1) / stride) + 1.
+    number or (height, width). padding: that; or (low, high) for some or all axes, ((0, 1), 2); or "valid"
+    (none), "same" (PyTorch's: size kept, stride 1 only, an odd one at the end) or "same_upper" (TensorFlow's
+    and ONNX's: ceil(size / stride) outputs, an odd one at the end). Returns (N, C_out, H_out, W_out) with
+    H_out = floor((H + low + high - dilation * (kH - 1) - 1) / stride) + 1.
 
     residual (as the output, channels-last in memory) is added, then activation ("relu", "relu6", "silu",
     "sigmoid", "tanh") taken, before the output leaves the cache; a rung that has no such epilogue refuses.
@@ -586,6 +737,232 @@ def conv2d_backward_weight(
         padding,
         dilation,
         groups,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
+
+
+def conv3d(
+    input,
+    weight,
+    bias=None,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups=1,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> Array:
+    """3-D convolution over volumes or films, as torch.nn.functional.conv3d.
+
+    input (N, C_in, D, H, W), weight (C_out, C_in / groups, kD, kH, kW), bias (C_out,) or None. stride,
+    dilation: one number or (depth, height, width); padding as for conv2d. Returns (N, C_out, D_out, H_out,
+    W_out).
+
+    >>> conv3d(np.ones((1, 2, 2, 2, 2), "f"), np.ones((1, 2, 2, 2, 2), "f")).item()
+    16.0
+    """
+    return _run(
+        "conv3d",
+        input,
+        weight,
+        bias,
+        stride,
+        padding,
+        dilation,
+        groups,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
+
+
+def conv3d_backward_input(
+    input_size,
+    weight,
+    grad_output,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups=1,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> Array:
+    """dL/dinput of conv3d from dL/doutput, as torch.nn.grad.conv3d_input. Returns input_size.
+
+    >>> one = np.ones((1, 1, 1, 1, 1), "f")
+    >>> conv3d_backward_input((1, 1, 1, 1, 1), 3 * one, one).item()
+    3.0
+    """
+    return _run(
+        "conv3d_backward_input",
+        input_size,
+        weight,
+        grad_output,
+        stride,
+        padding,
+        dilation,
+        groups,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
+
+
+def conv3d_backward_weight(
+    input,
+    weight_size,
+    grad_output,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups=1,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> tuple[Array, Array]:
+    """(dL/dweight, dL/dbias) of conv3d from dL/doutput; the first as torch.nn.grad.conv3d_weight.
+
+    >>> x = np.ones((1, 1, 2, 2, 2), "f")
+    >>> dw, db = conv3d_backward_weight(x, (1, 1, 1, 1, 1), x)
+    >>> dw.item(), db.item()
+    (8.0, 8.0)
+    """
+    return _run(
+        "conv3d_backward_weight",
+        input,
+        weight_size,
+        grad_output,
+        stride,
+        padding,
+        dilation,
+        groups,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
+
+
+def conv_transpose1d(
+    input,
+    weight,
+    bias=None,
+    stride=1,
+    padding=0,
+    output_padding=0,
+    groups=1,
+    dilation=1,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> Array:
+    """Transposed 1-D convolution, as torch.nn.functional.conv_transpose1d (mind the order of arguments).
+
+    input (N, C_in, L), weight (C_in, C_out / groups, kL), bias (C_out,) or None; stride, padding,
+    output_padding, dilation: numbers. It is the backward pass of conv1d with respect to its input, plus a
+    bias, and runs on that ladder. Returns (N, C_out, L_out) with L_out = (L - 1) * stride - 2 * padding +
+    dilation * (kL - 1) + output_padding + 1.
+
+    >>> conv_transpose1d(np.array([[[1, 10]]], "f"), np.array([[[1, 2, 3]]], "f"), stride=2)[0, 0]
+    array([ 1.,  2., 13., 20., 30.], dtype=float32)
+    """
+    return _run(
+        "conv_transpose1d",
+        input,
+        weight,
+        bias,
+        stride,
+        padding,
+        output_padding,
+        groups,
+        dilation,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
+
+
+def conv_transpose2d(
+    input,
+    weight,
+    bias=None,
+    stride=1,
+    padding=0,
+    output_padding=0,
+    groups=1,
+    dilation=1,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> Array:
+    """Transposed 2-D convolution, as torch.nn.functional.conv_transpose2d (mind the order of arguments).
+
+    input (N, C_in, H, W), weight (C_in, C_out / groups, kH, kW), bias (C_out,) or None; stride, padding,
+    output_padding, dilation: numbers. It is the backward pass of conv2d with respect to its input, plus a
+    bias, and runs on that ladder. Returns (N, C_out, H_out, W_out) with H_out = (H - 1) * stride - 2 *
+    padding + dilation * (kH - 1) + output_padding + 1.
+
+    >>> conv_transpose2d(np.ones((1, 1, 1, 2), "f"), np.ones((1, 1, 1, 2), "f"), stride=2)[0, 0]
+    array([[1., 1., 1., 1.]], dtype=float32)
+    """
+    return _run(
+        "conv_transpose2d",
+        input,
+        weight,
+        bias,
+        stride,
+        padding,
+        output_padding,
+        groups,
+        dilation,
+        rung=rung,
+        isa=isa,
+        threads=threads,
+    )
+
+
+def conv_transpose3d(
+    input,
+    weight,
+    bias=None,
+    stride=1,
+    padding=0,
+    output_padding=0,
+    groups=1,
+    dilation=1,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> Array:
+    """Transposed 3-D convolution, as torch.nn.functional.conv_transpose3d (mind the order of arguments).
+
+    input (N, C_in, D, H, W), weight (C_in, C_out / groups, kD, kH, kW), bias (C_out,) or None; stride,
+    padding, output_padding, dilation: numbers. It is the backward pass of conv3d with respect to its
+    input, plus a bias, and runs on that ladder. Returns (N, C_out, D_out, H_out, W_out) with D_out = (D -
+    1) * stride - 2 * padding + dilation * (kD - 1) + output_padding + 1.
+
+    >>> conv_transpose3d(np.ones((1, 1, 2, 2, 2), "f"), np.ones((1, 3, 2, 2, 2), "f"), stride=2).shape
+    (1, 3, 4, 4, 4)
+    """
+    return _run(
+        "conv_transpose3d",
+        input,
+        weight,
+        bias,
+        stride,
+        padding,
+        output_padding,
+        groups,
+        dilation,
         rung=rung,
         isa=isa,
         threads=threads,

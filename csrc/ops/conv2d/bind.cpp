@@ -22,7 +22,7 @@ Call conv2d(py::object x, py::object w, py::object bias, Two stride, Four paddin
             std::optional<std::string> isa, int threads) {
   Inputs in("conv2d");
   Array ax = in.read("input", x), aw = in.read("weight", w), ab, ay;
-  if (!bias.is_none()) ab = in.read("bias", bias);
+  if (!bias.is_none()) ab = in.read_dense("bias", bias);
   Conv2dOptions o = options(stride, padding, dilation, groups);
   Conv2d a;
   Error e;

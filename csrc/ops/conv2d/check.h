@@ -3,6 +3,7 @@
 #include "../../array.h"
 #include "../../error.h"
 #include "../../registry.h"
+#include "../conv/check.h"
 #include "conv2d.h"
 
 namespace loopnest {

@@ -8,53 +8,16 @@
 namespace loopnest {
 namespace {
 
-const char* const axes_x = "(N, C_in, H, W)";
-const char* const axes_w = "(C_out, C_in / groups, kH, kW)";
-const char* const axes_y = "(N, C_out, H_out, W_out)";
-
-bool check_options(const char* op, const Conv2dOptions& o, Error& e) {
-  for (int i = 0; i < 2; i++) {
-    if (!check_at_least(op, "stride", o.stride[i], 1, e)) return false;
-    if (!check_at_least(op, "dilation", o.dilation[i], 1, e)) return false;
-  }
-  for (int64_t p : o.padding)
-    if (!check_at_least(op, "padding", p, 0, e)) return false;
-  return check_at_least(op, "groups", o.groups, 1, e);
-}
+const char* const axes_x = ConvText<2>::x;
+const char* const axes_w = ConvText<2>::w;
+const char* const axes_y = ConvText<2>::y;
 
 // Everything that follows from the shapes of x and w: the sizes, and the shape of y.
 bool check_shapes(const char* op, Conv2d& a, const int64_t x[4], const int64_t w[4], const Conv2dOptions& o, Error& e) {
-  if (!check_options(op, o, e)) return false;
-  for (int i = 0; i < 4; i++)
-    if (w[i] < 1)
-      return fail(e, Error::Value, "%s: expected a weight without empty axes, got %s", op, shape_text(w, 4).c_str());
-  if (x[1] % o.groups || w[0] % o.groups)
-    return fail(e, Error::Value, "%s: groups = %lld must divide the %lld input and the %lld output channels", op,
-                (long long)o.groups, (long long)x[1], (long long)w[0]);
-  if (x[1] / o.groups != w[1])
-    return fail(e, Error::Value,
-                "%s: weight has %lld input channels, input has %lld / groups %lld = %lld (input %s, weight %s)", op,
-                (long long)w[1], (long long)x[1], (long long)o.groups, (long long)(x[1] / o.groups),
-                shape_text(x, 4).c_str(), shape_text(w, 4).c_str());
-  a = Conv2d{};
-  a.n = x[0], a.ic = x[1], a.ih = x[2], a.iw = x[3];
-  a.oc = w[0], a.kh = w[2], a.kw = w[3];
-  a.stride_h = o.stride[0], a.stride_w = o.stride[1];
-  a.pad_h = o.padding[0], a.pad_w = o.padding[2];
-  a.dilation_h = o.dilation[0], a.dilation_w = o.dilation[1];
-  a.groups = o.groups;
-  a.precision = get_precision();
-  if (!window_output(op, "height", a.ih, a.kh, o.stride[0], o.padding[0], o.padding[1], o.dilation[0], false, a.oh,
-                     e) ||
-      !window_output(op, "width", a.iw, a.kw, o.stride[1], o.padding[2], o.padding[3], o.dilation[1], false, a.ow, e))
-    return false;
-  // One place needs no stride and one tap no dilation; kernels multiply by them, and they may be as large as 2**62.
-  if (a.oh == 1) a.stride_h = 1;
-  if (a.ow == 1) a.stride_w = 1;
-  if (a.kh == 1) a.dilation_h = 1;
-  if (a.kw == 1) a.dilation_w = 1;
-  int64_t y[4] = {a.n, a.oc, a.oh, a.ow};
-  return check_size(op, "an output", y, 4, e);
+  ConvSizes<2> s;
+  if (!conv_sizes<2>(op, s, x, w, o, e)) return false;
+  conv_fill(a, s);
+  return true;
 }
 
 void place_x(Conv2d& a, const Array& x) {
@@ -70,19 +33,6 @@ void place_w(Conv2d& a, const Array& w) {
 void place_y(Conv2d& a, const Array& y) {
   a.y = y.data;
   a.y_n = y.stride[0], a.y_c = y.stride[1], a.y_h = y.stride[2], a.y_w = y.stride[3];
-}
-
-// How many (place, tap) pairs of one axis fall inside the input.
-double taps_inside(int64_t out, int64_t in, int64_t kernel, int64_t stride, int64_t pad, int64_t dilation) {
-  double inside = 0;
-  for (int64_t k = 0; k < kernel; k++) {
-    int64_t offset = k * dilation - pad;  // in = out * stride + offset
-    int64_t first = offset >= 0 ? 0 : (-offset + stride - 1) / stride;
-    int64_t last = in - 1 - offset < 0 ? -1 : (in - 1 - offset) / stride;
-    if (last > out - 1) last = out - 1;
-    if (last >= first) inside += double(last - first + 1);
-  }
-  return inside;
 }
 
 }  // namespace
@@ -136,8 +86,8 @@ bool conv2d_backward_weight_check(Conv2d& a, const Array& x, const int64_t w_sha
 }
 
 Work conv2d_work(const Conv2d& a, Dtype dtype) {
-  double taps = taps_inside(a.oh, a.ih, a.kh, a.stride_h, a.pad_h, a.dilation_h) *
-                taps_inside(a.ow, a.iw, a.kw, a.stride_w, a.pad_w, a.dilation_w);
+  double taps = conv_taps(a.oh, a.ih, a.kh, a.stride_h, a.pad_h, a.dilation_h) *
+                conv_taps(a.ow, a.iw, a.kw, a.stride_w, a.pad_w, a.dilation_w);
   double group_ic = double(a.ic / a.groups);
   double elements = double(a.n) * double(a.ic) * double(a.ih) * double(a.iw) +
                     double(a.oc) * group_ic * double(a.kh) * double(a.kw) +

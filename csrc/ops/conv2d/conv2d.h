@@ -4,8 +4,12 @@
 //   ih = oh * stride_h - pad_h + kh * dilation_h,  iw likewise; x is 0 outside the image   (no flip: a correlation)
 //
 //   conv2d                   reads x, w, bias, add    writes y = activation(the sum above + add)
-//   conv2d_backward_input    reads y (= dL/dy), w    writes x (= dL/dx)
+//   conv2d_backward_input    reads y (= dL/dy), w, bias    writes x (= dL/dx, plus bias)
 //   conv2d_backward_weight   reads y (= dL/dy), x    writes w (= dL/dw) and bias (= dL/dbias, if not null)
+//
+// conv2d_backward_input is the transposed convolution as well: its input is y, its output x, and only it has a bias
+// [ic]. conv1d and its backward passes take this struct too: one row, ih = oh = kh = stride_h = dilation_h = 1, pad_h =
+// 0.
 //
 // Every array has its strides, in elements, any sign, so NCHW, channels-last and sliced arrays are all read in place.
 // Results that loopnest allocates are channels-last: y_c = 1.
@@ -19,7 +23,7 @@ struct Conv2d {
   Workspace workspace;
   void* x;     // [n, ic, ih, iw]
   void* w;     // [oc, ic/groups, kh, kw]
-  void* bias;  // [oc], stride 1, or null
+  void* bias;  // [oc] ([ic] for conv2d_backward_input), stride 1, or null
   void* y;     // [n, oc, oh, ow]
   int64_t n, ic, ih, iw;
   int64_t oc, kh, kw;

@@ -65,6 +65,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
   struct Job {                                   // the same for all blocks of a slice
     Conv2d a;                                    // as given, or flattened
     bool images;                                 // the columns of a block are the same pixel of several images
+    bool onto_y;                                 // added to what y holds (and no bias): a sum of several convolutions
     ptrdiff_t depth;                             // ic of the slice
     ptrdiff_t tap_h, tap_w;                      // in the packed weights, from one tap to the next
     ptrdiff_t x_down, x_right, y_down, y_right;  // from one pixel of the block to the next
@@ -291,9 +292,10 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     }
   }
 
-  static void run(const Conv2d& given, const Team& team) noexcept {
+  static void run(const Conv2d& given, const Team& team, bool onto_y = false) noexcept {
     if (given.n == 0 || given.oh == 0 || given.ow == 0) return;
     Job j;
+    j.onto_y = onto_y;
     j.a = flat(given);
     const Conv2d& a = j.a;
     Grid cut = grid(a);
@@ -330,7 +332,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
       j.depth = axis.count(slice);
       j.tap_w = j.depth * wide, j.tap_h = a.kw * j.tap_w;
       at.x = static_cast<const T*>(a.x) + (g * group_ic + axis.begin(slice)) * a.x_c;
-      at.fresh = slice == 0, at.last = slice == axis.parts - 1;
+      at.fresh = slice == 0 && !j.onto_y, at.last = slice == axis.parts - 1;
       pixels(j, at, cut, begin, end);
       at.w += a.kh * j.tap_h;
     }

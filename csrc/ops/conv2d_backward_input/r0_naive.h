@@ -9,16 +9,17 @@
 template <class T>
 struct conv2d_backward_input_r0_naive : Plain<Conv2d> {
   static void run(const Conv2d& a, const Team& team) noexcept {
-    T* x = static_cast<T*>(a.x);              // [n, ic, ih, iw], the result
-    const T* w = static_cast<const T*>(a.w);  // [oc, ic/groups, kh, kw]
-    const T* y = static_cast<const T*>(a.y);  // [n, oc, oh, ow]
+    T* x = static_cast<T*>(a.x);                    // [n, ic, ih, iw], the result
+    const T* w = static_cast<const T*>(a.w);        // [oc, ic/groups, kh, kw]
+    const T* y = static_cast<const T*>(a.y);        // [n, oc, oh, ow]
+    const T* bias = static_cast<const T*>(a.bias);  // [ic] or null
     ptrdiff_t group_ic = a.ic / a.groups, group_oc = a.oc / a.groups;
     Range rows = share(a.n * a.ih, team);
     for (ptrdiff_t row = rows.begin; row < rows.end; row++) {
       ptrdiff_t n = row / a.ih, ih = row % a.ih;
       for (ptrdiff_t iw = 0; iw < a.iw; iw++)
         for (ptrdiff_t ic = 0; ic < a.ic; ic++) {
-          T sum = 0;
+          T sum = bias ? bias[ic] : T(0);
           ptrdiff_t first_oc = ic / group_ic * group_oc;
           for (ptrdiff_t kh = 0; kh < a.kh; kh++)
             for (ptrdiff_t kw = 0; kw < a.kw; kw++) {

@@ -41,8 +41,10 @@ struct conv2d_backward_input_r1_pack : Plain<Conv2d> {
         const T* y = static_cast<const T*>(a.y) + n * a.y_n + group * group_oc * a.y_c;  // [oh, ow, oc]
         T* x = static_cast<T*>(a.x) + n * a.x_n + ih * a.x_h + (group * group_ic + first_ic) * a.x_c;  // [iw, L]
         ptrdiff_t count = group_ic - first_ic < L ? group_ic - first_ic : L;
+        vec<T> bias = {};
+        if (a.bias) bias = load_n<T>(static_cast<const T*>(a.bias) + group * group_ic + first_ic, count);
         for (ptrdiff_t iw = 0; iw < a.iw; iw++) {
-          vec<T> sum = {};
+          vec<T> sum = bias;
           for (ptrdiff_t kh = 0; kh < a.kh; kh++)
             for (ptrdiff_t kw = 0; kw < a.kw; kw++) {
               ptrdiff_t th = ih + a.pad_h - kh * a.dilation_h, tw = iw + a.pad_w - kw * a.dilation_w;

@@ -191,6 +191,10 @@ struct conv2d_backward_input_r2_fold : Plain<Conv2d> {
       ptrdiff_t images = a.n - n < p.images ? a.n - n : p.images, channels = p.channels(c), size = p.columns * channels;
       for (ptrdiff_t i = 0; i < images * p.copies; i++)
         for (ptrdiff_t j = 0; j < size; j += L) store<T>(row + i * p.copy_size + j, vec<T>{});
+      if (a.bias)
+        for (ptrdiff_t i = 0; i < images; i++)
+          add_bias(static_cast<const T*>(a.bias) + group * p.group_ic + c * p.chunk, channels, size,
+                   row + i * p.copies * p.copy_size);
       Meeting meet(a, ih);
       Task t;
       t.y = static_cast<const T*>(a.y) + n * a.y_n + group * p.group_oc * a.y_c + meet.first_oh * a.y_h;
@@ -247,6 +251,12 @@ struct conv2d_backward_input_r2_fold : Plain<Conv2d> {
           ow += m;
         }
       }
+  }
+
+  // The first of a row's copies starts from the bias.
+  static void add_bias(const T* bias, ptrdiff_t channels, ptrdiff_t size, T* row) noexcept {
+    for (ptrdiff_t i = 0; i < size; i += channels)
+      for (ptrdiff_t j = 0; j < channels; j++) row[i + j] = bias[j];
   }
 
   static void copy_row(const Conv2d& a, ptrdiff_t channels, const T* row, T* x) noexcept {

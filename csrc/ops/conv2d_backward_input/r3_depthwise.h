@@ -36,18 +36,20 @@ struct conv2d_backward_input_r3_depthwise : Plain<Conv2d> {
         const T* y = static_cast<const T*>(a.y) + n * a.y_n + c;                   // [oh, ow, L]
         T* x = static_cast<T*>(a.x) + n * a.x_n + ih * a.x_h + c;                  // [iw, L]
         const T* w = static_cast<const T*>(a.workspace.packed) + c * a.kh * a.kw;  // [kh, kw, L]
+        vec<T> bias = {};
+        if (a.bias) bias = load_n<T>(static_cast<const T*>(a.bias) + c, a.ic - c < L ? a.ic - c : L);
         if (a.ic - c >= L)
-          for (ptrdiff_t phase = 0; phase < a.stride_w; phase++) columns<true>(a, ih, phase, L, y, w, x);
+          for (ptrdiff_t phase = 0; phase < a.stride_w; phase++) columns<true>(a, ih, phase, L, bias, y, w, x);
         else
-          for (ptrdiff_t phase = 0; phase < a.stride_w; phase++) columns<false>(a, ih, phase, a.ic - c, y, w, x);
+          for (ptrdiff_t phase = 0; phase < a.stride_w; phase++) columns<false>(a, ih, phase, a.ic - c, bias, y, w, x);
       }
     }
   }
 
   // The columns iw = phase + j * stride: all of them meet the same taps kw, at outputs ow = j + something.
   template <bool full>
-  static void columns(const Conv2d& a, ptrdiff_t ih, ptrdiff_t phase, ptrdiff_t count, const T* y, const T* w,
-                      T* x) noexcept {
+  static void columns(const Conv2d& a, ptrdiff_t ih, ptrdiff_t phase, ptrdiff_t count, vec<T> bias, const T* y,
+                      const T* w, T* x) noexcept {
     ptrdiff_t size = phase < a.iw ? (a.iw - phase + a.stride_w - 1) / a.stride_w : 0;
     // Inside [low, high) every tap of the phase meets an output, so that a block needs no test.
     ptrdiff_t low = 0, high = size;
@@ -61,16 +63,18 @@ struct conv2d_backward_input_r3_depthwise : Plain<Conv2d> {
     for (ptrdiff_t j = 0; j < size;) {
       // The last block steps back to end at high: doing some columns twice is cheaper than doing them one by one.
       ptrdiff_t start = j < high && j + M > high ? high - M : j;
-      if (start >= low && start + M <= high) block<full, M>(a, ih, phase, start, count, y, w, x), j = start + M;
-      else block<full, 1>(a, ih, phase, j, count, y, w, x), j++;
+      if (start >= low && start + M <= high) block<full, M>(a, ih, phase, start, count, bias, y, w, x), j = start + M;
+      else block<full, 1>(a, ih, phase, j, count, bias, y, w, x), j++;
     }
   }
 
   // M columns from j; if M is 1, a tap may meet no output.
   template <bool full, int B>
   static inline __attribute__((always_inline)) void block(const Conv2d& a, ptrdiff_t ih, ptrdiff_t phase, ptrdiff_t j,
-                                                          ptrdiff_t count, const T* y, const T* w, T* x) noexcept {
-    vec<T> sum[B] = {};
+                                                          ptrdiff_t count, vec<T> bias, const T* y, const T* w,
+                                                          T* x) noexcept {
+    vec<T> sum[B];
+    for (int m = 0; m < B; m++) sum[m] = bias;
     for (ptrdiff_t kh = 0; kh < a.kh; kh++) {
       ptrdiff_t th = ih + a.pad_h - kh * a.dilation_h, oh = a.stride_h == 1 ? th : th / a.stride_h;
       if (th < 0 || oh * a.stride_h != th || oh >= a.oh) continue;

@@ -138,7 +138,8 @@ struct conv2d_backward_weight_r2_tile : Plain<Conv2d> {
     }
   };
 
-  static void run(const Conv2d& a, const Team& team) noexcept {
+  // add: to what dw holds, and leave the bias alone, for sums over several arrays.
+  static void run(const Conv2d& a, const Team& team, bool add = false) noexcept {
     Plan p(a);
     T* sums = static_cast<T*>(a.workspace.scratch) + team.rank * p.scratch();  // [batch, blocks, most, W]
     T* y_copy = sums + p.batch * p.sums_size;
@@ -164,9 +165,9 @@ struct conv2d_backward_weight_r2_tile : Plain<Conv2d> {
           }
         }
       for (ptrdiff_t ocb = first; ocb * blocks < end; ocb++)
-        write(a, p, part(ocb), ocb, sums + (ocb - first) * p.sums_size);
+        write(a, p, part(ocb), ocb, sums + (ocb - first) * p.sums_size, add);
     }
-    bias_gradient<T>(a, team);
+    if (!add) bias_gradient<T>(a, team);
   }
 
   // A chunk of pixels, into the sums of the blocks `part` of one block of output channels.
@@ -300,7 +301,7 @@ struct conv2d_backward_weight_r2_tile : Plain<Conv2d> {
 
   // The finished sums, to where dw wants them: lane by lane, since a filter's weights are neighbours in PyTorch's
   // order, and the filters of two lanes far apart.
-  static void write(const Conv2d& a, const Plan& p, Range part, ptrdiff_t ocb, const T* sums) noexcept {
+  static void write(const Conv2d& a, const Plan& p, Range part, ptrdiff_t ocb, const T* sums, bool add) noexcept {
     ptrdiff_t oc = ocb % p.oc_blocks * p.W, count = p.group_oc - oc < p.W ? p.group_oc - oc : p.W;
     ptrdiff_t size = (count + L - 1) / L * L, taps = a.kh * p.segments;
     ptrdiff_t line = a.w_i > 0 && a.w_i < 16 ? 16 / a.w_i : 1;  // input channels in a cache line of 16 numbers
@@ -320,7 +321,10 @@ struct conv2d_backward_weight_r2_tile : Plain<Conv2d> {
               ptrdiff_t tap = p.join ? i / p.group_ic : 0, first = tap * p.group_ic;
               end = first + p.group_ic < m.end ? first + p.group_ic : m.end;
               T* w = filter + kh * a.w_h + (segment + tap) * a.w_w - first * a.w_i;
-              for (ptrdiff_t k = i; k < end; k++) w[k * a.w_i] = from[(k - m.begin) * size];
+              if (add)
+                for (ptrdiff_t k = i; k < end; k++) w[k * a.w_i] += from[(k - m.begin) * size];
+              else
+                for (ptrdiff_t k = i; k < end; k++) w[k * a.w_i] = from[(k - m.begin) * size];
             }
           }
       }

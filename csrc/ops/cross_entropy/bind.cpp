@@ -13,7 +13,7 @@ CrossEntropy read(Inputs& in, py::object logits, py::object target, py::object w
                   double label_smoothing, Array& al) {
   al = in.read("input", logits);
   Array at = in.read("target", target), aw;
-  if (!weight.is_none()) aw = in.read("weight", weight);
+  if (!weight.is_none()) aw = in.read_dense("weight", weight);
   CrossEntropy a;
   Error e;
   if (!cross_entropy_check(a, al, at, weight.is_none() ? nullptr : &aw, ignore_index, label_smoothing, e)) raise(e);

@@ -14,7 +14,7 @@ Call product(const char* op, Check check, py::object a, py::object b, py::object
              const std::optional<std::string>& activation, const Choice& choice) {
   Inputs in(op);
   Array aa = in.read("input", a), ab = in.read(check == linear_check ? "weight" : "other", b), abias, ac;
-  if (!bias.is_none()) abias = in.read("bias", bias);
+  if (!bias.is_none()) abias = in.read_dense("bias", bias);
   Gemm g;
   Error e;
   if (!check(g, aa, ab, bias.is_none() ? nullptr : &abias, e)) raise(e);

@@ -30,7 +30,7 @@ def _options(case: Convolution) -> dict[str, Any]:
     if all(low == high for low, high in s.pads):
         options["padding"] = s.padding
     else:
-        options["padding"] = s.pads if len(s.pads) > 1 else s.pads[0]
+        options["padding"] = s.pads
     if case.transposed:
         options["output_padding"] = case.output_padding
     return options

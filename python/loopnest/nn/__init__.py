@@ -13,7 +13,12 @@ from loopnest.nn.cells import RNNCellBase as RNNCellBase
 from loopnest.nn.container import ModuleDict as ModuleDict
 from loopnest.nn.container import ModuleList as ModuleList
 from loopnest.nn.container import Sequential as Sequential
+from loopnest.nn.conv import Conv1d as Conv1d
 from loopnest.nn.conv import Conv2d as Conv2d
+from loopnest.nn.conv import Conv3d as Conv3d
+from loopnest.nn.conv import ConvTranspose1d as ConvTranspose1d
+from loopnest.nn.conv import ConvTranspose2d as ConvTranspose2d
+from loopnest.nn.conv import ConvTranspose3d as ConvTranspose3d
 from loopnest.nn.dropout import Dropout as Dropout
 from loopnest.nn.embedding import Embedding as Embedding
 from loopnest.nn.linear import Flatten as Flatten

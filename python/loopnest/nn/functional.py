@@ -5,9 +5,10 @@ input requires a gradient. Wrong shapes and values raise ValueError with the sha
 raise TypeError.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-from loopnest.engine import tape, tensor_ops
+from loopnest.engine import conv, tape, tensor_ops
 from loopnest.engine.tape import Tensor
 from loopnest.nn.loss_functions import binary_cross_entropy as binary_cross_entropy
 from loopnest.nn.loss_functions import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
@@ -22,15 +23,48 @@ from loopnest.nn.loss_functions import smooth_l1_loss as smooth_l1_loss
 from loopnest.nn.loss_functions import soft_cross_entropy
 
 IntPair = int | tuple[int, int]
+Each = int | Sequence[int]  # one number for all axes of space, or one for each
+Padding = str | int | Sequence[int | Sequence[int]]
+
+
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Each = 1,
+    padding: Padding = 0,
+    dilation: Each = 1,
+    groups: int = 1,
+) -> Tensor:
+    """1-d cross-correlation (the kernel is not flipped), as torch.nn.functional.conv1d.
+
+    Args:
+      input: (N, C, L) or (C, L).
+      weight: (O, C / groups, KL); bias: (O,) or None.
+      padding: as for conv2d; and "causal": dilation (KL - 1) zeros before the sequence and none behind it, so
+        that no output sees what comes after it.
+
+    Returns (N, O, OL), OL = floor((L + low + high - dilation (KL - 1) - 1) / stride) + 1, without N if input
+    had none.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> import loopnest.nn.functional as F
+      >>> x = loopnest.tensor(np.array([[1, 2, 3]], np.float32))
+      >>> w = loopnest.tensor(np.ones((1, 1, 2), np.float32))
+      >>> F.conv1d(x, w, padding="causal").numpy().tolist()
+      [[1.0, 3.0, 5.0]]
+    """
+    return conv.conv1d(input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv2d(
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: IntPair = 1,
-    padding: IntPair | str = 0,
-    dilation: IntPair = 1,
+    stride: Each = 1,
+    padding: Padding = 0,
+    dilation: Each = 1,
     groups: int = 1,
 ) -> Tensor:
     """2-d cross-correlation (the kernel is not flipped), as torch.nn.functional.conv2d.
@@ -41,10 +75,12 @@ def conv2d(
     Args:
       input: (N, C, H, W) or (C, H, W).
       weight: (O, C / groups, KH, KW); bias: (O,) or None.
-      padding: rows and columns of zeros on each side; "valid": 0; "same": as many as keep H and W (stride 1
-        only; an odd one goes to the bottom and right).
+      padding: rows and columns of zeros on each side: one number, (height, width), or (low, high) for some or
+        all axes, ((0, 1), (2, 2)); "valid": 0; "same" (PyTorch's): as many as keep H and W, stride 1 only, an
+        odd one goes to the bottom and right; "same_upper" (TensorFlow's SAME, ONNX's SAME_UPPER): as many as
+        give ceil(H / stride) rows, an odd one at the bottom and right.
 
-    Returns (N, O, OH, OW), OH = floor((H + 2 padding - dilation (KH - 1) - 1) / stride) + 1, without N if
+    Returns (N, O, OH, OW), OH = floor((H + low + high - dilation (KH - 1) - 1) / stride) + 1, without N if
     input had none.
 
     Example:
@@ -54,8 +90,140 @@ def conv2d(
       >>> w = loopnest.tensor(np.ones((2, 3, 3, 3), np.float32))
       >>> float(F.conv2d(x, w, padding=1)[0, 0, 2, 2])
       27.0
+      >>> F.conv2d(x, w, stride=2, padding="same_upper").shape == (1, 2, 3, 3)
+      True
     """
-    return tape.conv2d(input, weight, bias, stride, padding, dilation, groups)
+    return conv.conv2d(input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Each = 1,
+    padding: Padding = 0,
+    dilation: Each = 1,
+    groups: int = 1,
+) -> Tensor:
+    """3-d cross-correlation, as torch.nn.functional.conv3d.
+
+    Args:
+      input: (N, C, D, H, W) or (C, D, H, W).
+      weight: (O, C / groups, KD, KH, KW); bias: (O,) or None. padding: as for conv2d.
+
+    Returns (N, O, OD, OH, OW), without N if input had none.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> import loopnest.nn.functional as F
+      >>> x = loopnest.tensor(np.ones((1, 2, 3, 5, 5), np.float32))
+      >>> w = loopnest.tensor(np.ones((4, 2, 3, 3, 3), np.float32))
+      >>> F.conv3d(x, w, padding=((0, 0), 1, 1)).shape == (1, 4, 1, 5, 5)
+      True
+    """
+    return conv.conv3d(input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv_transpose1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Each = 1,
+    padding: Each = 0,
+    output_padding: Each = 0,
+    groups: int = 1,
+    dilation: Each = 1,
+) -> Tensor:
+    """Transposed 1-d convolution, as torch.nn.functional.conv_transpose1d (mind the order of arguments).
+
+    The backward pass of conv1d with respect to its input, plus a bias: every input number is multiplied by
+    the whole kernel and the products are added up where they overlap.
+
+    Args:
+      input: (N, C, L) or (C, L).
+      weight: (C, O / groups, KL); bias: (O,) or None.
+      output_padding: places added behind, smaller than the stride or the dilation.
+
+    Returns (N, O, OL), OL = (L - 1) stride - 2 padding + dilation (KL - 1) + output_padding + 1,
+    without N if input had none.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> import loopnest.nn.functional as F
+      >>> x = loopnest.tensor(np.ones((1, 2, 5), np.float32))
+      >>> w = loopnest.tensor(np.ones((2, 4, 2), np.float32))
+      >>> F.conv_transpose1d(x, w, stride=2).shape == (1, 4, 10)
+      True
+    """
+    return conv.conv_transpose1d(input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Each = 1,
+    padding: Each = 0,
+    output_padding: Each = 0,
+    groups: int = 1,
+    dilation: Each = 1,
+) -> Tensor:
+    """Transposed 2-d convolution, as torch.nn.functional.conv_transpose2d (mind the order of arguments).
+
+    The backward pass of conv2d with respect to its input, plus a bias: every input number is multiplied by
+    the whole kernel and the products are added up where they overlap.
+
+    Args:
+      input: (N, C, H, W) or (C, H, W).
+      weight: (C, O / groups, KH, KW); bias: (O,) or None.
+      output_padding: places added behind, smaller than the stride or the dilation.
+
+    Returns (N, O, OH, OW), OH = (H - 1) stride - 2 padding + dilation (KH - 1) + output_padding + 1,
+    without N if input had none.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> import loopnest.nn.functional as F
+      >>> x = loopnest.tensor(np.ones((1, 2, 5, 5), np.float32))
+      >>> w = loopnest.tensor(np.ones((2, 4, 2, 2), np.float32))
+      >>> F.conv_transpose2d(x, w, stride=2).shape == (1, 4, 10, 10)
+      True
+    """
+    return conv.conv_transpose2d(input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Each = 1,
+    padding: Each = 0,
+    output_padding: Each = 0,
+    groups: int = 1,
+    dilation: Each = 1,
+) -> Tensor:
+    """Transposed 3-d convolution, as torch.nn.functional.conv_transpose3d (mind the order of arguments).
+
+    The backward pass of conv3d with respect to its input, plus a bias: every input number is multiplied by
+    the whole kernel and the products are added up where they overlap.
+
+    Args:
+      input: (N, C, D, H, W) or (C, D, H, W).
+      weight: (C, O / groups, KD, KH, KW); bias: (O,) or None.
+      output_padding: places added behind, smaller than the stride or the dilation.
+
+    Returns (N, O, OD, OH, OW), OD = (D - 1) stride - 2 padding + dilation (KD - 1) + output_padding + 1,
+    without N if input had none.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> import loopnest.nn.functional as F
+      >>> x = loopnest.tensor(np.ones((1, 2, 3, 5, 5), np.float32))
+      >>> w = loopnest.tensor(np.ones((2, 4, 2, 2, 2), np.float32))
+      >>> F.conv_transpose3d(x, w, stride=2).shape == (1, 4, 6, 10, 10)
+      True
+    """
+    return conv.conv_transpose3d(input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -10,6 +10,17 @@ NumPy.
 """
 
 from .activation import relu, relu_backward, sigmoid, sigmoid_backward, tanh, tanh_backward
+from .conv import (
+    conv1d,
+    conv1d_backward_input,
+    conv1d_backward_weight,
+    conv3d,
+    conv3d_backward_input,
+    conv3d_backward_weight,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
 from .conv2d import conv2d, conv2d_backward_input, conv2d_backward_weight
 from .cross_entropy import cross_entropy, cross_entropy_backward
 from .embedding import embedding, embedding_backward
@@ -28,9 +39,18 @@ __all__ = [
     "RnnGradients",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "conv1d",
+    "conv1d_backward_input",
+    "conv1d_backward_weight",
     "conv2d",
     "conv2d_backward_input",
     "conv2d_backward_weight",
+    "conv3d",
+    "conv3d_backward_input",
+    "conv3d_backward_weight",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cross_entropy",
     "cross_entropy_backward",
     "embedding",

@@ -23,13 +23,14 @@ to |w_hh| x slope each. It is sharp enough to find a bug for tens of steps with 
 size and not meant for thousands.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import activation as exact
 from ._args import Array, IntOrPair, Padding, as_float64
+from .conv import conv, conv_backward_input, conv_backward_weight, conv_transpose
 from .conv2d import conv2d, conv2d_backward_input, conv2d_backward_weight
 from .cross_entropy import _parts as cross_entropy_parts
 from .pool2d import avg_pool2d, avg_pool2d_backward
@@ -173,6 +174,56 @@ def conv2d_backward_weight_bound(
         np.abs(input), weight_size, np.abs(grad_output), stride, padding, dilation, groups
     )
     return gamma(k, dtype) * dw + _tiny(k, dtype), gamma(k, dtype) * dbias + _tiny(k, dtype)
+
+
+# The same for any number of axes of space; `how` is what `reference.conv` and its backward passes take behind
+# their arrays: stride, padding, dilation, groups.
+
+
+def conv_bound(
+    input: ArrayLike, weight: ArrayLike, bias: ArrayLike | None, *how: Any, dtype: DTypeLike = np.float32
+) -> Array:
+    """Largest |error| of each element of conv1d and conv3d: see `conv2d_bound`."""
+    k = int(np.prod(np.shape(weight)[1:])) + 1
+    size = conv(np.abs(input), np.abs(weight), None if bias is None else np.abs(bias), *how)
+    return gamma(k, dtype) * size + _tiny(k, dtype)
+
+
+def conv_backward_input_bound(
+    input_size: tuple[int, ...],
+    weight: ArrayLike,
+    grad_output: ArrayLike,
+    *how: Any,
+    dtype: DTypeLike = np.float32,
+) -> Array:
+    """Largest |error| of each element of dx: see `conv2d_backward_input_bound`."""
+    k = int(np.prod(np.shape(weight))) // int(np.shape(weight)[1] * how[3])
+    size = conv_backward_input(input_size, np.abs(weight), np.abs(grad_output), *how)
+    return gamma(k, dtype) * size + _tiny(k, dtype)
+
+
+def conv_backward_weight_bound(
+    input: ArrayLike,
+    weight_size: tuple[int, ...],
+    grad_output: ArrayLike,
+    *how: Any,
+    dtype: DTypeLike = np.float32,
+) -> tuple[Array, Array]:
+    """Largest |error| of each element of (dw, dbias): see `conv2d_backward_weight_bound`."""
+    dy = np.asarray(grad_output)
+    k = max(dy.size // max(dy.shape[1], 1), 1)
+    dw, dbias = conv_backward_weight(np.abs(input), weight_size, np.abs(dy), *how)
+    return gamma(k, dtype) * dw + _tiny(k, dtype), gamma(k, dtype) * dbias + _tiny(k, dtype)
+
+
+def conv_transpose_bound(
+    input: ArrayLike, weight: ArrayLike, bias: ArrayLike | None, *how: Any, dtype: DTypeLike = np.float32
+) -> Array:
+    """Largest |error| of each element of a transposed convolution; `how`: stride, padding, output_padding,
+    groups, dilation. At most IC / groups * taps products and the bias meet in one."""
+    k = int(np.prod(np.shape(weight))) // int(np.shape(weight)[1] * how[3]) + 1
+    size = conv_transpose(np.abs(input), np.abs(weight), None if bias is None else np.abs(bias), *how)
+    return gamma(k, dtype) * size + _tiny(k, dtype)
 
 
 def gemm_bound(
