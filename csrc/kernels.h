@@ -18,6 +18,7 @@
 #include "ops/max_pool2d/pool2d.h"
 #include "ops/rnn/rnn.h"
 #include "ops/rnn_backward/rnn_backward.h"
+#include "ops/update/update.h"
 
 namespace loopnest::LOOPNEST_ISA {
 namespace {

@@ -13,3 +13,4 @@
 #include "ops/max_pool2d/check.h"
 #include "ops/rnn/check.h"
 #include "ops/rnn_backward/check.h"
+#include "ops/update/check.h"

@@ -134,6 +134,19 @@ cdef extern from "api.h" namespace "loopnest" nogil:
         void* db_hh
         void* dh0
         int64_t t, n, i, h, dx_t, dx_n
+    cdef cppclass UpdatePart:
+        void* p
+        void* grad
+        void* s0
+        void* s1
+        void* s2
+        int64_t n
+
+    cdef cppclass Update:
+        const UpdatePart* parts
+        int64_t count
+        double lr, weight_decay, shrink, momentum, dampening, beta1, beta2, eps, root
+        bint maximize, nesterov, first, option
 
     cdef cppclass KernelApi:
         const Ladder* (*ladder)(const char* op, int dtype, Error* error)

@@ -756,3 +756,110 @@ def gru_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Pro
     inputs = backward_operands(q, q.turn(y), dy, dhn)
     inputs.append(Operand("gates", q.turn(gates), ("gates_t", None, None), batch=1))
     return Problem(inputs, outputs, q.scalars("before"))
+
+
+# ---- the steps of the optimisers: text is the number of parameters ----
+
+STEPPED = ["1", "7", "16", "17", "100", "1000", "0"]
+STEP_SCALARS = dict.fromkeys(
+    [
+        "lr",
+        "weight_decay",
+        "shrink",
+        "momentum",
+        "dampening",
+        "beta1",
+        "beta2",
+        "eps",
+        "maximize",
+        "nesterov",
+        "first",
+        "option",
+    ],
+    0.0,
+) | {"root": 1.0}
+
+
+def stepped(
+    text: str,
+    dtype: np.dtype,
+    formula: Callable[..., tuple[np.ndarray, ...]],
+    states: list[np.ndarray | None],
+    options: dict,
+    scalars: dict[str, float],
+    exact: bool = False,
+) -> Problem:
+    """states: s0, s1, s2 of the contract, None where the formula has none, in its arguments' order."""
+    number = Numbers(text, dtype, exact)
+    p, grad = number(int(text)), number(int(text))
+    given = [s for s in states if s is not None]
+    positional = {"sgd_step": 1, "adam_step": 3, "rmsprop_step": 3}.get(formula.__name__, len(given))
+    arrays = [p, grad, *states[:positional]]
+    expected = formula(*arrays, **options)
+    limits = [0.0] * len(expected) if exact else bound.update_bound(formula, arrays, dtype, **options)
+    names = ["p", *(f"s{k}" for k, s in enumerate(states) if s is not None)]
+    outputs = [
+        Operand(name, before, [None], None, after, limit)
+        for name, before, after, limit in zip(names, [p, *given], expected, limits, strict=True)
+    ]
+    flags = {k: bool(scalars.get(k, 0)) for k in ("maximize", "nesterov", "first", "option")}
+    return Problem(
+        [Operand("grad", grad, [None])], outputs, {**STEP_SCALARS, "n": int(text), **scalars, **flags}
+    )
+
+
+@case("sgd_step", STEPPED)
+def sgd_step(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    buffer = Numbers(text + "b", dtype, exact)(int(text)) if optional else None
+    how = {"lr": 0.5, "weight_decay": 0.25, "maximize": optional}
+    if optional:
+        how |= {"momentum": 0.5, "nesterov": True}
+    return stepped(text, dtype, reference.sgd_step, [buffer, None, None], how, how, exact)
+
+
+def sizes(text: str, dtype: np.dtype, more: str) -> np.ndarray:
+    """Averages of squares: positive."""
+    return (1 + Numbers(text + more, dtype, False)(int(text)) ** 2).astype(dtype)
+
+
+@case("adam_step", STEPPED)
+def adam_step(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    m = Numbers(text + "m", dtype, exact)(int(text))
+    v, most = sizes(text, dtype, "v"), sizes(text, dtype, "w") if optional else None
+    t, how = 3, {"lr": 0.01, "betas": (0.75, 0.9), "eps": 1e-3, "weight_decay": 0.1, "maximize": optional}
+    how |= {"step": t, "decoupled_weight_decay": optional}
+    scalars = {
+        "lr": 0.01 / (1 - 0.75**t),
+        "beta1": 0.75,
+        "beta2": 0.9,
+        "eps": 1e-3,
+        "root": (1 - 0.9**t) ** 0.5,
+    }
+    scalars |= {"shrink": 0.001, "option": 1, "maximize": 1} if optional else {"weight_decay": 0.1}
+    return stepped(text, dtype, reference.adam_step, [m, v, most], how, scalars)
+
+
+@case("rmsprop_step", STEPPED)
+def rmsprop_step(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    mean, buffer = (Numbers(text + c, dtype, exact)(int(text)) if optional else None for c in "mb")
+    square = sizes(text, dtype, "v")
+    if optional:
+        square = (square + 4 * mean**2).astype(dtype)  # a variance is above 0
+    how = {"lr": 0.01, "alpha": 0.75, "eps": 1e-3, "weight_decay": 0.1, "maximize": optional}
+    how |= {"momentum": 0.5} if optional else {}
+    scalars = {k: v for k, v in how.items() if k != "alpha"} | {"beta2": 0.75, "option": optional}
+    return stepped(text, dtype, reference.rmsprop_step, [square, mean, buffer], how, scalars)
+
+
+@case("adagrad_step", STEPPED)
+def adagrad_step(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    how = {"lr": 0.01, "eps": 1e-3, "weight_decay": 0.1 * optional, "maximize": optional}
+    return stepped(text, dtype, reference.adagrad_step, [sizes(text, dtype, "v"), None, None], how, how)
+
+
+@case("adadelta_step", STEPPED)
+def adadelta_step(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    states = [sizes(text, dtype, "v"), sizes(text, dtype, "d"), None]
+    how = {"lr": 0.5, "rho": 0.75, "eps": 1e-3, "weight_decay": 0.1 * optional, "maximize": optional}
+    scalars = {k: v for k, v in how.items() if k != "rho"} | {"beta2": 0.75}
+    return stepped(text, dtype, reference.adadelta_step, states, how, scalars)

@@ -7,7 +7,9 @@ import pytest
 
 import loopnest
 from loopnest import nn, optim
+from loopnest.optim import lr_scheduler
 from loopnest.optim import optimizer as machinery
+from loopnest.optim.swa_utils import AveragedModel, get_ema_avg_fn, get_ema_multi_avg_fn, update_bn
 
 OPTIONS = {
     "sgd": ("SGD", {"lr": 0.1}),
@@ -20,6 +22,15 @@ OPTIONS = {
     "adam amsgrad": ("Adam", {"lr": 0.01, "amsgrad": True}),
     "adam maximize": ("Adam", {"maximize": True, "weight_decay": 0.1, "amsgrad": True}),
     "adamw": ("AdamW", {}),
+    "rmsprop": ("RMSprop", {}),
+    "rmsprop centered": ("RMSprop", {"centered": True, "momentum": 0.9, "weight_decay": 0.1, "alpha": 0.9}),
+    "rmsprop maximize": ("RMSprop", {"lr": 0.001, "momentum": 0.5, "maximize": True, "eps": 1e-3}),
+    "adagrad": ("Adagrad", {}),
+    "adagrad options": ("Adagrad", {"lr": 0.1, "lr_decay": 0.1, "weight_decay": 0.1, "maximize": True}),
+    "adagrad initial": ("Adagrad", {"initial_accumulator_value": 0.5, "eps": 1e-4}),
+    "adadelta": ("Adadelta", {}),
+    "adadelta options": ("Adadelta", {"lr": 0.1, "rho": 0.5, "eps": 1e-3, "weight_decay": 0.1}),
+    "adadelta maximize": ("Adadelta", {"maximize": True}),
     "adamw options": ("AdamW", {"lr": 0.1, "weight_decay": 0.5, "amsgrad": True, "maximize": True}),
 }
 
@@ -30,11 +41,9 @@ def torch():
 
 
 def pairs(torch, dtype=np.float32):
-    """The same parameters on both sides; one is larger than a block."""
+    """The same parameters on both sides; one is large."""
     rng = np.random.default_rng(1)
-    arrays = [
-        rng.normal(size=s).astype(dtype) for s in ((3, 4), (5,), (machinery.BLOCK + 7,), (2, 3, 4, 5), ())
-    ]
+    arrays = [rng.normal(size=s).astype(dtype) for s in ((3, 4), (5,), (16391,), (2, 3, 4, 5), ())]
     return [nn.Parameter(a.copy()) for a in arrays], [torch.nn.Parameter(torch.tensor(a)) for a in arrays]
 
 
@@ -94,7 +103,7 @@ def test_state_moves_both_ways(torch, name):
     compare(ours, theirs)
 
 
-@pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW"])
+@pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta"])
 def test_defaults_as_torch(torch, kind):
     ours, theirs = pairs(torch)
     a = getattr(optim, kind)(ours).param_groups[0]
@@ -153,7 +162,7 @@ def test_zero_grad_and_parameters_without_gradient():
 
 
 def test_steps_stay_in_the_parameters_memory():
-    for kind in ("SGD", "Adam", "AdamW"):
+    for kind in ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad"):
         p = nn.Parameter(np.ones((3, 4), np.float32))
         opt = getattr(optim, kind)([p], lr=0.1)
         view = p.detach().numpy()
@@ -224,6 +233,10 @@ BAD = {
     "beta NaN": (ValueError, r"betas\[1\]", lambda: optim.Adam(one(), betas=(0.9, NAN))),
     "betas": (TypeError, "betas", lambda: optim.Adam(one(), betas=0.9)),
     "eps": (ValueError, "eps", lambda: optim.Adam(one(), eps=-1)),
+    "alpha": (ValueError, "alpha", lambda: optim.RMSprop(one(), alpha=1.5)),
+    "centered": (TypeError, "centered", lambda: optim.RMSprop(one(), centered=1)),
+    "lr_decay": (ValueError, "lr_decay", lambda: optim.Adagrad(one(), lr_decay=-1)),
+    "rho": (ValueError, "rho", lambda: optim.Adadelta(one(), rho=-0.1)),
     "amsgrad": (TypeError, "amsgrad", lambda: optim.Adam(one(), amsgrad=1)),
     "group": (TypeError, "params", lambda: optim.Adam(one()).add_param_group({})),
 }
@@ -257,3 +270,178 @@ def test_bad_state():
 def test_gradient_of_another_shape():
     with pytest.raises(ValueError, match="shape"):
         one()[0].grad = loopnest.tensor(np.ones(3, np.float32))
+
+
+def test_a_formula_of_ones_own_in_numpy():
+    class Signs(optim.Optimizer):
+        def __init__(self, params, lr):
+            super().__init__(params, {"lr": lr, "weight_decay": 0, "maximize": False})
+
+        def _update(self, group, state, value, grad):
+            value -= group["lr"] * np.sign(grad)
+
+    p = nn.Parameter(np.array([1.0, 1.0]))
+    p.grad = loopnest.tensor(np.array([3.0, -5.0]))
+    Signs([p], 0.5).step()
+    assert p.tolist() == [0.5, 1.5]
+
+
+def test_parameters_that_lie_otherwise_in_memory():
+    """A step is the same for any layout, and stays in the parameter's memory."""
+    a = np.arange(12.0, dtype=np.float32).reshape(3, 4)
+    grad = np.cos(a)
+    results = []
+    for array in (a.copy(), np.asfortranarray(a), np.repeat(a, 2, 1)[:, ::2]):
+        p = nn.Parameter(array)
+        p.grad = loopnest.tensor(grad)
+        optim.Adam([p], lr=0.1).step()
+        assert np.shares_memory(p.detach().numpy(), array)
+        results.append(p.detach().numpy().copy())
+    assert (results[0] == results[1]).all() and (results[0] == results[2]).all()
+
+
+def test_parameters_at_different_steps(torch):
+    """One that had no gradient at first is a step behind; float64 beside float32."""
+    ours = [nn.Parameter(np.ones(n, t)) for n, t in ((3, np.float32), (3, np.float64), (2, np.float32))]
+    theirs = [torch.nn.Parameter(torch.tensor(p.detach().numpy().copy())) for p in ours]
+    a, b = optim.Adam(ours, 0.1), torch.optim.Adam(theirs, 0.1)
+    for step in range(3):
+        for i, (p, q) in enumerate(zip(ours, theirs, strict=True)):
+            g = np.full(p.shape, 0.5 + i + step, p.dtype)
+            p.grad, q.grad = (None, None) if (i, step) == (2, 0) else (loopnest.tensor(g), torch.tensor(g))
+        a.step()
+        b.step()
+    compare(ours, theirs)
+
+
+# ---- schedules ----
+
+SCHEDULES = {
+    "lambda": lambda s, o: s.LambdaLR(o, lambda t: 0.95**t),
+    "step": lambda s, o: s.StepLR(o, 3, 0.5),
+    "multi": lambda s, o: s.MultiStepLR(o, [2, 5, 5], 0.5),
+    "constant": lambda s, o: s.ConstantLR(o, 0.25, 4),
+    "linear": lambda s, o: s.LinearLR(o, 0.1, 0.8, 5),
+    "exponential": lambda s, o: s.ExponentialLR(o, 0.9),
+    "cosine": lambda s, o: s.CosineAnnealingLR(o, 4, 0.01),
+    "sequential": lambda s, o: s.SequentialLR(
+        o, [s.LinearLR(o, 0.1, total_iters=3), s.CosineAnnealingLR(o, 5), s.ExponentialLR(o, 0.5)], [3, 8]
+    ),
+    "one cycle": lambda s, o: s.OneCycleLR(o, [0.5, 0.25], 20),
+    "one cycle three": lambda s, o: s.OneCycleLR(
+        o, 0.5, epochs=2, steps_per_epoch=8, anneal_strategy="linear", three_phase=True
+    ),
+}
+
+
+def two_groups(library, params, kind, **options):
+    groups = [{"params": params[:1], "lr": 0.5}, {"params": params[1:]}]
+    return getattr(library, kind)(groups, lr=0.1, **options)
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.filterwarnings("ignore")
+def test_schedules_as_torch(torch, name, kind):
+    options = {"momentum": 0.9} if kind == "SGD" else {}
+    ours = [nn.Parameter(np.ones(1)) for _ in range(2)]
+    a = two_groups(optim, ours, kind, **options)
+    b = two_groups(torch.optim, [torch.nn.Parameter(torch.ones(1)) for _ in range(2)], kind, **options)
+    s, t = SCHEDULES[name](lr_scheduler, a), SCHEDULES[name](torch.optim.lr_scheduler, b)
+    for _ in range(14):
+        for g, h in zip(a.param_groups, b.param_groups, strict=True):
+            for key in ("lr", "momentum", "betas"):
+                if key in g:
+                    np.testing.assert_allclose(g[key], h[key], rtol=1e-9, atol=1e-15)
+        assert s.get_last_lr() == [g["lr"] for g in a.param_groups]
+        s.step()
+        t.step()
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_schedule_goes_on_from_its_state(name):
+    def make():
+        opt = two_groups(optim, [nn.Parameter(np.ones(1)) for _ in range(2)], "SGD", momentum=0.9)
+        return opt, SCHEDULES[name](lr_scheduler, opt)
+
+    opt, schedule = make()
+    for _ in range(4):
+        schedule.step()
+    other_opt, other = make()
+    other_opt.load_state_dict(copy.deepcopy(opt.state_dict()))
+    other.load_state_dict(copy.deepcopy(schedule.state_dict()))
+    for _ in range(8):
+        schedule.step()
+        other.step()
+        assert opt.param_groups[0]["lr"] == other_opt.param_groups[0]["lr"]
+        assert opt.param_groups[0]["momentum"] == other_opt.param_groups[0]["momentum"]
+
+
+PLATEAUS = [
+    {},
+    {"mode": "max", "patience": 0, "threshold": 0.1},
+    {"patience": 1, "cooldown": 2, "min_lr": 0.02, "threshold_mode": "abs", "threshold": 0.05},
+]
+
+
+@pytest.mark.parametrize("options", PLATEAUS)
+def test_plateau_as_torch(torch, options):
+    a = optim.SGD([nn.Parameter(np.ones(1))], lr=0.1)
+    b = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1)
+    s = lr_scheduler.ReduceLROnPlateau(a, **options)
+    t = torch.optim.lr_scheduler.ReduceLROnPlateau(b, **options)
+    for loss in [1.0, 0.9, 0.95, 0.89, 0.9, 0.9, 0.9, float("nan"), 0.5, 0.5, *[0.6] * 14]:
+        s.step(loopnest.tensor(loss, dtype=np.float64))
+        t.step(loss)
+        assert a.param_groups[0]["lr"] == pytest.approx(b.param_groups[0]["lr"], rel=1e-12)
+
+
+BAD_SCHEDULES = {
+    "no optimizer": (TypeError, lambda o: lr_scheduler.StepLR(3, 1)),
+    "step_size": (ValueError, lambda o: lr_scheduler.StepLR(o, 0)),
+    "start": (ValueError, lambda o: lr_scheduler.LinearLR(o, 0.0)),
+    "milestones": (ValueError, lambda o: lr_scheduler.SequentialLR(o, [lr_scheduler.StepLR(o, 1)], [3])),
+    "cycle": (ValueError, lambda o: lr_scheduler.OneCycleLR(o, 0.1)),
+    "groups": (ValueError, lambda o: lr_scheduler.OneCycleLR(o, [0.1, 0.2], 10)),
+    "plateau": (ValueError, lambda o: lr_scheduler.ReduceLROnPlateau(o, "down")),
+    "go on": (KeyError, lambda o: lr_scheduler.StepLR(o, 1, last_epoch=3)),
+}
+
+
+@pytest.mark.parametrize("name", BAD_SCHEDULES)
+def test_bad_schedules(name):
+    kind, make = BAD_SCHEDULES[name]
+    with pytest.raises(kind):
+        make(optim.SGD(one(), 0.1))
+
+
+# ---- averages ----
+
+
+@pytest.mark.parametrize("how", ["mean", "ema", "multi"])
+def test_averaged_model_as_torch(torch, how):
+    from torch.optim import swa_utils
+
+    def options(ema, multi):
+        return {"mean": {}, "ema": {"avg_fn": ema(0.9)}, "multi": {"multi_avg_fn": multi(0.9)}}[how]
+
+    ours, theirs = nn.Linear(3, 2), torch.nn.Linear(3, 2)
+    a = AveragedModel(ours, **options(get_ema_avg_fn, get_ema_multi_avg_fn))
+    b = swa_utils.AveragedModel(theirs, **options(swa_utils.get_ema_avg_fn, swa_utils.get_ema_multi_avg_fn))
+    assert a.state_dict().keys() == b.state_dict().keys()
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+            w = rng.normal(size=p.shape).astype(np.float32)
+            p.data, q.data = loopnest.tensor(w), torch.tensor(w)
+        a.update_parameters(ours)
+        b.update_parameters(theirs)
+    for p, q in zip(a.parameters(), b.parameters(), strict=True):
+        np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), rtol=1e-6, atol=1e-7)
+    assert int(a.n_averaged) == 4
+    x = loopnest.ones(1, 3)
+    assert a(x).shape == (1, 2)
+    update_bn([x], a)
+    for make in (get_ema_avg_fn, get_ema_multi_avg_fn):
+        with pytest.raises(ValueError, match="decay"):
+            make(2.0)

@@ -461,6 +461,130 @@ def _gru_backward(
     return call, formula
 
 
+_NUMBERS = dict.fromkeys(
+    [
+        "lr",
+        "weight_decay",
+        "shrink",
+        "momentum",
+        "dampening",
+        "beta1",
+        "beta2",
+        "eps",
+        "maximize",
+        "nesterov",
+        "first",
+        "option",
+    ],
+    0.0,
+) | {"root": 1.0}
+
+
+def _step(op: str, arrays: tuple[Any, ...], numbers: dict[str, Any], choice: dict[str, Any]) -> _core.Call:
+    """param, grad, s0, s1, s2; the numbers that are not named are 0 (root: 1)."""
+    for name, value in numbers.items():
+        if not isinstance(value, (int, float, np.bool_, np.integer, np.floating)):
+            raise TypeError(f"{op}: expected {name} to be a number, got {value!r}")
+    given = {name: float(value) for name, value in numbers.items()}
+    return getattr(_core, op)(*arrays, {**_NUMBERS, **given}, **choice)
+
+
+def _sgd_step(
+    param,
+    grad,
+    momentum_buffer=None,
+    lr=1e-3,
+    momentum=0.0,
+    dampening=0.0,
+    weight_decay=0.0,
+    nesterov=False,
+    maximize=False,
+    first=False,
+    **choice,
+) -> Ready:
+    if (momentum != 0) != (momentum_buffer is not None):
+        raise ValueError("sgd_step: momentum and momentum_buffer belong together")
+    how = {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay}
+    how |= {"nesterov": nesterov, "maximize": maximize, "first": first}
+    call = _step("sgd_step", (param, grad, momentum_buffer, None, None), how, choice)
+    return call, lambda: reference.sgd_step(param, grad, momentum_buffer, **how)
+
+
+def _adam_step(
+    param,
+    grad,
+    exp_avg,
+    exp_avg_sq,
+    max_exp_avg_sq=None,
+    step=1,
+    lr=1e-3,
+    betas=(0.9, 0.999),
+    eps=1e-8,
+    weight_decay=0.0,
+    maximize=False,
+    decoupled_weight_decay=False,
+    **choice,
+) -> Ready:
+    t = integer("adam_step", "step", step)
+    if t < 1:
+        raise ValueError(f"adam_step: expected step of at least 1, got {t}")
+    numbers = {"lr": lr / (1 - betas[0] ** t), "beta1": betas[0], "beta2": betas[1], "eps": eps}
+    numbers |= {
+        "root": (1 - betas[1] ** t) ** 0.5,
+        "maximize": maximize,
+        "option": max_exp_avg_sq is not None,
+    }
+    numbers |= {"shrink": lr * weight_decay} if decoupled_weight_decay else {"weight_decay": weight_decay}
+    arrays = (param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
+    call = _step("adam_step", arrays, numbers, choice)
+    how = {"step": t, "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+    how |= {"maximize": maximize, "decoupled_weight_decay": decoupled_weight_decay}
+    return call, lambda: reference.adam_step(*arrays, **how)
+
+
+def _rmsprop_step(
+    param,
+    grad,
+    square_avg,
+    grad_avg=None,
+    momentum_buffer=None,
+    lr=1e-2,
+    alpha=0.99,
+    eps=1e-8,
+    weight_decay=0.0,
+    momentum=0.0,
+    maximize=False,
+    **choice,
+) -> Ready:
+    if (momentum != 0) != (momentum_buffer is not None):
+        raise ValueError("rmsprop_step: momentum and momentum_buffer belong together")
+    arrays = (param, grad, square_avg, grad_avg, momentum_buffer)
+    numbers = {"lr": lr, "beta2": alpha, "eps": eps, "weight_decay": weight_decay, "momentum": momentum}
+    numbers |= {"maximize": maximize, "option": grad_avg is not None}
+    call = _step("rmsprop_step", arrays, numbers, choice)
+    how = (lr, alpha, eps, weight_decay, momentum, maximize)
+    return call, lambda: reference.rmsprop_step(*arrays, *how)
+
+
+def _adagrad_step(
+    param, grad, sum, step=1, lr=1e-2, lr_decay=0.0, eps=1e-10, weight_decay=0.0, maximize=False, **choice
+) -> Ready:
+    t = integer("adagrad_step", "step", step)
+    numbers = {"lr": lr / (1 + (t - 1) * lr_decay), "eps": eps, "weight_decay": weight_decay}
+    call = _step("adagrad_step", (param, grad, sum, None, None), {**numbers, "maximize": maximize}, choice)
+    how = (t, lr, lr_decay, eps, weight_decay, maximize)
+    return call, lambda: reference.adagrad_step(param, grad, sum, *how)
+
+
+def _adadelta_step(
+    param, grad, square_avg, acc_delta, lr=1.0, rho=0.9, eps=1e-6, weight_decay=0.0, maximize=False, **choice
+) -> Ready:
+    arrays = (param, grad, square_avg, acc_delta)
+    numbers = {"lr": lr, "beta2": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
+    call = _step("adadelta_step", (*arrays, None), numbers, choice)
+    return call, lambda: reference.adadelta_step(*arrays, lr, rho, eps, weight_decay, maximize)
+
+
 _READY: dict[str, Callable[..., Ready]] = {
     "gemm": _gemm,
     "linear": _linear,
@@ -485,6 +609,13 @@ for _op in ("conv1d", "conv2d", "conv3d"):
     _READY[f"{_op}_backward_weight"] = _backward_weight(f"{_op}_backward_weight")
 for _op in ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"):
     _READY[_op] = _transpose(_op)
+_READY |= {
+    "sgd_step": _sgd_step,
+    "adam_step": _adam_step,
+    "rmsprop_step": _rmsprop_step,
+    "adagrad_step": _adagrad_step,
+    "adadelta_step": _adadelta_step,
+}
 for _op in ("relu", "sigmoid", "tanh"):
     _READY[_op] = _elementwise(_op)
     _READY[f"{_op}_backward"] = _elementwise(f"{_op}_backward")
@@ -1563,4 +1694,137 @@ def gru_backward(
         rung=rung,
         isa=isa,
         threads=threads,
+    )
+
+
+def sgd_step(
+    param,
+    grad,
+    momentum_buffer=None,
+    lr=1e-3,
+    momentum=0.0,
+    dampening=0.0,
+    weight_decay=0.0,
+    nesterov=False,
+    maximize=False,
+    first=False,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> tuple[Array, ...]:
+    """One step of stochastic gradient descent: (param,) or, with momentum, (param, momentum_buffer).
+
+    Arrays of one shape; first: the buffer has no contents yet and becomes the gradient.
+
+    >>> sgd_step(np.ones(1), np.full(1, 2.0), lr=0.25)
+    (array([0.5]),)
+    """
+    how = (lr, momentum, dampening, weight_decay, nesterov, maximize, first)
+    return _run("sgd_step", param, grad, momentum_buffer, *how, rung=rung, isa=isa, threads=threads)
+
+
+def adam_step(
+    param,
+    grad,
+    exp_avg,
+    exp_avg_sq,
+    max_exp_avg_sq=None,
+    step=1,
+    lr=1e-3,
+    betas=(0.9, 0.999),
+    eps=1e-8,
+    weight_decay=0.0,
+    maximize=False,
+    decoupled_weight_decay=False,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> tuple[Array, ...]:
+    """Step number `step` (from 1) of Adam: (param, exp_avg, exp_avg_sq[, max_exp_avg_sq]).
+
+    >>> zero = np.zeros(1)
+    >>> adam_step(np.ones(1), np.full(1, 2.0), zero, zero, lr=0.25)[0].round(6)
+    array([0.75])
+    """
+    arrays = (param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
+    how = (step, lr, betas, eps, weight_decay, maximize, decoupled_weight_decay)
+    return _run("adam_step", *arrays, *how, rung=rung, isa=isa, threads=threads)
+
+
+def rmsprop_step(
+    param,
+    grad,
+    square_avg,
+    grad_avg=None,
+    momentum_buffer=None,
+    lr=1e-2,
+    alpha=0.99,
+    eps=1e-8,
+    weight_decay=0.0,
+    momentum=0.0,
+    maximize=False,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> tuple[Array, ...]:
+    """One step of RMSprop: (param, square_avg[, grad_avg][, momentum_buffer]); grad_avg makes it centered.
+
+    >>> rmsprop_step(np.ones(1), np.full(1, 2.0), np.zeros(1), lr=0.25, alpha=0.75, eps=0.0)
+    (array([0.5]), array([1.]))
+    """
+    arrays = (param, grad, square_avg, grad_avg, momentum_buffer)
+    how = (lr, alpha, eps, weight_decay, momentum, maximize)
+    return _run("rmsprop_step", *arrays, *how, rung=rung, isa=isa, threads=threads)
+
+
+def adagrad_step(
+    param,
+    grad,
+    sum,
+    step=1,
+    lr=1e-2,
+    lr_decay=0.0,
+    eps=1e-10,
+    weight_decay=0.0,
+    maximize=False,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> tuple[Array, ...]:
+    """Step number `step` (from 1) of Adagrad: (param, sum of squared gradients).
+
+    >>> adagrad_step(np.ones(1), np.full(1, 2.0), np.zeros(1), lr=0.25, eps=0.0)
+    (array([0.75]), array([4.]))
+    """
+    how = (step, lr, lr_decay, eps, weight_decay, maximize)
+    return _run("adagrad_step", param, grad, sum, *how, rung=rung, isa=isa, threads=threads)
+
+
+def adadelta_step(
+    param,
+    grad,
+    square_avg,
+    acc_delta,
+    lr=1.0,
+    rho=0.9,
+    eps=1e-6,
+    weight_decay=0.0,
+    maximize=False,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> tuple[Array, ...]:
+    """One step of Adadelta: (param, square_avg, acc_delta).
+
+    >>> adadelta_step(np.ones(1), np.full(1, 2.0), np.full(1, 4.0), np.ones(1), eps=0.0)[0].round(6)
+    array([0.])
+    """
+    how = (lr, rho, eps, weight_decay, maximize)
+    return _run(
+        "adadelta_step", param, grad, square_avg, acc_delta, *how, rung=rung, isa=isa, threads=threads
     )

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from loopnest.engine.tape import Tensor
 from loopnest.nn._check import flag, number
-from loopnest.optim.optimizer import Optimizer
+from loopnest.optim.optimizer import Optimizer, zeros
 
 
 class Adam(Optimizer):
@@ -33,6 +34,8 @@ class Adam(Optimizer):
       >>> p.detach().numpy().round(6).tolist()
       [0.9]
     """
+
+    _kernel = "adam_step"
 
     def __init__(
         self,
@@ -72,41 +75,31 @@ class Adam(Optimizer):
         for name in ("amsgrad", "decoupled_weight_decay"):
             flag(who, name, group[name])
 
-    def _update(
-        self, group: dict[str, Any], state: dict[str, Any], value: np.ndarray, grad: np.ndarray
-    ) -> None:
-        lr, (beta1, beta2), eps, decay = group["lr"], group["betas"], group["eps"], group["weight_decay"]
+    def _begin(
+        self, group: dict[str, Any], state: dict[str, Any], param: Tensor
+    ) -> tuple[int, tuple[np.ndarray | None, ...]]:
         if not state:
             state["step"] = 0
             for name in ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if group["amsgrad"] else ())):
-                state[name] = np.zeros(value.shape, value.dtype)
+                state[name] = zeros(param)
         state["step"] += 1
-        step_size = lr / (1 - beta1 ** state["step"])
-        root = (1 - beta2 ** state["step"]) ** 0.5
-        arrays = [value, grad, state["exp_avg"], state["exp_avg_sq"]]
-        if group["amsgrad"]:
-            arrays.append(state["max_exp_avg_sq"])
-        for p, g, m, v, *largest, a, b in self._blocks(*arrays):
-            if group["maximize"]:
-                g = np.negative(g, out=a)
-            if decay != 0 and group["decoupled_weight_decay"]:
-                p *= 1 - lr * decay
-            elif decay != 0:
-                np.multiply(p, decay, out=b)
-                g = np.add(g, b, out=a)
-            np.subtract(g, m, out=b)
-            b *= 1 - beta1
-            m += b  # m + (1 - beta1) (g - m), one rounding less than beta1 m + (1 - beta1) g
-            np.multiply(g, g, out=b)
-            b *= 1 - beta2
-            v *= beta2
-            v += b
-            np.sqrt(np.maximum(largest[0], v, out=largest[0]) if largest else v, out=b)
-            b /= root
-            b += eps
-            np.divide(m, b, out=b)
-            b *= step_size
-            p -= b
+        largest = state["max_exp_avg_sq"] if group["amsgrad"] else None
+        return state["step"], (state["exp_avg"], state["exp_avg_sq"], largest)
+
+    def _numbers(self, group: dict[str, Any], point: int) -> dict[str, Any]:
+        lr, (beta1, beta2), decay = group["lr"], group["betas"], group["weight_decay"]
+        return {
+            "lr": lr / (1 - beta1**point),
+            "root": (1 - beta2**point) ** 0.5,
+            "shrink" if group["decoupled_weight_decay"] else "weight_decay": (
+                lr * decay if group["decoupled_weight_decay"] else decay
+            ),
+            "beta1": beta1,
+            "beta2": beta2,
+            "eps": group["eps"],
+            "maximize": group["maximize"],
+            "option": group["amsgrad"],
+        }
 
 
 class AdamW(Adam):

@@ -1,22 +1,18 @@
 """Optimizer: groups of parameters with their options, and a state per parameter."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from loopnest.engine.step import update
 from loopnest.engine.tape import Tensor, enable_grad, from_numpy
 from loopnest.nn._check import flag, number
 from loopnest.nn.module import zero_grads
 from loopnest.nn.parameter import memory
-
-# Elements updated at a time. An update makes about ten passes over four or five arrays; 16 Ki elements of
-# float32 in five arrays are 320 KiB, so that all passes but the first find them in a 512 KiB or larger L2
-# cache.
-BLOCK = 16 * 1024
 
 # Arguments of PyTorch's optimizers that choose between implementations of the same formula: taken and
 # ignored.
@@ -24,7 +20,10 @@ IMPLEMENTATION = ("foreach", "fused", "capturable", "differentiable")
 
 
 class Optimizer:
-    """Base of the optimizers. A subclass defines `_update(group, state, value, grad)`, the formula on arrays.
+    """Base of the optimizers.
+
+    A subclass names the kernel of its step, `_kernel`, and defines `_begin` and `_numbers`; or, for a formula
+    that has no kernel, it defines `_update(group, state, value, grad)` on NumPy arrays.
 
     Args:
       params: Tensors, (name, Tensor) pairs, or dicts {"params": ..., "lr": ...} with options of their own.
@@ -35,6 +34,7 @@ class Optimizer:
       state: what the formula remembers, a dict per parameter (NumPy arrays and numbers).
     """
 
+    _kernel = ""
     param_groups: list[dict[str, Any]]
     state: defaultdict[Tensor, dict[str, Any]]
 
@@ -45,7 +45,6 @@ class Optimizer:
         self.defaults = defaults
         self.state = defaultdict(dict)
         self.param_groups = []
-        self._scratch: dict[np.dtype, tuple[np.ndarray, np.ndarray]] = {}
         groups = list(params)
         if not groups:
             raise ValueError(f"{who}: optimizer got an empty parameter list")
@@ -101,12 +100,46 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for param in group["params"]:
-                if param.grad is not None:
-                    self._step(group, param)
+            params = [p for p in group["params"] if p.grad is not None]
+            if self._kernel:
+                self._step_together(group, params)
+            else:
+                for param in params:
+                    self._step_alone(group, param)
         return loss
 
-    def _step(self, group: dict[str, Any], param: Tensor) -> None:
+    def _step_together(self, group: dict[str, Any], params: list[Tensor]) -> None:
+        """One call of the kernel for all parameters that are at the same point (`_begin` says at which)."""
+        calls: dict[Any, tuple[list[Tensor], list[Any]]] = {}
+        for param in params:
+            grad = param.grad
+            if grad.shape != param.shape:
+                raise ValueError(
+                    f"{type(self).__name__}: expected a gradient of shape {param.shape}, as its parameter's, "
+                    f"got {grad.shape}"
+                )
+            state = self.state[param]
+            point, arrays = self._begin(group, state, param)
+            together, kept = calls.setdefault((param.dtype, point), ([], []))
+            together.append(param)
+            kept.append(arrays)
+            if not state:
+                del self.state[param]  # this formula remembers nothing
+        for (_, point), (together, kept) in calls.items():
+            update(self._kernel, together, kept, self._numbers(group, point))
+
+    def _begin(
+        self, group: dict[str, Any], state: dict[str, Any], param: Tensor
+    ) -> tuple[Any, tuple[np.ndarray | None, ...]]:
+        """Counts the step, makes what is missing in the state, and returns the point that the numbers depend
+        on (such as the step's number) and the kernel's arrays s0, s1, s2."""
+        raise NotImplementedError
+
+    def _numbers(self, group: dict[str, Any], point: Any) -> dict[str, Any]:
+        """The kernel's numbers, for parameters at one point."""
+        raise NotImplementedError
+
+    def _step_alone(self, group: dict[str, Any], param: Tensor) -> None:
         value, grad = memory(param), memory(param.grad)
         if value.shape != grad.shape:
             raise ValueError(
@@ -117,29 +150,12 @@ class Optimizer:
         self._update(group, state, value, grad)
         param.bump_version()
         if not state:
-            del self.state[param]  # this formula remembers nothing
+            del self.state[param]
 
     def _update(
         self, group: dict[str, Any], state: dict[str, Any], value: np.ndarray, grad: np.ndarray
     ) -> None:
         raise NotImplementedError(f"{type(self).__name__} defines no _update")
-
-    def _blocks(self, *arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-        """The arrays in pieces of at most BLOCK elements, with two pieces of scratch memory at each step."""
-        first = arrays[0]
-        if not all(a.flags.c_contiguous for a in arrays):
-            # All in the order of the first: no view can flatten the others, and a copy of the first would
-            # lose the update.
-            yield (*arrays, np.empty_like(first), np.empty_like(first))
-            return
-        size = min(BLOCK, first.size)
-        scratch = self._scratch.get(first.dtype)
-        if scratch is None or scratch[0].size < size:
-            scratch = self._scratch[first.dtype] = (np.empty(size, first.dtype), np.empty(size, first.dtype))
-        flat = [a.reshape(-1) for a in arrays]
-        for start in range(0, first.size, BLOCK):
-            pieces = [a[start : start + BLOCK] for a in flat]
-            yield (*pieces, *(s[: pieces[0].size] for s in scratch))
 
     # State
 
@@ -195,6 +211,11 @@ class Optimizer:
             lines.append(f"Parameter Group {i}")
             lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
         return "\n".join([*lines, ")"])
+
+
+def zeros(param: Tensor) -> np.ndarray:
+    """A state that begins at 0, of the parameter's shape and dtype."""
+    return np.zeros(param.shape, param.dtype)
 
 
 def _kept(who: str, name: str, value: Any, param: Tensor) -> Any:

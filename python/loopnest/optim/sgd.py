@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from loopnest.engine.tape import Tensor
 from loopnest.nn._check import flag, number
-from loopnest.optim.optimizer import Optimizer
+from loopnest.optim.optimizer import Optimizer, zeros
 
 
 class SGD(Optimizer):
@@ -32,6 +33,8 @@ class SGD(Optimizer):
       >>> p.detach().numpy().round(6).tolist()
       [0.8]
     """
+
+    _kernel = "sgd_step"
 
     def __init__(
         self,
@@ -68,32 +71,16 @@ class SGD(Optimizer):
                 f"got momentum = {group['momentum']}, dampening = {group['dampening']}"
             )
 
-    def _update(
-        self, group: dict[str, Any], state: dict[str, Any], value: np.ndarray, grad: np.ndarray
-    ) -> None:
-        lr, momentum, decay = group["lr"], group["momentum"], group["weight_decay"]
-        arrays = [value, grad]
-        first = momentum != 0 and state.get("momentum_buffer") is None
+    def _begin(
+        self, group: dict[str, Any], state: dict[str, Any], param: Tensor
+    ) -> tuple[bool, tuple[np.ndarray | None, ...]]:
+        if group["momentum"] == 0:
+            return False, ()
+        first = state.get("momentum_buffer") is None
         if first:
-            state["momentum_buffer"] = np.empty(value.shape, value.dtype)
-        if momentum != 0:
-            arrays.append(state["momentum_buffer"])
-        for p, g, *buffer, a, b in self._blocks(*arrays):
-            if group["maximize"]:
-                g = np.negative(g, out=a)
-            if decay != 0:
-                np.multiply(p, decay, out=b)
-                g = np.add(g, b, out=a)
-            if buffer:
-                m = buffer[0]
-                if first:
-                    np.copyto(m, g)
-                else:
-                    m *= momentum
-                    m += np.multiply(g, 1 - group["dampening"], out=b)
-                if group["nesterov"]:
-                    np.multiply(m, momentum, out=b)
-                    g = np.add(g, b, out=a)
-                else:
-                    g = m
-            p -= np.multiply(g, lr, out=b)
+            state["momentum_buffer"] = zeros(param)
+        return first, (state["momentum_buffer"],)
+
+    def _numbers(self, group: dict[str, Any], point: bool) -> dict[str, Any]:
+        names = ("lr", "weight_decay", "momentum", "dampening", "nesterov", "maximize")
+        return {name: group[name] for name in names} | {"first": point}

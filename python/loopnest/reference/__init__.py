@@ -30,6 +30,7 @@ from .gru import GruGradients, GruSteps, gru, gru_backward, gru_steps
 from .lstm import LstmGradients, LstmSteps, lstm, lstm_backward, lstm_backward_steps, lstm_stack, lstm_steps
 from .pool2d import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 from .rnn import RnnGradients, rnn, rnn_backward
+from .update import adadelta_step, adagrad_step, adam_step, rmsprop_step, sgd_step
 
 __all__ = [
     "GruGradients",
@@ -37,6 +38,9 @@ __all__ = [
     "LstmGradients",
     "LstmSteps",
     "RnnGradients",
+    "adadelta_step",
+    "adagrad_step",
+    "adam_step",
     "avg_pool2d",
     "avg_pool2d_backward",
     "conv1d",
@@ -71,8 +75,10 @@ __all__ = [
     "max_pool2d_backward",
     "relu",
     "relu_backward",
+    "rmsprop_step",
     "rnn",
     "rnn_backward",
+    "sgd_step",
     "sigmoid",
     "sigmoid_backward",
     "tanh",

@@ -23,6 +23,7 @@ to |w_hh| x slope each. It is sharp enough to find a bug for tens of steps with 
 size and not meant for thousands.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -557,3 +558,29 @@ def cross_entropy_bound(
     )  # the divisor is a sum of up to `rows` weights
     dz = np.where(kept[:, None], (dz + more) / divisor, 0.0)
     return CrossEntropyBound(np.asarray(total / divisor), dz)
+
+
+def update_bound(
+    formula: Callable[..., tuple[Array, ...]], arrays: Sequence[Array], dtype: np.dtype, **options: Any
+) -> tuple[Array, ...]:
+    """One optimiser's step: how far (param, *states) may be off.
+
+    The formula again on sizes: |grad| + decay |param| and |states| from param 0 give the size of the move and
+    of the states without cancellation. A state goes through at most 4 roundings, the move through at most 16
+    (two averages, a square root, two divisions, products), and param - move through 2.
+
+    >>> from loopnest.reference import sgd_step
+    >>> [x.shape for x in update_bound(sgd_step, [np.ones(3), np.ones(3)], np.dtype("f"), lr=0.1)]
+    [(3,)]
+    """
+    p, grad, *states = (None if a is None else np.abs(as_float64(a)) for a in arrays)
+    decay = options.get("weight_decay", 0.0)
+    plain = {
+        k: v for k, v in options.items() if k not in ("weight_decay", "maximize", "decoupled_weight_decay")
+    }
+    move, *sizes = formula(np.zeros_like(p), grad + decay * p, *states, **plain)
+    u = unit(dtype)
+    tiny = 1e-37  # what is smaller may be flushed to zero
+    return 2 * u * (p + np.abs(move)) + 32 * u * np.abs(move) + tiny, *(
+        8 * u * np.abs(s) + tiny for s in sizes
+    )
