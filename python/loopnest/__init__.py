@@ -152,6 +152,7 @@ from loopnest.random import set_rng_state as set_rng_state
 
 if TYPE_CHECKING:
     from loopnest import data as data
+    from loopnest import decode as decode
     from loopnest import io as io
     from loopnest import ladder as ladder
     from loopnest import machine as machine
@@ -166,7 +167,15 @@ float32 = _np.dtype(_np.float32)
 float64 = _np.dtype(_np.float64)
 int64 = _np.dtype(_np.int64)
 
-_LATER = ("data", "io", "ladder", "machine", "metrics", "train")  # imported when they are first asked for
+_LATER = (
+    "data",
+    "decode",
+    "io",
+    "ladder",
+    "machine",
+    "metrics",
+    "train",
+)  # imported when they are first asked for
 
 
 def __getattr__(name: str) -> Any:

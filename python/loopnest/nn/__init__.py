@@ -6,6 +6,7 @@ from loopnest.nn import utils as utils
 from loopnest.nn.activation import ReLU as ReLU
 from loopnest.nn.activation import Sigmoid as Sigmoid
 from loopnest.nn.activation import Tanh as Tanh
+from loopnest.nn.attention import Attention as Attention
 from loopnest.nn.cells import GRUCell as GRUCell
 from loopnest.nn.cells import LSTMCell as LSTMCell
 from loopnest.nn.cells import RNNCell as RNNCell
