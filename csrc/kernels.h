@@ -16,8 +16,11 @@
 #include "ops/lstm_backward/lstm_backward.h"
 #include "ops/map/map.h"
 #include "ops/max_pool2d/pool2d.h"
+#include "ops/norm/norm.h"
+#include "ops/resample/resample.h"
 #include "ops/rnn/rnn.h"
 #include "ops/rnn_backward/rnn_backward.h"
+#include "ops/softmax/softmax.h"
 #include "ops/update/update.h"
 
 namespace loopnest::LOOPNEST_ISA {
@@ -40,6 +43,7 @@ constexpr int isa_registers = isa.registers;
 
 #include "simd/vec.h"
 #include "simd/math.h"
+#include "simd/special.h"
 #include "simd/strided.h"
 #include "simd/transpose.h"
 #include "simd/fold.h"

@@ -78,6 +78,26 @@ cdef extern from "api.h" namespace "loopnest" nogil:
     cdef cppclass Map:
         pass
 
+    cdef cppclass Norm:
+        void* dx
+        void* dweight
+        void* dbias
+        int64_t n, s, c, groups
+
+    cdef cppclass NormOptions:
+        int64_t groups
+        double eps
+        bint over_n, given, centre
+
+    cdef cppclass Softmax:
+        pass
+
+    cdef cppclass Taps:
+        Array begin, index, weight
+
+    cdef cppclass Resample:
+        pass
+
     cdef cppclass CrossEntropy:
         void* dloss
         void* loss
@@ -175,6 +195,18 @@ cdef extern from "api.h" namespace "loopnest" nogil:
         void (*conv_place_y)(int axes, ConvArgs&, const Array&)
         void (*conv_place_bias)(int axes, ConvArgs&, const Array&)
         bint (*map_check)(const char* op, Map&, const Array& x, const Array* dy, const Array& out, Error&)
+        bint (*activation_check)(const char* op, Map&, int64_t function, const double* parameter,
+                                 const Array& x, const Array* dy, const Array& out, Error&)
+        bint (*norm_check)(const char* op, Norm&, const Array& x, const Array* weight, const Array* bias,
+                           const NormOptions&, int64_t* stats_shape, Error&)
+        bint (*norm_place_y)(const char* op, Norm&, const Array& y, Error&)
+        bint (*norm_place_dx)(const char* op, Norm&, const Array& dx, Error&)
+        bint (*norm_place_stats)(const char* op, Norm&, const Array& mean, const Array& var, Error&)
+        bint (*softmax_check)(Softmax&, const Array& x, const Array& y, bint log, Error&)
+        bint (*softmax_backward_check)(Softmax&, const Array& y, const Array& dy, const Array& dx, bint log,
+                                       Error&)
+        bint (*resample_check)(const char* op, Resample&, const Array& x, const Array& y, const Taps* taps,
+                               double fill, Error&)
         bint (*cross_entropy_check)(CrossEntropy&, const Array& logits, const Array& target,
                                     const Array* weight, int64_t ignore_index, double label_smoothing, Error&)
         bint (*embedding_check)(Embedding&, const Array& index, const Array& table, int64_t padding_idx,

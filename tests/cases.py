@@ -13,6 +13,7 @@ import numpy as np
 from harness import Operand, Problem, structs
 from loopnest import reference, shapes
 from loopnest.reference import bound, bound_recurrent
+from loopnest.reference.activation_functions import FUNCTIONS
 
 Maker = Callable[[str, np.dtype, bool, bool], Problem]
 MAKERS: dict[str, Maker] = {}
@@ -393,6 +394,234 @@ def map_backward(op: str) -> Maker:
 for name in ("relu", "sigmoid", "tanh"):
     case(name, MAPPED)(map_forward(name))
     case(f"{name}_backward", MAPPED)(map_backward(name))
+
+
+# ---- activations: text is the function's name, its parameters, and the shape ----
+
+ACTIVATED = [
+    *(f"{name} : {shape}" for name in FUNCTIONS for shape in ("100", "3 5")),
+    *("leaky_relu -0.5 : 33", "elu 1.5 1.25 2 : 40", "softplus 2 3 : 50", "hardtanh 0 6 : 2 3 4", "gelu : 0"),
+    "silu : 2 2 2 2 2 3",
+]
+
+
+def activation_problem(text: str, dtype: np.dtype, exact: bool, optional: bool, backward: bool) -> Problem:
+    words, size = text.split(" : ")
+    name, *given = words.split()
+    parameters = tuple(map(float, given)) or FUNCTIONS[name][1]
+    number, shape = Numbers(text, dtype, exact), tuple(map(int, size.split()))
+    x, dy = number(*shape, scale=1.0 if optional else 6.0), number(*shape)
+    value, slope = FUNCTIONS[name][0](x.astype(np.float64), *parameters)
+    u = bound.FUNCTION_ROUNDINGS * bound.unit(dtype)
+    near = np.maximum(np.abs(slope), 0.1) * (1 + np.abs(x))  # of a sum or product that may cancel: its size
+    if backward:
+        out, limit = dy * slope, 4 * u * np.abs(dy) * near + 1e-37
+    else:
+        out, limit = value, u * np.maximum(np.abs(value), 0.1 * np.abs(x) * np.exp(-np.abs(x))) + 1e-37
+    made = map_problem(text, {"in": x, "dy": dy} if backward else {"in": x}, out, limit)
+    made.scalars["function"] = list(FUNCTIONS).index(name)
+    made.scalars |= {f"parameter[{i}]": p for i, p in enumerate(parameters)}
+    return made
+
+
+@case("activation", ACTIVATED)
+def activation(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    return activation_problem(text, dtype, exact, optional, False)
+
+
+@case("activation_backward", ACTIVATED)
+def activation_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    return activation_problem(text, dtype, exact, optional, True)
+
+
+# ---- normalisation: text is N S C groups, and + over the batch, = given statistics, 0 no centre ----
+
+NORMED = [
+    "1 1 1 1",
+    "1 1 16 1",
+    "5 1 33 1",
+    "40 1 64 1",
+    "3 1 100 1 0",
+    "70 1 7 1 0",
+    "2 9 6 3",
+    "3 25 32 4",
+    "2 300 48 2",
+    "1 4 130 13",
+    "2 10 5 5",
+    "3 200 20 20",
+    "2 7 3 3 +",
+    "4 9 64 64 +",
+    "3 140 17 17 +",
+    "9 1 80 80 +",
+    "2 300 1 1 +",
+    "1 3 600 600 +",
+    "2 30 24 24 + =",
+    "3 1 40 40 + =",
+    "0 4 8 2",
+]
+
+
+def norm_options(text: str) -> tuple[tuple[int, int, int], dict[str, int | bool | float], bool]:
+    words = text.split()
+    n, s, c, groups = map(int, words[:4])
+    how = {"groups": groups, "eps": 1e-5, "over_n": "+" in words, "centre": "0" not in words[4:]}
+    return (n, s, c), how, "=" in words
+
+
+def norm_stats(number: Numbers, how: dict, size: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    sets = (1 if how["over_n"] else size[0], how["groups"])
+    return number(*sets), np.abs(number(*sets)) + np.asarray(0.5, number.dtype)
+
+
+def norm_scalars(size: tuple[int, int, int], how: dict, given: bool) -> dict[str, int | float]:
+    return dict(zip("nsc", size, strict=True)) | how | {"given": given}
+
+
+@case("norm", NORMED)
+def norm(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    size, how, given = norm_options(text)
+    number = Numbers(text, dtype, exact)
+    x = number(*size) + np.asarray(3 if optional else 0, dtype)
+    weight, bias = (number(size[2]), number(size[2])) if optional else (None, None)
+    stats = norm_stats(number, how, size) if given else (None, None)
+    y, mean, var = reference.norm(x, weight, bias, *stats, **how)
+    limit = bound.norm_bound(x, weight, bias, *stats, **how, dtype=dtype)
+    batch = None if how["over_n"] and not given else 0
+    inputs = [
+        Operand("x", x, ("x_n", "x_s", "x_c"), batch=batch),
+        Operand("weight", weight, [None]),
+        Operand("bias", bias, [None]),
+    ]
+    outputs = [Operand("y", None, ("y_n", "y_s", "y_c"), None, y, limit.y, batch=batch)]
+    dense = [None, None]
+    if given:
+        inputs += [Operand("mean", stats[0], dense), Operand("var", stats[1], dense)]
+    else:
+        outputs += [
+            Operand("mean", None, dense, None, mean, limit.mean, batch=batch),
+            Operand("var", None, dense, None, var, limit.var, batch=batch),
+        ]
+    return Problem(inputs, outputs, norm_scalars(size, how, given))
+
+
+@case("norm_backward", NORMED)
+def norm_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    size, how, given = norm_options(text)
+    number = Numbers(text, dtype, exact)
+    x, dy = number(*size), number(*size)
+    weight = number(size[2]) if optional else None
+    mean, var = (
+        (a.astype(dtype) for a in reference.norm(x, **how)[1:]) if x.size else norm_stats(number, how, size)
+    )
+    args = (dy, x, weight, mean, var, *how.values(), given)
+    dx, dw, db = reference.norm_backward(*args)
+    limits = bound.norm_backward_bound(*args, dtype=dtype)
+    batch = None if how["over_n"] and not given else 0
+    outputs = [
+        Operand("dx", None, ("dx_n", "dx_s", "dx_c"), None, dx, limits[0], batch=batch),
+    ]
+    if optional:
+        outputs.append(Operand("dweight", None, [None], None, dw, limits[1]))
+        outputs.append(Operand("dbias", None, [None], None, db, limits[2]))
+    inputs = [
+        Operand("y", dy, ("y_n", "y_s", "y_c"), batch=batch),
+        Operand("x", x, ("x_n", "x_s", "x_c"), batch=batch),
+        Operand("weight", weight, [None]),
+        Operand("mean", mean, [None, None]),
+        Operand("var", var, [None, None]),
+    ]
+    return Problem(inputs, outputs, norm_scalars(size, how, given))
+
+
+# ---- softmax: text is O D I ----
+
+SOFTENED = ["1 1 1", "4 10 1", "3 17 1", "2 100 1", "2 5 7", "1 33 20", "3 4 16", "0 4 1", "2 1000 1"]
+SOFTMAX_AXES = ("o", "d", "i")
+
+
+def softmax_names(array: str) -> list[str]:
+    return [f"{array}_{axis}" for axis in SOFTMAX_AXES]
+
+
+@case("softmax", SOFTENED)
+def softmax(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    size = tuple(map(int, text.split()))
+    x = Numbers(text, dtype, exact)(*size, scale=5.0)
+    y = reference.softmax(x, 1, log=optional)
+    limit = bound.softmax_bound(x, 1, log=optional, dtype=dtype)
+    return Problem(
+        [Operand("x", x, softmax_names("x"), batch=0)],
+        [Operand("y", None, softmax_names("y"), None, y, limit, batch=0)],
+        dict(zip("odi", size, strict=True)) | {"log": optional},
+    )
+
+
+@case("softmax_backward", SOFTENED)
+def softmax_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    size = tuple(map(int, text.split()))
+    number = Numbers(text, dtype, exact)
+    y = reference.softmax(number(*size, scale=2.0), 1, log=optional).astype(dtype)
+    dy = number(*size)
+    dx = reference.softmax_backward(dy, y, 1, log=optional)
+    size_y = np.exp(y.astype(np.float64)) if optional else np.abs(y)
+    total = (np.abs(dy) * (1 if optional else size_y)).sum(axis=1, keepdims=True)
+    rounds = bound.gamma(size[1] + bound.FUNCTION_ROUNDINGS + 4, dtype)
+    limit = rounds * (size_y * total + (1 if optional else size_y) * np.abs(dy)) + 1e-37
+    return Problem(
+        [Operand("y", y, softmax_names("y"), batch=0), Operand("dy", dy, softmax_names("dy"), batch=0)],
+        [Operand("dx", None, softmax_names("dx"), None, dx, limit, batch=0)],
+        dict(zip("odi", size, strict=True)) | {"log": optional},
+    )
+
+
+# ---- resample: text is N C, and for each of three axes its length, a colon, and the taps of each output ----
+
+RESAMPLED = [
+    "1 1 1:0 1:0 1:0",
+    "2 3 1:0 4:-,0,1,2,3,- 5:1,0,1,2,3,4,3",
+    "1 17 1:0 3:0+1,1+2,2 4:0,0+1,1+2+3",
+    "2 16 2:0+1,1 3:0,1+2 2:0,1",
+    "1 1 1:0 4:0+1,2+3 33:" + ",".join(f"{i}+{i + 1}" for i in range(32)),
+    "1 4 1:0 2:0,1 9:-,-,0,1,2,3,4,5,6,7,8,-",
+    "3 40 2:1,0 2:0,0,1,1 2:0,0,1,1",
+    "0 4 1:0 2:0 2:1",
+]
+
+
+def taps_of(text: str, number: Numbers) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
+    size, outputs = text.split(":")
+    taps = [[] if one == "-" else [int(i) for i in one.split("+")] for one in outputs.split(",")]
+    begin = np.cumsum([0] + [len(t) for t in taps])
+    index = np.array([i for t in taps for i in t], np.int64)
+    lone = np.array([len(t) == 1 for t in taps for _ in t])
+    weight = np.where(lone, 1, number(len(index))).astype(number.dtype)
+    return int(size), begin.astype(np.int64), index, weight
+
+
+@case("resample", RESAMPLED)
+def resample(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    n, c, *axes = text.split()
+    number = Numbers(text, dtype, exact)
+    tables = [taps_of(axis, number) for axis in axes]
+    x = number(int(n), int(c), *(t[0] for t in tables))
+    fill = 2.5 if optional else 0.0
+    y = reference.resample(x, [t[1:] for t in tables], fill)
+    size = reference.resample(np.abs(x), [(b, i, np.abs(w)) for _, b, i, w in tables], 0.0)
+    most = np.prod([max(np.diff(t[1]), default=1) for t in tables])
+    limit = number.limit(bound.gamma(int(most) + 6, dtype) * size + 1e-37)
+    names = [f"{{}}_{axis}" for axis in "ncdhw"]
+    inputs = [Operand("x", x, [s.format("x") for s in names], (0, 2, 3, 4, 1), batch=0)]
+    for axis, (_, begin, index, weight) in zip("dhw", tables, strict=True):
+        inputs += [
+            Operand(f"begin_{axis}", begin, [None]),
+            Operand(f"index_{axis}", index, [None]),
+            Operand(f"weight_{axis}", weight, [None]),
+        ]
+    scalars = {"n": int(n), "c": int(c), "fill": fill}
+    scalars |= {f"i{a}": t[0] for a, t in zip("dhw", tables, strict=True)}
+    scalars |= {f"o{a}": len(t[1]) - 1 for a, t in zip("dhw", tables, strict=True)}
+    outputs = [Operand("y", None, [s.format("y") for s in names], (0, 2, 3, 4, 1), y, limit, batch=0)]
+    return Problem(inputs, outputs, scalars)
 
 
 # ---- cross-entropy: text is N C S ----

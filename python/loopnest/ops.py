@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from loopnest import _core, reference
 from loopnest._arguments import flag, four, integer, pair, shape
 from loopnest.engine.conv import each, pads
+from loopnest.reference.activation_functions import FUNCTIONS
 
 Array = NDArray[Any]
 
@@ -585,6 +586,100 @@ def _adadelta_step(
     return call, lambda: reference.adadelta_step(*arrays, lr, rho, eps, weight_decay, maximize)
 
 
+def _norm(
+    input,
+    weight=None,
+    bias=None,
+    mean=None,
+    var=None,
+    groups=1,
+    eps=1e-5,
+    over_n=False,
+    centre=True,
+    **choice,
+) -> Ready:
+    if (mean is None) != (var is None):
+        raise ValueError("norm: expected mean and var, or neither")
+    g, o, c = (
+        integer("norm", "groups", groups),
+        flag("norm", "over_n", over_n),
+        flag("norm", "centre", centre),
+    )
+    call = _core.norm(input, weight, bias, mean, var, g, float(eps), o, c, **choice)
+    return call, lambda: reference.norm(input, weight, bias, mean, var, g, float(eps), o, c)
+
+
+def _norm_backward(
+    grad_output,
+    input,
+    weight,
+    mean,
+    var,
+    groups=1,
+    eps=1e-5,
+    over_n=False,
+    centre=True,
+    given=False,
+    **choice,
+) -> Ready:
+    op = "norm_backward"
+    numbers = (integer(op, "groups", groups), float(eps))
+    how = (*numbers, flag(op, "over_n", over_n), flag(op, "centre", centre), flag(op, "given", given))
+    call = _core.norm_backward(grad_output, input, weight, mean, var, *how, **choice)
+    return call, lambda: reference.norm_backward(grad_output, input, weight, mean, var, *how)
+
+
+def _function(op: str, function: Any, parameters: Any) -> tuple[int, tuple[float, ...]]:
+    if function not in FUNCTIONS:
+        raise ValueError(f"{op}: expected function to be one of {', '.join(FUNCTIONS)}, got {function!r}")
+    given = tuple(map(float, parameters)) or FUNCTIONS[function][1]
+    if len(given) != len(FUNCTIONS[function][1]):
+        raise ValueError(f"{op}: {function} takes {len(FUNCTIONS[function][1])} parameters, got {given}")
+    return list(FUNCTIONS).index(function), given
+
+
+def _activation(input, function, parameters=(), **choice) -> Ready:
+    number, given = _function("activation", function, parameters)
+    call = _core.activation(input, number, (*given, 0.0, 0.0, 0.0)[:3], **choice)
+    return call, lambda: reference.activation(input, function, given)
+
+
+def _activation_backward(grad_output, input, function, parameters=(), **choice) -> Ready:
+    number, given = _function("activation_backward", function, parameters)
+    call = _core.activation_backward(grad_output, input, number, (*given, 0.0, 0.0, 0.0)[:3], **choice)
+    return call, lambda: reference.activation_backward(grad_output, input, function, given)
+
+
+def _softmax_axes(op: str, x: Any, dim: Any) -> tuple[Array, int]:
+    """x as (outer, d, inner), in the order of its axes, and which axis d is."""
+    if not isinstance(x, np.ndarray):
+        raise TypeError(f"{op}: expected a NumPy array, got {type(x).__name__}")
+    axis = integer(op, "dim", dim)
+    if not -x.ndim <= axis < x.ndim:
+        raise IndexError(f"{op}: expected dim in [{-x.ndim}, {x.ndim - 1}], got {axis}")
+    axis %= x.ndim
+    outer, inner = (int(np.prod(s, dtype=np.int64)) for s in (x.shape[:axis], x.shape[axis + 1 :]))
+    return x.reshape(outer, x.shape[axis], inner), axis
+
+
+def _softmax(input, dim=-1, log=False, **choice) -> Ready:
+    x, _ = _softmax_axes("softmax", input, dim)
+    call = _core.softmax(x, flag("softmax", "log", log), **choice)
+    return call, lambda: reference.softmax(x, 1, log)
+
+
+def _softmax_backward(grad_output, output, dim=-1, log=False, **choice) -> Ready:
+    op = "softmax_backward"
+    (dy, _), (y, _) = _softmax_axes(op, grad_output, dim), _softmax_axes(op, output, dim)
+    call = _core.softmax_backward(dy, y, flag(op, "log", log), **choice)
+    return call, lambda: reference.softmax_backward(dy, y, 1, log)
+
+
+def _resample(input, axes, fill=0.0, **choice) -> Ready:
+    call = _core.resample(input, axes, float(fill), **choice)
+    return call, lambda: reference.resample(input, axes, float(fill))
+
+
 _READY: dict[str, Callable[..., Ready]] = {
     "gemm": _gemm,
     "linear": _linear,
@@ -594,6 +689,13 @@ _READY: dict[str, Callable[..., Ready]] = {
     "avg_pool2d_backward": _avg_pool2d_backward,
     "cross_entropy": _cross_entropy,
     "cross_entropy_backward": _cross_entropy_backward,
+    "activation": _activation,
+    "activation_backward": _activation_backward,
+    "norm": _norm,
+    "norm_backward": _norm_backward,
+    "resample": _resample,
+    "softmax": _softmax,
+    "softmax_backward": _softmax_backward,
     "embedding": _embedding,
     "embedding_backward": _embedding_backward,
     "lstm": _lstm,
@@ -1828,3 +1930,117 @@ def adadelta_step(
     return _run(
         "adadelta_step", param, grad, square_avg, acc_delta, *how, rung=rung, isa=isa, threads=threads
     )
+
+
+def norm(
+    input,
+    weight=None,
+    bias=None,
+    mean=None,
+    var=None,
+    groups=1,
+    eps=1e-5,
+    over_n=False,
+    centre=True,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> tuple[Array, Array, Array]:
+    """Batch, instance, group, layer and RMS normalisation of (N, S, C): N images, S places, C channels.
+
+    Every set of numbers gets mean 0 and variance 1 (and then weight and bias of its channel, each (C,)): over
+    n and s for each channel (batch: over_n, groups = C), over s for each image and group of channels
+    (instance: groups = C; group; layer: groups = 1, S = 1). Not `centre`: divided by the root mean square.
+    mean, var: (N, groups), or (1, C) if over_n; taken from the input unless given. Returns y, mean and var.
+
+    >>> y, mean, var = norm(np.array([[[1.0, 3.0]]], "f"), eps=0.0)
+    >>> y.tolist(), mean.tolist(), var.tolist()
+    ([[[-1.0, 1.0]]], [[2.0]], [[1.0]])
+    """
+    args = (input, weight, bias, mean, var, groups, eps, over_n, centre)
+    return _run("norm", *args, rung=rung, isa=isa, threads=threads)
+
+
+def norm_backward(
+    grad_output,
+    input,
+    weight,
+    mean,
+    var,
+    groups=1,
+    eps=1e-5,
+    over_n=False,
+    centre=True,
+    given=False,
+    *,
+    rung=None,
+    isa=None,
+    threads=0,
+) -> tuple[Array, Array, Array]:
+    """dL/d of norm's input, weight and bias, from what norm returned; `given`: mean and var were given to it.
+
+    >>> x, one = np.array([[[1.0, 3.0]]], "f"), np.ones((1, 1), "f")
+    >>> norm_backward(np.array([[[1.0, 0.0]]], "f"), x, None, 2 * one, one, eps=0.0)[1].tolist()
+    [-1.0, 0.0]
+    """
+    args = (grad_output, input, weight, mean, var, groups, eps, over_n, centre, given)
+    return _run("norm_backward", *args, rung=rung, isa=isa, threads=threads)
+
+
+def activation(input, function, parameters=(), *, rung=None, isa=None, threads=0) -> Array:
+    """One of the activations beyond relu, sigmoid and tanh, of every element; any shape.
+
+    function: "leaky_relu" (parameters: slope), "elu" (alpha, scale, rate), "silu", "gelu", "gelu_tanh",
+    "softplus" (beta, threshold), "hardtanh" (low, high), "hardsigmoid", "hardswish", "mish", "logsigmoid".
+
+    >>> activation(np.array([-2.0, 3.0], "f"), "leaky_relu", (0.5,)).tolist()
+    [-1.0, 3.0]
+    """
+    return _run("activation", input, function, parameters, rung=rung, isa=isa, threads=threads)
+
+
+def activation_backward(
+    grad_output, input, function, parameters=(), *, rung=None, isa=None, threads=0
+) -> Array:
+    """grad_output times the activation's derivative at input.
+
+    >>> x = np.array([-2.0, 3.0], "f")
+    >>> activation_backward(np.ones_like(x), x, "leaky_relu", (0.5,)).tolist()
+    [0.5, 1.0]
+    """
+    args = (grad_output, input, function, parameters)
+    return _run("activation_backward", *args, rung=rung, isa=isa, threads=threads)
+
+
+def softmax(input, dim=-1, log=False, *, rung=None, isa=None, threads=0) -> Array:
+    """exp(x) / sum of exp(x) along dim, or its logarithm; any shape. IndexError if there is no such axis.
+
+    >>> softmax(np.zeros((1, 4), "f")).tolist()
+    [[0.25, 0.25, 0.25, 0.25]]
+    """
+    return _run("softmax", input, dim, log, rung=rung, isa=isa, threads=threads).reshape(input.shape)
+
+
+def softmax_backward(grad_output, output, dim=-1, log=False, *, rung=None, isa=None, threads=0) -> Array:
+    """dL/dx of softmax from its result: y * (dy - sum of dy * y); dy - exp(y) * sum of dy for the logarithm.
+
+    >>> softmax_backward(np.array([1.0, 0.0], "f"), np.array([0.5, 0.5], "f")).tolist()
+    [0.25, -0.25]
+    """
+    found = _run("softmax_backward", grad_output, output, dim, log, rung=rung, isa=isa, threads=threads)
+    return found.reshape(output.shape)
+
+
+def resample(input, axes, fill=0.0, *, rung=None, isa=None, threads=0) -> Array:
+    """Weighted sums of inputs, axis by axis: what padding, interpolation and averages are made of.
+
+    input (N, C, D, H, W); axes: for D, H and W a table (begin, index, weight), int64, int64, input's dtype:
+    taps begin[o] to begin[o + 1] - 1 make output o. An output that has none along some axis is `fill`.
+
+    >>> one = (np.array([0, 1]), np.array([0]), np.ones(1, "f"))
+    >>> table = (np.array([0, 0, 2]), np.array([0, 1]), np.array([0.5, 0.5], "f"))
+    >>> resample(np.array([3.0, 5.0], "f").reshape(1, 1, 1, 1, 2), (one, one, table), 9.0).ravel().tolist()
+    [9.0, 4.0]
+    """
+    return _run("resample", input, axes, fill, rung=rung, isa=isa, threads=threads)

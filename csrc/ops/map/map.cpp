@@ -29,6 +29,18 @@ bool map_check(const char* op, Map& a, const Array& x, const Array* dy, const Ar
   return true;
 }
 
+bool activation_check(const char* op, Map& a, int64_t function, const double parameter[3], const Array& x,
+                      const Array* dy, const Array& out, Error& e) {
+  if (function < 0 || function >= map_function::count)
+    return fail(e, Error::Value, "%s: expected a function of 0 to %d, got %lld", op, int(map_function::count) - 1,
+                (long long)function);
+  if (dy && !check_dtype(op, "grad_output", *dy, "input", x.dtype, e)) return false;
+  if (!map_check(op, a, x, dy, out, e)) return false;
+  a.function = function;
+  for (int i = 0; i < 3; i++) a.parameter[i] = parameter[i];
+  return true;
+}
+
 Work map_work(const Map& a, Dtype dtype, double flops_each, int arrays) {
   double count = 1;
   for (int64_t length : a.shape) count *= double(length);

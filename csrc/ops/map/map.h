@@ -2,12 +2,21 @@
 //
 //   relu, sigmoid, tanh                             read in (= x)              write out (= y)
 //   relu_backward, sigmoid_backward, tanh_backward  read in (= y) and dy       write out (= dL/dx)
+//   activation                                      read in (= x)              write out (= y)
+//   activation_backward                             read in (= x) and dy       write out (= dL/dx)
 //
 //     relu      y = x if x > 0 else 0, NaN stays NaN      dx = 0 if y <= 0 else dy
 //     sigmoid   y = 1 / (1 + exp(-x))                     dx = dy * y * (1 - y)
 //     tanh      y = tanh(x)                               dx = dy * (1 - y * y)
 //
-// `backward` reads the forward's result, not its input: that is what PyTorch keeps as well.
+// The three `backward` read the forward's result, not its input: that is what PyTorch keeps as well.
+//
+// `activation` is all the others in one: `function` says which (ops/activation/functions.h has the formulas), and
+// `parameter` holds its numbers:
+//
+//     leaky_relu  negative slope                elu          alpha, scale, rate of the exponential (ELU, SELU, CELU)
+//     softplus    beta, threshold               hardtanh     low, high (ReLU6: 0 and 6)
+//     silu, gelu, gelu_tanh, hardsigmoid, hardswish, mish, logsigmoid   none
 //
 // Eight axes, outermost first, unused ones have length 1. Strides are in elements, any sign; 0 is fine for inputs.
 // Kernels walk the last axis in their inner loop and are fast where its strides are 1, so the caller puts the axis
@@ -21,6 +30,23 @@ namespace loopnest {
 
 constexpr int map_rank = 8;
 
+namespace map_function {
+enum : int64_t {
+  leaky_relu,
+  elu,
+  silu,
+  gelu,
+  gelu_tanh,
+  softplus,
+  hardtanh,
+  hardsigmoid,
+  hardswish,
+  mish,
+  logsigmoid,
+  count
+};
+}
+
 struct Map {
   Workspace workspace;
   const void* in;  // x in forward, y (the forward's result) in backward
@@ -30,6 +56,8 @@ struct Map {
   int64_t in_stride[map_rank];
   int64_t dy_stride[map_rank];
   int64_t out_stride[map_rank];
+  int64_t function;     // activation only
+  double parameter[3];  // activation only
 };
 
 // Orders the axes so that out's strides fall, merges neighbours that continue each other in all three arrays, and moves

@@ -10,6 +10,35 @@ from typing import Any
 
 from loopnest.engine import conv, tape, tensor_ops
 from loopnest.engine.tape import Tensor
+from loopnest.nn._activate import celu as celu
+from loopnest.nn._activate import elu as elu
+from loopnest.nn._activate import gelu as gelu
+from loopnest.nn._activate import glu as glu
+from loopnest.nn._activate import hardshrink as hardshrink
+from loopnest.nn._activate import hardsigmoid as hardsigmoid
+from loopnest.nn._activate import hardswish as hardswish
+from loopnest.nn._activate import hardtanh as hardtanh
+from loopnest.nn._activate import leaky_relu as leaky_relu
+from loopnest.nn._activate import log_softmax as log_softmax
+from loopnest.nn._activate import logsigmoid as logsigmoid
+from loopnest.nn._activate import mish as mish
+from loopnest.nn._activate import prelu as prelu
+from loopnest.nn._activate import relu6 as relu6
+from loopnest.nn._activate import rrelu as rrelu
+from loopnest.nn._activate import selu as selu
+from loopnest.nn._activate import silu as silu
+from loopnest.nn._activate import softmax as softmax
+from loopnest.nn._activate import softmin as softmin
+from loopnest.nn._activate import softplus as softplus
+from loopnest.nn._activate import softshrink as softshrink
+from loopnest.nn._activate import softsign as softsign
+from loopnest.nn._activate import tanhshrink as tanhshrink
+from loopnest.nn._activate import threshold as threshold
+from loopnest.nn._normalize import batch_norm as batch_norm
+from loopnest.nn._normalize import group_norm as group_norm
+from loopnest.nn._normalize import instance_norm as instance_norm
+from loopnest.nn._normalize import layer_norm as layer_norm
+from loopnest.nn._normalize import rms_norm as rms_norm
 from loopnest.nn.loss_functions import binary_cross_entropy as binary_cross_entropy
 from loopnest.nn.loss_functions import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from loopnest.nn.loss_functions import ctc_loss as ctc_loss
@@ -330,31 +359,6 @@ def tanh(input: Tensor) -> Tensor:
       [0.0]
     """
     return tape.tanh(input)
-
-
-def softmax(input: Tensor, dim: int) -> Tensor:
-    """exp(input) / sum of exp(input) along `dim`, the maximum taken off first. IndexError if there is no such
-    axis.
-
-    Example:
-      >>> import numpy as np, loopnest
-      >>> import loopnest.nn.functional as F
-      >>> F.softmax(loopnest.tensor(np.zeros((1, 4))), dim=1).numpy().tolist()
-      [[0.25, 0.25, 0.25, 0.25]]
-    """
-    return tape.softmax(input, dim)
-
-
-def log_softmax(input: Tensor, dim: int) -> Tensor:
-    """input - log(sum of exp(input) along `dim`), without overflow. IndexError if there is no such axis.
-
-    Example:
-      >>> import numpy as np, loopnest
-      >>> import loopnest.nn.functional as F
-      >>> F.log_softmax(loopnest.tensor(np.zeros((1, 4))), dim=1).numpy().round(4).tolist()
-      [[-1.3863, -1.3863, -1.3863, -1.3863]]
-    """
-    return tape.log_softmax(input, dim)
 
 
 def cross_entropy(

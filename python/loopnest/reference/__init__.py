@@ -10,6 +10,7 @@ NumPy.
 """
 
 from .activation import relu, relu_backward, sigmoid, sigmoid_backward, tanh, tanh_backward
+from .activation_functions import activation, activation_backward
 from .conv import (
     conv1d,
     conv1d_backward_input,
@@ -28,8 +29,11 @@ from .epilogue import epilogue
 from .gemm import gemm, linear, linear_backward
 from .gru import GruGradients, GruSteps, gru, gru_backward, gru_steps
 from .lstm import LstmGradients, LstmSteps, lstm, lstm_backward, lstm_backward_steps, lstm_stack, lstm_steps
+from .norm import norm, norm_backward
 from .pool2d import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
+from .resample import resample
 from .rnn import RnnGradients, rnn, rnn_backward
+from .softmax import softmax, softmax_backward
 from .update import adadelta_step, adagrad_step, adam_step, rmsprop_step, sgd_step
 
 __all__ = [
@@ -38,6 +42,8 @@ __all__ = [
     "LstmGradients",
     "LstmSteps",
     "RnnGradients",
+    "activation",
+    "activation_backward",
     "adadelta_step",
     "adagrad_step",
     "adam_step",
@@ -73,14 +79,19 @@ __all__ = [
     "lstm_steps",
     "max_pool2d",
     "max_pool2d_backward",
+    "norm",
+    "norm_backward",
     "relu",
     "relu_backward",
+    "resample",
     "rmsprop_step",
     "rnn",
     "rnn_backward",
     "sgd_step",
     "sigmoid",
     "sigmoid_backward",
+    "softmax",
+    "softmax_backward",
     "tanh",
     "tanh_backward",
 ]

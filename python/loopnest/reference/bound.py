@@ -29,12 +29,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from . import activation as exact
 from ._args import Array, IntOrPair, Padding, as_float64
+from .activation import sigmoid as exact_sigmoid
+from .activation import tanh as exact_tanh
 from .conv import conv, conv_backward_input, conv_backward_weight, conv_transpose
 from .conv2d import conv2d, conv2d_backward_input, conv2d_backward_weight
 from .cross_entropy import _parts as cross_entropy_parts
+from .norm import _means, _spread, norm
 from .pool2d import avg_pool2d, avg_pool2d_backward
+from .softmax import softmax
 from .winograd import magnitude
 
 # What we ask of the kernels' exp, log, sigmoid and tanh: at most 8 u of error, relative to the result for exp
@@ -324,12 +327,12 @@ class _Arithmetic:
 
     def sigmoid(self, x: Near) -> Near:
         """The slope is largest where the interval comes closest to 0."""
-        nearest = exact.sigmoid(np.maximum(np.abs(x.value) - x.error, 0))
-        return self._function(exact.sigmoid(x.value), nearest * (1 - nearest) * x.error)
+        nearest = exact_sigmoid(np.maximum(np.abs(x.value) - x.error, 0))
+        return self._function(exact_sigmoid(x.value), nearest * (1 - nearest) * x.error)
 
     def tanh(self, x: Near) -> Near:
-        nearest = exact.tanh(np.maximum(np.abs(x.value) - x.error, 0))
-        return self._function(exact.tanh(x.value), (1 - nearest * nearest) * x.error)
+        nearest = exact_tanh(np.maximum(np.abs(x.value) - x.error, 0))
+        return self._function(exact_tanh(x.value), (1 - nearest * nearest) * x.error)
 
     def _function(self, value: Array, brought: Array) -> Near:
         return Near(value, np.minimum(brought, 2.0) + FUNCTION_ROUNDINGS * unit(self.dtype))
@@ -584,3 +587,119 @@ def update_bound(
     return 2 * u * (p + np.abs(move)) + 32 * u * np.abs(move) + tiny, *(
         8 * u * np.abs(s) + tiny for s in sizes
     )
+
+
+# ---- normalisation ----
+
+
+class NormBounds(NamedTuple):
+    """Largest |error| of y, mean and var."""
+
+    y: Array
+    mean: Array
+    var: Array
+
+
+def norm_bound(
+    input: ArrayLike,
+    weight: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    mean: ArrayLike | None = None,
+    var: ArrayLike | None = None,
+    groups: int = 1,
+    eps: float = 1e-5,
+    over_n: bool = False,
+    centre: bool = True,
+    dtype: DTypeLike = np.float32,
+) -> NormBounds:
+    """Largest |error| of `norm`, for sums of M numbers in any order.
+
+    The mean is within gamma(M + 1) mean|x|. A distance d from it carries that error and a rounding; var is a
+    mean of M squares of such, so within gamma(M + 4) var + 2 mean|d| e_mean + e_mean^2. A relative error of
+    var + eps counts half in the root, and h is the product of a distance and a root.
+
+    >>> norm_bound(np.ones((1, 1, 4))).mean.item() < 1e-6
+    True
+    """
+    x, u = as_float64(input), unit(dtype)
+    given = mean is not None
+    y, m, v = norm(x, weight, bias, mean, var, groups, eps, over_n, centre)
+    count = x.size // max(1, m.size)
+    d = np.abs(x - _spread(m, x.shape))
+    e_mean = (
+        np.zeros_like(m)
+        if given or not centre
+        else gamma(count + 1, dtype) * _means(np.abs(x), groups, over_n)
+    )
+    e_mean = e_mean + (0 if given else _tiny(count, dtype))
+    e_var = np.zeros_like(v)
+    if not given:
+        # e_mean is less than u |x| away from any rounding of d, which counts in gamma
+        e_d = _spread(e_mean, x.shape) + u * d
+        e_var = (
+            gamma(count + 4, dtype) * v + _means(2 * d * e_d + e_d**2, groups, over_n) + _tiny(count, dtype)
+        )
+    relative = _spread(e_var / np.maximum(v + eps - e_var, np.finfo(dtype).tiny), x.shape) + 6 * u
+    rstd = 1 / np.sqrt(_spread(v, x.shape) + eps)
+    w = np.ones(x.shape[2]) if weight is None else np.abs(as_float64(weight))
+    b = np.zeros(x.shape[2]) if bias is None else np.abs(as_float64(bias))
+    e_h = (_spread(e_mean, x.shape) + u * d) * rstd * (1 + relative) + d * rstd * relative
+    e_y = w * e_h + 4 * u * (np.abs(y) + w * d * rstd + b) + _tiny(4, dtype)
+    return NormBounds(e_y, e_mean, e_var)
+
+
+def norm_backward_bound(
+    grad_output: ArrayLike,
+    input: ArrayLike,
+    weight: ArrayLike | None,
+    mean: ArrayLike,
+    var: ArrayLike,
+    groups: int = 1,
+    eps: float = 1e-5,
+    over_n: bool = False,
+    centre: bool = True,
+    given: bool = False,
+    dtype: DTypeLike = np.float32,
+) -> tuple[Array, Array, Array]:
+    """Largest |error| of `norm_backward` (dx, dweight, dbias): sums of M products, h within 8 u of itself.
+
+    >>> one = np.ones((1, 1, 1))
+    >>> float(np.round(norm_backward_bound(one, one, None, [[0.0]], [[1.0]], dtype=np.float32)[2][0] * 2**24))
+    1.0
+    """
+    x, dy, u = as_float64(input), np.abs(as_float64(grad_output)), unit(dtype)
+    n, s, _ = x.shape
+    rstd = 1 / np.sqrt(_spread(var, x.shape) + eps)
+    h = np.abs(x - _spread(mean, x.shape)) * rstd
+    g = dy if weight is None else dy * np.abs(as_float64(weight))
+    count = x.size // max(1, np.size(mean))
+    size = 8 * g
+    if not given:
+        mean_g, mean_gh = (_spread(_means(v, groups, over_n), x.shape) for v in (g, g * h))
+        size = size + (count + 16) * (mean_g + h * mean_gh)
+    rows = max(1, n * s)
+    dx = rstd * size * u / (1 - (count + 24) * u) + _tiny(8, dtype)
+    dw = gamma(rows + 10, dtype) * (dy * h).sum(axis=(0, 1)) + _tiny(rows, dtype)
+    return dx, dw, gamma(rows, dtype) * dy.sum(axis=(0, 1)) + _tiny(rows, dtype)
+
+
+def softmax_bound(input: ArrayLike, dim: int, log: bool = False, dtype: DTypeLike = np.float32) -> Array:
+    """Largest |error| of softmax and log_softmax.
+
+    x - max is rounded (u |x - max|), exp adds FUNCTION_ROUNDINGS u, and the sum of D such terms gamma(D);
+    their relative errors are the logarithm's absolute one. What float32 cannot hold may be flushed to 0.
+
+    >>> float(softmax_bound([0.0, 0.0], 0)[0]) < 1e-5
+    True
+    """
+    x, u = as_float64(input), unit(dtype)
+    z = np.abs(x - x.max(axis=dim, keepdims=True, initial=-np.inf))
+    count = x.shape[dim]
+    p = softmax(x, dim)
+    each = z + FUNCTION_ROUNDINGS
+    total = (p * each).sum(axis=dim, keepdims=True) + count
+    relative = 1.1 * u * (each + total + 4)
+    if log:
+        y = np.abs(softmax(x, dim, log=True))
+        return 1.1 * u * (total + z + FUNCTION_ROUNDINGS * (y + 1) + 2 * y)
+    return relative * p + _tiny(count, dtype)

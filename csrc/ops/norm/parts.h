@@ -1,0 +1,56 @@
+// What the vector rungs of norm and norm_backward share: how the rows are cut into pieces, and vectors at a row's end.
+#pragma once
+
+// x as `images` of `rows` rows of c numbers, the rows of an image in `chunks` pieces. A piece is summed by one member;
+// how many there are depends on the shape alone, so sums do not depend on the team.
+struct NormPieces {
+  ptrdiff_t images, rows;  // over a batch whose images follow each other all are one image
+  ptrdiff_t x_n, x_s;      // strides between images and rows
+  ptrdiff_t y_n, y_s;
+  ptrdiff_t dx_n, dx_s;
+  ptrdiff_t chunks, chunk_rows;
+  ptrdiff_t slabs, slab;  // pieces of a row: at most 512 channels
+  ptrdiff_t width;        // c rounded up to whole vectors
+
+  explicit NormPieces(const Norm& a, ptrdiff_t vector) noexcept {
+    images = a.n, rows = a.s;
+    x_n = a.x_n, x_s = a.x_s, y_n = a.y_n, y_s = a.y_s, dx_n = a.dx_n, dx_s = a.dx_s;
+    bool follow = x_n == rows * x_s && y_n == rows * y_s && (!a.dx || dx_n == rows * dx_s);
+    if (a.over_n && (follow || rows == 1)) {
+      if (rows == 1) x_s = x_n, y_s = y_n, dx_s = dx_n;
+      images = 1, rows = a.n * a.s;
+    }
+    chunks = rows / 128 < 1 ? 1 : rows / 128 > 32 ? 32 : rows / 128;
+    chunk_rows = (rows + chunks - 1) / chunks;
+    width = (a.c + vector - 1) / vector * vector;
+    slab = 512 / vector * vector;
+    slabs = (width + slab - 1) / slab;
+  }
+
+  Range chunk(ptrdiff_t i) const { return {min(i * chunk_rows, rows), min((i + 1) * chunk_rows, rows)}; }
+  static ptrdiff_t min(ptrdiff_t p, ptrdiff_t q) { return p < q ? p : q; }
+  // Rows that are walked twice while they are in L1: 16 KB of floats.
+  ptrdiff_t block_rows(ptrdiff_t channels) const { return 4096 / channels < 8 ? 8 : 4096 / channels; }
+};
+
+// The first n lanes of v, 0 in the others.
+template <class T>
+inline vec<T> only_n(vec<T> v, ptrdiff_t n) {
+  T lane[lanes<T>];
+  for (int i = 0; i < lanes<T>; i++) lane[i] = T(i);
+  return load<T>(lane) < T(n) ? v : vec<T>{};
+}
+
+template <class T>
+inline vec<T> reciprocal_root(vec<T> v) {
+  T lane[lanes<T>];
+  store<T>(lane, v);
+  for (int i = 0; i < lanes<T>; i++)
+    lane[i] = T(1) / (sizeof(T) == 4 ? T(__builtin_sqrtf(float(lane[i]))) : T(__builtin_sqrt(double(lane[i]))));
+  return load<T>(lane);
+}
+
+template <class T>
+inline T add_lanes(vec<T> v) {
+  return fold_lanes<T>(v, [](vec<T> p, vec<T> q) { return p + q; });
+}

@@ -1,0 +1,9 @@
+"""Types of loopnest.engine.activation, for type checkers; the module itself is Cython."""
+
+from .tape import Tensor
+
+FUNCTIONS: tuple[str, ...]
+
+def activation(input: Tensor, function: int, p0: float = 0, p1: float = 0, p2: float = 0) -> Tensor: ...
+def softmax(input: Tensor, dim: int | None = None) -> Tensor: ...
+def log_softmax(input: Tensor, dim: int | None = None) -> Tensor: ...
