@@ -1,5 +1,5 @@
-// What recurrent operators share: which steps of a sequence count, weights with the gates of a unit side by side, and a
-// packed product for few rows.
+// What recurrent operators share: which steps of a sequence count, weights with the gates of a unit side by side, and
+// the product of several panels of them.
 #pragma once
 
 // The valid steps of sequence n, in the order in which a kernel takes them; see lengths in ops/rnn/rnn.h.
@@ -28,78 +28,60 @@ inline void store_lanes(T* p, vec<T> v, ptrdiff_t n) {
   else store_n<T>(p, v, n);
 }
 
+// `count` rows of w, of `depth` numbers each -> the lanes of to[k * to_k], the others 0: squares of lanes x lanes are
+// turned over in registers, because number by number packing takes longer than a step of the recurrence.
+template <class T>
+inline void pack_rows(const T* w, ptrdiff_t count, ptrdiff_t depth, T* to, ptrdiff_t to_k) {
+  constexpr ptrdiff_t L = lanes<T>;
+  for (ptrdiff_t k = 0; k < depth; k += L) {
+    ptrdiff_t some = depth - k < L ? depth - k : L;
+    vec<T> row[L];
+    for (ptrdiff_t l = 0; l < L; l++) row[l] = l < count ? load_lanes<T>(w + l * depth + k, some) : vec<T>{};
+    transpose<T>(row);
+    for (ptrdiff_t j = 0; j < some; j++) store<T>(to + (k + j) * to_k, row[j]);
+  }
+}
+
 // w [blocks of h rows][depth] -> a panel [depth][G][lanes] of units u .. u + lanes: gate g is row block order[g]. Lanes
 // beyond h are filled with zeros.
 template <int G, class T>
 inline void pack_gates(const T* w, const int (&order)[G], ptrdiff_t h, ptrdiff_t depth, ptrdiff_t u, T* panel) {
   constexpr ptrdiff_t L = lanes<T>;
-  ptrdiff_t count = h - u < L ? h - u : L;
-  for (ptrdiff_t g = 0; g < G; g++) {
-    const T* rows = w + (order[g] * h + u) * depth;
-    for (ptrdiff_t k = 0; k < depth; k++)
-      for (ptrdiff_t l = 0; l < L; l++) panel[(k * G + g) * L + l] = l < count ? rows[l * depth + k] : T(0);
-  }
+  for (ptrdiff_t g = 0; g < G; g++) pack_rows<T>(w + (order[g] * h + u) * depth, h - u, depth, panel + g * L, G * L);
 }
 
-// ---- the product of add_product (product.h), for few rows ----
-//
-// A block of M rows and one panel of V vectors has M * V sums. With 1 row and V = 3 that is 3 chains of dependent
-// multiply-adds, where 8 are needed to keep the units busy (block.h). Blocks of P neighbouring panels have P times as
-// many. Every sum still runs over k in ascending order: the same bits as add_product.
-
-// Panels at a time, for about 12 sums: 12 sums + 2 rows + 1 weight = 15 of 16 registers.
-template <int V>
-constexpr ptrdiff_t panels_at_once(ptrdiff_t rows) {
-  return rows < 1 || rows * V > 8 ? 1 : 12 / (rows * V);
-}
-
-// c[p * c_panel + m * c_row + j] += sum over k of x[m * x_row + k] * w[p * w_panel + k * V * lanes + j]
-template <int M, int P, int V, class T>
-inline void add_few(T* c, ptrdiff_t c_panel, ptrdiff_t c_row, const T* x, ptrdiff_t x_row, const T* w,
-                    ptrdiff_t w_panel, ptrdiff_t depth) {
+// The same for one gate and V vectors of units: [depth][V][lanes].
+template <int V, class T>
+inline void pack_units(const T* w, ptrdiff_t h, ptrdiff_t depth, ptrdiff_t u, T* panel) {
   constexpr ptrdiff_t L = lanes<T>;
-  vec<T> sum[P][V][M];
-  UNROLL for (int p = 0; p < P; p++) UNROLL for (int v = 0; v < V; v++) UNROLL for (int m = 0; m < M; m++)
-      sum[p][v][m] = load<T>(c + p * c_panel + m * c_row + v * L);
-  const T* at[P];
-  UNROLL for (int p = 0; p < P; p++) at[p] = w + p * w_panel;
-  for (ptrdiff_t k = 0; k < depth; k++) {
-    UNROLL for (int p = 0; p < P; p++) UNROLL for (int v = 0; v < V; v++) {
-      vec<T> weight = load<T>(at[p] + v * L);
-      UNROLL for (int m = 0; m < M; m++) sum[p][v][m] += x[m * x_row + k] * weight;
-    }
-    UNROLL for (int p = 0; p < P; p++) at[p] += V * L;
-  }
-  UNROLL for (int p = 0; p < P; p++) UNROLL for (int v = 0; v < V; v++) UNROLL for (int m = 0; m < M; m++)
-      store<T>(c + p * c_panel + m * c_row + v * L, sum[p][v][m]);
+  for (ptrdiff_t v = 0; v < V; v++)
+    pack_rows<T>(w + (u + v * L) * depth, h - u - v * L, depth, panel + v * L, V * L);
 }
 
-template <int M, int V, class T>
-inline void add_few_panels(T* c, ptrdiff_t c_panel, ptrdiff_t c_row, const T* x, ptrdiff_t x_row, const T* w,
-                           ptrdiff_t w_panel, ptrdiff_t depth, ptrdiff_t panels) {
-  constexpr int P = panels_at_once<V>(M);
-  for (ptrdiff_t p = 0; p < panels; p += P)
-    with_int<P>(panels - p < P ? panels - p : P, [&](auto count) {
-      add_few<M, decltype(count)::value, V, T>(c + p * c_panel, c_panel, c_row, x, x_row, w + p * w_panel, w_panel,
-                                               depth);
-    });
+// ---- the product of neighbouring panels, for any number of rows: few of them by one pass (thin.h) ----
+
+// Panels that add_products takes side by side.
+template <int V>
+inline ptrdiff_t panels_at_once(ptrdiff_t rows) {
+  return rows >= 1 && rows <= rows_for<V> && rows <= thin_rows ? thin_panels<V>(rows) : 1;
 }
 
-// `panels` neighbouring panels of the product, added to what c holds.
+// `panels` neighbouring panels of the product, added to what c holds: the same bits as from add_product. far: the
+// weights do not stay in the second-level cache from one pass to the next.
 template <int V, class T>
 inline void add_products(T* c, ptrdiff_t c_panel, ptrdiff_t c_row, ptrdiff_t rows,  // c[panels][rows][V * lanes]
                          const T* x, ptrdiff_t x_row,                               // x[rows, depth]
                          const T* w, ptrdiff_t w_panel, ptrdiff_t depth,            // [panels][depth][V][lanes]
-                         ptrdiff_t panels) {
-  constexpr int few = 8 / V;  // panels_at_once is 1 from here on
-  if (rows >= 1 && rows <= few && panels > 1) {
-    with_int<few>(rows, [&](auto m) {
-      add_few_panels<decltype(m)::value, V, T>(c, c_panel, c_row, x, x_row, w, w_panel, depth, panels);
-    });
-    return;
+                         ptrdiff_t panels, bool far) {
+  bool thin = rows >= 1 && rows <= rows_for<V> && rows <= thin_rows;
+  ptrdiff_t most = panels_at_once<V>(rows);
+  for (ptrdiff_t p = 0; p < panels; p += most) {
+    Thin<T> product{c + p * c_panel, c_panel, c_row, x, x_row, w + p * w_panel, w_panel, depth};
+    ptrdiff_t some = panels - p < most ? panels - p : most;
+    if (thin && far) thin_product<true, V>(product, rows, some);
+    else if (thin) thin_product<false, V>(product, rows, some);
+    else add_product<V, T>(product.c, c_row, panel_width<V, T>, rows, true, x, x_row, 1, product.w, depth);
   }
-  for (ptrdiff_t p = 0; p < panels; p++)
-    add_product<V, T>(c + p * c_panel, c_row, panel_width<V, T>, rows, true, x, x_row, 1, w + p * w_panel, depth);
 }
 
 // ---- backward ----

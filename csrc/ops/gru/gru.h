@@ -31,6 +31,7 @@ struct Gru {
   int64_t x_t, x_n;
   int64_t y_t, y_n;
   int64_t gates_t;  // stride in t of gates; rows are dense (stride in n is 4h)
+  int64_t pass;     // a hint, as in ../lstm/lstm.h: how often these weights have been passed over before
   bool before;      // the reset gate acts before the product with w_hn
   bool at_end;      // where the valid steps are
 };

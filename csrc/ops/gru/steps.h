@@ -77,6 +77,7 @@ struct GruSteps : Plain<Gru> {
     ptrdiff_t count;  // rows
     T* sums;          // [panels][steps of a chunk][rows][4][lanes]
     ptrdiff_t panel;  // from panel to panel of sums
+    bool far;         // w_hh does not stay in the second-level cache
   };
 
   // Shares of sequences need no meeting after each step; but then every member reads all weights, and from 1 MB on
@@ -93,15 +94,17 @@ struct GruSteps : Plain<Gru> {
     part.count = part.rows.end - part.rows.begin;
     part.panel = chunk(a) * part.count * sums;
     part.sums = static_cast<T*>(a.workspace.scratch) + part.rows.begin * Panels::count(a) * chunk(a) * sums;
+    part.far = (part.panels.end - part.panels.begin) * a.h * width * ptrdiff_t(sizeof(T)) > thin_near;
     begin(a, part);
     if (a.lengths && !alone) team.barrier(&team);
+    ptrdiff_t most = few ? panels_at_once<3>(part.count) : 1, all = part.panels.end - part.panels.begin;
     for (ptrdiff_t t = 0; t < a.t; t++) {
-      for (ptrdiff_t p = part.panels.begin; p < part.panels.end;) {
-        ptrdiff_t most = few ? panels_at_once<3>(part.count) : 1, left = part.panels.end - p;
-        ptrdiff_t together = left < most ? left : most;
-        if (t % chunk(a) == 0) input_product(a, part, p, together, t);
-        step(a, part, p, together, t);
-        p += together;
+      bool back = few && (a.pass + t) % 2 != 0;  // begin with what the step before has read last
+      for (ptrdiff_t done = 0; done < all; done += most) {
+        ptrdiff_t panels = all - done < most ? all - done : most;
+        ptrdiff_t p = back ? part.panels.end - done - panels : part.panels.begin + done;
+        if (t % chunk(a) == 0) input_product(a, part, p, panels, t);
+        step(a, part, p, panels, t);
       }
       if (!alone) team.barrier(&team);
     }
@@ -122,7 +125,7 @@ struct GruSteps : Plain<Gru> {
     ptrdiff_t rows = even ? all : part.count, x_row = part.count == 1 ? a.x_t : a.x_n;
     for (ptrdiff_t row = 0; row < all; row += rows)
       add_products<3, T>(part.sums + p * part.panel + row * sums, part.panel, sums, rows, x + row / part.count * a.x_t,
-                         x_row, packed.w_ih + p * a.i * width, a.i * width, a.i, panels);
+                         x_row, packed.w_ih + p * a.i * width, a.i * width, a.i, panels, part.far);
   }
 
   // Step t of the units of some panels.
@@ -136,7 +139,7 @@ struct GruSteps : Plain<Gru> {
     T* first = part.sums + p * part.panel + t % chunk(a) * part.count * sums;
     if (h)
       add_products<3, T>(first + L, part.panel, sums, part.count, h, h_row, Panels::of(a).w_hh + p * a.h * width,
-                         a.h * width, a.h, panels);
+                         a.h * width, a.h, panels, part.far);
     for (ptrdiff_t q = 0; q < panels; q++) {
       gates(a, part, p + q, t, first + q * part.panel);
       outputs(a, part, p + q, t, first + q * part.panel, h, h_row, y);

@@ -30,8 +30,8 @@ struct RnnPanels {
     for (ptrdiff_t p = mine.begin; p < mine.end; p++) {
       for (ptrdiff_t u = p * width; u < (p + 1) * width; u++)
         to.bias[u] = u < a.h ? (b_ih ? b_ih[u] : T(0)) + (b_hh ? b_hh[u] : T(0)) : T(0);
-      pack_panel<V, T>(static_cast<const T*>(a.w_ih), 1, a.i, a.i, a.h, p, to.w_ih + p * a.i * width);
-      pack_panel<V, T>(static_cast<const T*>(a.w_hh), 1, a.h, a.h, a.h, p, to.w_hh + p * a.h * width);
+      pack_units<V, T>(static_cast<const T*>(a.w_ih), a.h, a.i, p * width, to.w_ih + p * a.i * width);
+      pack_units<V, T>(static_cast<const T*>(a.w_hh), a.h, a.h, p * width, to.w_hh + p * a.h * width);
     }
   }
 };
@@ -64,6 +64,7 @@ struct RnnSteps : Plain<Rnn> {
     ptrdiff_t count;  // rows
     T* sums;          // [panels][steps of a chunk][rows][2][lanes]
     ptrdiff_t panel;  // from panel to panel of sums
+    bool far;         // w_hh does not stay in the second-level cache
   };
 
   // Shares of sequences need no meeting after each step; but then every member reads all weights, and from 1 MB on
@@ -80,15 +81,17 @@ struct RnnSteps : Plain<Rnn> {
     part.count = part.rows.end - part.rows.begin;
     part.panel = chunk(a) * part.count * width;
     part.sums = static_cast<T*>(a.workspace.scratch) + part.rows.begin * Panels::count(a) * chunk(a) * width;
+    part.far = (part.panels.end - part.panels.begin) * a.h * width * ptrdiff_t(sizeof(T)) > thin_near;
     begin(a, part);
     if (a.lengths && !alone) team.barrier(&team);
+    ptrdiff_t most = few ? panels_at_once<V>(part.count) : 1, all = part.panels.end - part.panels.begin;
     for (ptrdiff_t t = 0; t < a.t; t++) {
-      for (ptrdiff_t p = part.panels.begin; p < part.panels.end;) {
-        ptrdiff_t most = few ? panels_at_once<V>(part.count) : 1, left = part.panels.end - p;
-        ptrdiff_t together = left < most ? left : most;
-        if (t % chunk(a) == 0) input_product(a, part, p, together, t);
-        step(a, part, p, together, t);
-        p += together;
+      bool back = few && (a.pass + t) % 2 != 0;  // begin with what the step before has read last
+      for (ptrdiff_t done = 0; done < all; done += most) {
+        ptrdiff_t panels = all - done < most ? all - done : most;
+        ptrdiff_t p = back ? part.panels.end - done - panels : part.panels.begin + done;
+        if (t % chunk(a) == 0) input_product(a, part, p, panels, t);
+        step(a, part, p, panels, t);
       }
       if (!alone) team.barrier(&team);
     }
@@ -109,7 +112,7 @@ struct RnnSteps : Plain<Rnn> {
     ptrdiff_t rows = even ? all : part.count, x_row = part.count == 1 ? a.x_t : a.x_n;
     for (ptrdiff_t row = 0; row < all; row += rows)
       add_products<V, T>(part.sums + p * part.panel + row * width, part.panel, width, rows,
-                         x + row / part.count * a.x_t, x_row, packed.w_ih + p * a.i * width, a.i * width, a.i, panels);
+                         x + row / part.count * a.x_t, x_row, packed.w_ih + p * a.i * width, a.i * width, a.i, panels, part.far);
   }
 
   // Step t of the units of some panels.
@@ -123,7 +126,7 @@ struct RnnSteps : Plain<Rnn> {
     T* first = part.sums + p * part.panel + t % chunk(a) * part.count * width;
     if (h)
       add_products<V, T>(first, part.panel, width, part.count, h, h_row, Panels::of(a).w_hh + p * a.h * width,
-                         a.h * width, a.h, panels);
+                         a.h * width, a.h, panels, part.far);
     for (ptrdiff_t q = 0; q < panels; q++)
       for (int v = 0; v < V; v++)
         outputs(a, part, (p + q) * width + v * L, t, first + q * part.panel + v * L, h, h_row, y);

@@ -140,7 +140,8 @@ struct ThroughTime : Plain<A> {
       add_products<V, T>(dh_of(a, rows.begin) + panels.begin * width, width, h_panels(a) * width, rows.end - rows.begin,
                          d_of(a, in_chunk * a.n + rows.begin) + Cell::hh_first * units(a), d_row(a),
                          h_panel(a, const_cast<void*>(a.workspace.packed), panels.begin), h_depth(a) * width,
-                         h_depth(a), panels.end - panels.begin);
+                         h_depth(a), panels.end - panels.begin,
+                         (panels.end - panels.begin) * h_depth(a) * width * ptrdiff_t(sizeof(T)) > thin_near);
   }
 
   // dx = d' * w_ih, each member some of the steps.
