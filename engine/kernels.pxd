@@ -117,6 +117,7 @@ cdef extern from "api.h" namespace "loopnest" nogil:
         void* gates
         void* cells
         int64_t t, n, i, h, y_t, y_n, gates_t, cells_t
+        bint at_end
 
     cdef cppclass LstmBackward:
         void* dx
@@ -126,6 +127,7 @@ cdef extern from "api.h" namespace "loopnest" nogil:
         void* dh0
         void* dc0
         int64_t t, n, i, h, dx_t, dx_n
+        bint at_end
 
     cdef cppclass Rnn:
         void* y
@@ -219,6 +221,8 @@ cdef extern from "api.h" namespace "loopnest" nogil:
                                     const Array* h0, const Array* c0, const Array& y, const Array& gates,
                                     const Array& cells, const Array* dy, const Array* dhn, const Array* dcn,
                                     Error&)
+        bint (*lstm_lengths_check)(Lstm&, const Array& lengths, Error&)
+        bint (*lstm_backward_lengths_check)(LstmBackward&, const Array& lengths, Error&)
         bint (*rnn_check)(Rnn&, const Array& x, const Array& w_ih, const Array& w_hh, const Array* b_ih,
                           const Array* b_hh, const Array* h0, const Array* lengths, bint relu, bint at_end,
                           Error&)

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .tape import Tensor
 
 def lstm(
@@ -14,4 +17,5 @@ def lstm(
     train: bool = False,
     bidirectional: bool = False,
     batch_first: bool = False,
+    lengths: NDArray[np.int64] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]: ...

@@ -34,6 +34,7 @@ cdef class Layer:
     cdef ndarray h0, c0                     # (N, H), or None: zeros
     cdef ndarray y                          # (T, N, H), this direction's part of the layer's output
     cdef ndarray gates, cells               # (T, N, 4H) and (T, N, H), in the order of the steps taken
+    cdef ndarray lengths                    # (N,) int64, or None
     cdef bint reverse
 
 
@@ -52,7 +53,7 @@ cdef Array* optional(const char* name, ndarray a, Array& out) except? NULL:
 cdef int forward(Layer layer, ndarray hn, ndarray cn, bint keep) except -1:
     """Runs one layer in one direction; writes layer.y, hn and cn (N, H)."""
     cdef Lstm a
-    cdef Array x, w_ih, w_hh, b_ih, b_hh, h0, c0, y
+    cdef Array x, w_ih, w_hh, b_ih, b_hh, h0, c0, y, lengths
     cdef Error e
     cdef int64_t shape[3]
     cdef Array* pb_ih = optional("bias_ih", layer.b_ih, b_ih)
@@ -64,6 +65,11 @@ cdef int forward(Layer layer, ndarray hn, ndarray cn, bint keep) except -1:
     read("lstm", "weight_hh", layer.w_hh, w_hh)
     if not api.lstm_check(a, x, w_ih, w_hh, pb_ih, pb_hh, ph0, pc0, e):
         raise_error(e)
+    a.at_end = layer.reverse
+    if layer.lengths is not None:
+        read("lstm", "lengths", layer.lengths, lengths)
+        if not api.lstm_lengths_check(a, lengths, e):
+            raise_error(e)
     read("lstm", "output", in_time_order(layer.y, layer.reverse), y)
     a.y = y.data
     a.y_t, a.y_n = y.stride[0], y.stride[1]
@@ -83,7 +89,7 @@ cdef int backward(Layer layer, ndarray dy, ndarray dhn, ndarray dcn, ndarray dx,
     """The gradients of one layer in one direction: dy (T, N, H), dhn, dcn (N, H) or None come in; the others
     are written, or None if they are not wanted."""
     cdef LstmBackward a
-    cdef Array x, w_ih, w_hh, h0, c0, y, gates, cells, ady, adhn, adcn, adx
+    cdef Array x, w_ih, w_hh, h0, c0, y, gates, cells, ady, adhn, adcn, adx, lengths
     cdef Error e
     cdef Array* ph0 = optional("h_0", layer.h0, h0)
     cdef Array* pc0 = optional("c_0", layer.c0, c0)
@@ -100,6 +106,11 @@ cdef int backward(Layer layer, ndarray dy, ndarray dhn, ndarray dcn, ndarray dx,
     read("lstm", "cells", layer.cells, cells)
     if not api.lstm_backward_check(a, x, w_ih, w_hh, ph0, pc0, y, gates, cells, pdy, pdhn, pdcn, e):
         raise_error(e)
+    a.at_end = layer.reverse
+    if layer.lengths is not None:
+        read("lstm", "lengths", layer.lengths, lengths)
+        if not api.lstm_backward_lengths_check(a, lengths, e):
+            raise_error(e)
     if dx is not None:
         read("lstm", "gradient of the input", in_time_order(dx, layer.reverse), adx)
         a.dx = adx.data
@@ -277,7 +288,7 @@ cdef tuple shape_of(ndarray a):
 
 
 def lstm(Tensor input not None, hx, params, bint has_biases=True, int num_layers=1, double dropout=0.0,
-         bint train=False, bint bidirectional=False, bint batch_first=False):
+         bint train=False, bint bidirectional=False, bint batch_first=False, lengths=None):
     """LSTM layers over a sequence, as torch._VF.lstm.
 
     Args:
@@ -287,11 +298,13 @@ def lstm(Tensor input not None, hx, params, bint has_biases=True, int num_layers
         params: by layer, by direction: weight_ih (4H, I or D * H), weight_hh (4H, H), and, if has_biases,
             bias_ih, bias_hh (4H).
         dropout: on the output of every layer but the last, if train.
+        lengths: (N,) int64 array: the valid steps of each sequence, 0 to T. None: all have T.
     Returns:
-        output (T, N, D * H) or as the input lies, h_n, c_n (num_layers * D, N, H).
+        output (T, N, D * H) or as the input lies, 0 beyond the lengths; h_n, c_n (num_layers * D, N, H), the
+        states after each sequence's last valid step.
     """
     cdef int directions = 2 if bidirectional else 1, per = 4 if has_biases else 2, k, d, which
-    cdef ndarray x = input.array, y, hn, cn, h0 = None, c0 = None, mask
+    cdef ndarray x = input.array, y, hn, cn, h0 = None, c0 = None, mask, counts = None
     cdef list weights = list(params), layers = [], masks = [], arrays
     cdef int64_t shape[3]
     cdef int64_t t, n, hidden
@@ -323,6 +336,8 @@ def lstm(Tensor input not None, hx, params, bint has_biases=True, int num_layers
         x = x.swapaxes(0, 1)
     x = features_dense(x)
     t, n, hidden = cnp.PyArray_DIMS(x)[0], cnp.PyArray_DIMS(x)[1], cnp.PyArray_DIMS(<ndarray>arrays[1])[1]
+    if lengths is not None:
+        counts = numpy.array(lengths)  # our own: the backward pass reads it as well
     if hx is not None:
         if not isinstance(hx, (tuple, list)) or len(hx) != 2:
             raise TypeError("lstm: expected hx to be a pair (h_0, c_0)")
@@ -346,7 +361,7 @@ def lstm(Tensor input not None, hx, params, bint has_biases=True, int num_layers
                 layer.b_ih, layer.b_hh = arrays[which * per + 2], arrays[which * per + 3]
             if h0 is not None:
                 layer.h0, layer.c0 = (<object>h0)[which], (<object>c0)[which]
-            layer.reverse = d == 1
+            layer.reverse, layer.lengths = d == 1, counts
             layer.y = part_of(y, d, hidden)
             forward(layer, (<object>hn)[which], (<object>cn)[which], keep)
             layers.append(layer)

@@ -719,7 +719,7 @@ CONSTRUCTORS = {
     "lstm layers -49": (ValueError, "num_layers", lambda: nn.LSTM(3, 4, -49)),
     "lstm layers 2**40": (ValueError, "num_layers", lambda: nn.LSTM(3, 4, 2**40)),
     "lstm dropout": (ValueError, "probability", lambda: nn.LSTM(3, 4, 2, dropout=1.5)),
-    "lstm proj": (ValueError, "proj_size", lambda: nn.LSTM(3, 4, proj_size=2)),
+    "lstm proj": (ValueError, "proj_size", lambda: nn.LSTM(3, 4, proj_size=4)),
     "lstm proj -1": (ValueError, "proj_size", lambda: nn.LSTM(3, 4, proj_size=-1)),
     "lstm bias": (TypeError, "bias", lambda: nn.LSTM(3, 4, 1, 0)),
     "lstm batch_first": (TypeError, "batch_first", lambda: nn.LSTM(3, 4, 1, True, "yes")),

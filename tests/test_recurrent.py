@@ -82,6 +82,63 @@ def test_what_lies_beyond_a_length_is_not_used(op: str) -> None:
     np.testing.assert_array_equal(found[-1][2], 0)  # no step: nothing came back to h_0
 
 
+LSTM = [(r.name, r.isa, r.dtype) for r in all_rungs() if r.op == "lstm" and r.name in ("naive", "batch")]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("rung", LSTM, ids="-".join)
+def test_lstm_with_lengths_is_each_sequence_alone(rung, reverse):
+    """The same bits, whatever stands in the padding; gates and cells there are 0. On 1 and 3 threads."""
+    name, isa, dtype = rung
+    rng, h, lengths = np.random.default_rng(1), 20, np.array([4, 0, 6, 1, 3])
+    x, h0, c0 = (rng.normal(size=s).astype(dtype) for s in ((6, 5, 3), (5, h), (5, h)))
+    weights = [rng.uniform(-0.3, 0.3, s).astype(dtype) for s in ((4 * h, 3), (4 * h, h), (4 * h,), (4 * h,))]
+    for n, length in enumerate(lengths):
+        x[length:, n] = np.nan
+    how = {"rung": name, "isa": isa}
+    found = ops.lstm(x, *weights, h0, c0, True, lengths, reverse, threads=3, **how)
+    for a, b in zip(
+        found, ops.lstm(x, *weights, h0, c0, True, lengths, reverse, threads=1, **how), strict=True
+    ):
+        assert a.tobytes() == b.tobytes()
+    expected = ops.lstm(x, *weights, h0, c0, True, lengths, reverse, rung="numpy")
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    for n, length in enumerate(lengths):
+        y, hn, cn = (found[0][:, n], found[1][n], found[2][n])
+        assert not y[length:].any()
+        if length == 0:
+            assert (hn == h0[n]).all() and (cn == c0[n]).all()
+            continue
+        one = slice(n, n + 1)
+        alone = ops.lstm(x[:length, one], *weights, h0[one], c0[one], True, None, reverse, threads=1, **how)
+        assert y[:length].tobytes() == alone[0].tobytes()
+        assert hn.tobytes() == alone[1].tobytes() and cn.tobytes() == alone[2].tobytes()
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("n", [2, 5, 17])
+def test_lstm_backward_with_lengths(n, reverse):
+    """Each rung against the formula, NaN in the padding; nothing comes back to it."""
+    rng, h, t = np.random.default_rng(n), 20, 6
+    lengths = rng.integers(0, t + 1, n)
+    for isa, rung, dtype in [(r.isa, r.name, r.dtype) for r in all_rungs() if r.op == "lstm_backward"]:
+        x, h0, c0, dy, dh, dc = (
+            rng.normal(size=s).astype(dtype) for s in ((t, n, 3), (n, h), (n, h), (t, n, h), (n, h), (n, h))
+        )
+        w_ih, w_hh = (rng.uniform(-0.3, 0.3, s).astype(dtype) for s in ((4 * h, 3), (4 * h, h)))
+        y, _, _, gates, cells = ops.lstm(x, w_ih, w_hh, None, None, h0, c0, True, lengths, reverse)
+        for k, length in enumerate(lengths):
+            x[length:, k] = dy[length:, k] = np.nan
+        args = (x, w_ih, w_hh, h0, c0, y, gates, cells, dy, dh, dc, lengths, reverse)
+        found = ops.lstm_backward(*args, rung=rung, isa=isa)
+        for a, b in zip(found, ops.lstm_backward(*args, rung="numpy"), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+        for a, b in zip(found, ops.lstm_backward(*args, rung=rung, isa=isa, threads=3), strict=True):
+            assert a.tobytes() == b.tobytes()
+        assert all(not found[0][length:, k].any() for k, length in enumerate(lengths))
+
+
 BAD = [
     ({"lengths": np.array([1, 2])}, ValueError, r"lengths of shape \(3,\)"),
     ({"lengths": np.array([1, 2, 6])}, ValueError, "from 0 to the 5 steps of input, got 6 for sequence 2"),

@@ -96,6 +96,41 @@ def test_lengths_as_packed_by_torch(torch, cell, batch_first):
         close(a.grad, b.grad, 2048)
 
 
+@pytest.mark.parametrize("bidirectional", [True, False])
+@pytest.mark.parametrize("state", [True, False])
+@pytest.mark.parametrize("lengths", [None, [2, 5, 1]])
+@pytest.mark.parametrize("shape", [(5, 3, 6), (5, 6)])
+def test_projected_lstm_as_torch(torch, bidirectional, state, lengths, shape):
+    how = {"bidirectional": bidirectional, "proj_size": 3, "batch_first": True, "bias": not state}
+    ours, theirs = (n.LSTM(6, 8, 2, **how) for n in (nn, torch.nn))
+    assert repr(ours) == repr(theirs)
+    assert [(k, tuple(v.shape)) for k, v in theirs.state_dict().items()] == [
+        (k, tuple(v.shape)) for k, v in ours.state_dict().items()
+    ]
+    ours.load_state_dict(theirs.state_dict())
+    if lengths and len(shape) == 2:
+        return
+    rows, batch = 2 * (2 if bidirectional else 1), (3,) if len(shape) == 3 else ()
+    x = floats(*((3, 5, 6) if batch else shape))
+    arrays = [x, *((floats(rows, *batch, 3, seed=1), floats(rows, *batch, 8, seed=2)) if state else ())]
+    mine = [loopnest.tensor(a, requires_grad=True) for a in arrays]
+    other = [torch.tensor(a, requires_grad=True) for a in arrays]
+    y, (h, c) = ours(mine[0], tuple(mine[1:]) or None, lengths=lengths)
+    given = other[0]
+    if lengths:
+        utils = torch.nn.utils.rnn
+        given = utils.pack_padded_sequence(given, lengths, True, enforce_sorted=False)
+    ty, (th, tc) = theirs(given, tuple(other[1:]) or None)
+    if lengths:
+        ty, _ = utils.pad_packed_sequence(ty, True)
+    for a, b in ((y, ty), (h, th), (c, tc)):
+        close(a, b, 64)
+    ((y * y).sum() + (h * h).sum() + c.sum()).backward()
+    ((ty * ty).sum() + (th * th).sum() + tc.sum()).backward()
+    for a, b in zip([*mine, *ours.parameters()], [*other, *theirs.parameters()], strict=True):
+        close(a.grad, b.grad, 2048)
+
+
 CELL_PAIRS = {
     "lstm": lambda n, **how: n.LSTMCell(5, 6, **how),
     "gru": lambda n, **how: n.GRUCell(5, 6, **how),
@@ -158,20 +193,25 @@ def test_packing_as_torch(torch, batch_first, lengths):
     np.testing.assert_array_equal(a.unsorted_indices.numpy(), b.unsorted_indices.numpy())
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", [*CELLS, "lstm"])
 @pytest.mark.parametrize("state", [True, False])
 def test_packed_input_as_torch(torch, cell, state):
-    ours, theirs = (CELLS[cell](n, 3, 4, 2, bidirectional=True) for n in (nn, torch.nn))
+    make = {**CELLS, "lstm": lambda n, *sizes, **how: n.LSTM(*sizes, **how)}[cell]
+    ours, theirs = (make(n, 3, 4, 2, bidirectional=True) for n in (nn, torch.nn))
     ours.load_state_dict(theirs.state_dict())
     x, h, lengths = floats(5, 4, 3), floats(4, 4, 4, seed=1), [2, 5, 1, 4]
     found = []
     for layer, wrap, utils in ((ours, loopnest.tensor, nn.utils), (theirs, torch.tensor, torch.nn.utils)):
         packed = utils.rnn.pack_padded_sequence(wrap(x), lengths, enforce_sorted=False)
-        y, last = layer(packed, wrap(h) if state else None)
-        found.append((y.data, last))
+        hx = (wrap(h), wrap(h)) if cell == "lstm" else wrap(h)
+        y, last = layer(packed, hx if state else None)
+        found.append((y.data, *(last if cell == "lstm" else (last,))))
         assert type(y).__name__ == "PackedSequence"
+        sum((a * a).sum() for a in found[-1]).backward()
     for a, b in zip(*found, strict=True):
         close(a, b, 64)
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        close(a.grad, b.grad, 1024)
 
 
 def test_packing_refuses():
@@ -189,6 +229,7 @@ MAKE = {
     "gru before": lambda: nn.GRU(3, 4, 2, bidirectional=True, reset="before", dtype=np.float64),
     "tanh": lambda: nn.RNN(3, 4, 2, bidirectional=True, dtype=np.float64),
     "relu": lambda: nn.RNN(3, 4, 2, "relu", bidirectional=True, dtype=np.float64),
+    "lstm": lambda: nn.LSTM(3, 4, 2, bidirectional=True, dtype=np.float64),
 }
 
 
@@ -204,6 +245,9 @@ def test_gradients_by_differences(name, lengths):
     weights = loopnest.tensor(floats(5, 3, 8, seed=5, dtype=np.float64))
 
     def loss():
+        if name == "lstm":
+            y, (last, c) = layer(x, (h, h * 0.5), lengths=lengths)
+            return (y * weights).sum() + (last * last).sum() + (c * c).sum()
         y, last = layer(x, h, lengths=lengths)
         return (y * weights).sum() + (last * last).sum()
 
@@ -283,6 +327,7 @@ BAD = {
     "h_0 of one": (ValueError, r"\(1, 4\)", lambda: nn.GRU(3, 4)(tensor(5, 3), tensor(1, 1, 4))),
     "dtype": (TypeError, "float64", lambda: nn.RNN(3, 4)(tensor(5, 2, 3, dtype=np.float64))),
     "no steps": (ValueError, "steps", lambda: nn.RNN(3, 4)(tensor(0, 2, 3))),
+    "lengths lstm": (ValueError, "0 to the 5", lambda: nn.LSTM(3, 4)(tensor(5, 2, 3), lengths=[1, 6])),
     "lengths count": (ValueError, r"\(2,\)", lambda: nn.GRU(3, 4)(tensor(5, 2, 3), lengths=[1, 2, 3])),
     "lengths long": (ValueError, "0 to the 5", lambda: nn.GRU(3, 4)(tensor(5, 2, 3), lengths=[1, 6])),
     "lengths below": (ValueError, "0 to the 5", lambda: nn.RNN(3, 4)(tensor(5, 2, 3), lengths=[-1, 5])),

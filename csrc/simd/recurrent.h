@@ -54,8 +54,7 @@ inline void pack_gates(const T* w, const int (&order)[G], ptrdiff_t h, ptrdiff_t
 template <int V, class T>
 inline void pack_units(const T* w, ptrdiff_t h, ptrdiff_t depth, ptrdiff_t u, T* panel) {
   constexpr ptrdiff_t L = lanes<T>;
-  for (ptrdiff_t v = 0; v < V; v++)
-    pack_rows<T>(w + (u + v * L) * depth, h - u - v * L, depth, panel + v * L, V * L);
+  for (ptrdiff_t v = 0; v < V; v++) pack_rows<T>(w + (u + v * L) * depth, h - u - v * L, depth, panel + v * L, V * L);
 }
 
 // ---- the product of neighbouring panels, for any number of rows: few of them by one pass (thin.h) ----

@@ -330,17 +330,25 @@ def _embedding_backward(input, grad_output, num_embeddings, padding_idx=-1, **ch
 
 
 def _lstm(
-    input, weight_ih, weight_hh, bias_ih=None, bias_hh=None, h_0=None, c_0=None, keep=False, **choice
+    input,
+    weight_ih,
+    weight_hh,
+    bias_ih=None,
+    bias_hh=None,
+    h_0=None,
+    c_0=None,
+    keep=False,
+    lengths=None,
+    reverse=False,
+    **choice,
 ) -> Ready:
     weights = (weight_ih, weight_hh, bias_ih, bias_hh, h_0, c_0)
-    call = _core.lstm(input, *weights, keep, **choice)
+    call = _core.lstm(input, *weights, keep, lengths, reverse, **choice)
 
     def formula() -> tuple[Array, ...]:
-        y, (h, c) = reference.lstm(input, *weights)
-        if not keep:
-            return y, h, c
-        steps = reference.lstm_steps(input, *weights)
-        return y, h, c, steps.gates, steps.cells
+        steps = reference.lstm_steps(input, *weights, reverse, lengths)
+        turn = slice(None, None, -1 if reverse else 1)
+        return (*steps[:3], steps.gates[turn], steps.cells[turn]) if keep else steps[:3]
 
     return call, formula
 
@@ -357,18 +365,21 @@ def _lstm_backward(
     grad_output,
     grad_h_n=None,
     grad_c_n=None,
+    lengths=None,
+    reverse=False,
     **choice,
 ) -> Ready:
     forward = (input, weight_ih, weight_hh, h_0, c_0, output, gates, cells)
-    call = _core.lstm_backward(*forward, grad_output, grad_h_n, grad_c_n, **choice)
+    call = _core.lstm_backward(*forward, grad_output, grad_h_n, grad_c_n, lengths, reverse, **choice)
 
     def formula() -> tuple[Array, ...]:
+        turn = slice(None, None, -1 if reverse else 1)
         steps = reference.LstmSteps(
-            *(np.asarray(a, np.float64) for a in (output, output, cells, gates, cells))
+            *(np.asarray(a, np.float64) for a in (output, output, cells, gates[turn], cells[turn]))
         )
         gradient = np.zeros(output.shape) if grad_output is None else grad_output
         found = reference.lstm_backward_steps(
-            gradient, grad_h_n, grad_c_n, input, weight_ih, weight_hh, steps, h_0, c_0
+            gradient, grad_h_n, grad_c_n, input, weight_ih, weight_hh, steps, h_0, c_0, reverse, lengths
         )
         return found.input, found.weight_ih, found.weight_hh, found.bias_ih, found.h_0, found.c_0
 
@@ -1540,6 +1551,8 @@ def lstm(
     h_0=None,
     c_0=None,
     keep=False,
+    lengths=None,
+    reverse=False,
     *,
     rung=None,
     isa=None,
@@ -1550,7 +1563,8 @@ def lstm(
     input (T, N, I), weight_ih (4H, I), weight_hh (4H, H) with the rows of i, f, g, o in this order, biases
     (4H,) both or none, states (N, H) both or none. Returns (y (T, N, H), h_n (N, H), c_n (N, H)), and with
     keep=True also the gates (T, N, 4H) after their functions and the cells (T, N, H), which the backward pass
-    reads.
+    reads (in the order of the steps taken). lengths (N,) int64, from 0 to T: beyond its length a sequence's
+    output is 0 and its states stay. reverse: from the last step to the first.
 
     >>> y, h, c = lstm(np.ones((3, 1, 2), "f"), np.ones((4, 2), "f"), np.zeros((4, 1), "f"))
     >>> y.shape, h.shape, bool(h[0, 0] == y[2, 0, 0])
@@ -1566,6 +1580,8 @@ def lstm(
         h_0,
         c_0,
         keep,
+        lengths,
+        reverse,
         rung=rung,
         isa=isa,
         threads=threads,
@@ -1584,6 +1600,8 @@ def lstm_backward(
     grad_output,
     grad_h_n=None,
     grad_c_n=None,
+    lengths=None,
+    reverse=False,
     *,
     rung=None,
     isa=None,
@@ -1614,6 +1632,8 @@ def lstm_backward(
         grad_output,
         grad_h_n,
         grad_c_n,
+        lengths,
+        reverse,
         rung=rung,
         isa=isa,
         threads=threads,

@@ -12,6 +12,9 @@ namespace loopnest {
 bool lstm_check(Lstm& a, const Array& x, const Array& w_ih, const Array& w_hh, const Array* b_ih, const Array* b_hh,
                 const Array* h0, const Array* c0, Error& error);
 
+// Then, if the sequences have different lengths [n]. Where the valid steps are (at_end), the caller knows.
+bool lstm_lengths_check(Lstm& a, const Array& lengths, Error& error);
+
 Work lstm_work(const Lstm& a, Dtype dtype);
 
 }  // namespace loopnest

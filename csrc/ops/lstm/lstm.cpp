@@ -1,7 +1,7 @@
 // The checks of lstm, and its work.
 #include "lstm.h"
 
-#include "../../check.h"
+#include "../../check_sequence.h"
 #include "check.h"
 
 namespace loopnest {
@@ -64,6 +64,10 @@ bool lstm_check(Lstm& a, const Array& x, const Array& w_ih, const Array& w_hh, c
   a.x_t = x.stride[0], a.x_n = x.stride[1];
   int64_t y[3] = {a.t, a.n, 4 * a.h};
   return check_size(op, "an output", y, 3, e);
+}
+
+bool lstm_lengths_check(Lstm& a, const Array& lengths, Error& e) {
+  return read_lengths(op, &lengths, a.n, a.t, a.lengths, e);
 }
 
 Work lstm_work(const Lstm& a, Dtype dtype) {

@@ -40,11 +40,7 @@ struct LstmPanels {
 
   // w [4h, depth] -> panel [depth][4][lanes]
   static void weights(const T* w, ptrdiff_t h, ptrdiff_t depth, ptrdiff_t p, T* panel) {
-    ptrdiff_t count = h - p * L < L ? h - p * L : L;
-    for (ptrdiff_t q = 0; q < 4; q++) {
-      const T* rows = w + (q * h + p * L) * depth;
-      for (ptrdiff_t k = 0; k < depth; k++)
-        for (ptrdiff_t l = 0; l < L; l++) panel[k * width + q * L + l] = l < count ? rows[l * depth + k] : T(0);
-    }
+    constexpr int ifgo[4] = {0, 1, 2, 3};
+    pack_gates<4, T>(w, ifgo, h, depth, p * L, panel);
   }
 };

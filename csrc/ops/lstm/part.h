@@ -19,7 +19,8 @@ struct LstmPart {
     return steps < a.t ? steps : a.t;
   }
   static size_t scratch_bytes(const Lstm& a) {
-    return size_t(Panels::count(a) * a.n * (chunk(a) * width + L)) * sizeof(T);
+    ptrdiff_t states = a.lengths ? 2 * a.n * a.h : 0;
+    return size_t(Panels::count(a) * a.n * (chunk(a) * width + L) + states) * sizeof(T);
   }
 
   static LstmPart of(const Lstm& a, Range rows, Range panels) {
@@ -29,16 +30,25 @@ struct LstmPart {
     return {rows, panels, rows.end - rows.begin, steps, sums, scratch + rows.begin * Panels::count(a) * L};
   }
 
+  // With lengths: h before step t, and after it as that before the next [2][n][h]. Row `row` of this member's.
+  T* state(const Lstm& a, ptrdiff_t t, ptrdiff_t row) const {
+    ptrdiff_t before = Panels::count(a) * a.n * (chunk(a) * width + L);
+    return static_cast<T*>(a.workspace.scratch) + before + (t % 2 * a.n + rows.begin + row) * a.h;
+  }
+
   T* sums_of(ptrdiff_t p) const { return sums + p * steps * count * width; }
   T* cells_of(ptrdiff_t p) const { return cells + p * count * L; }
 
-  // c[t-1] of the first step.
+  // c[t-1], and with lengths h[t-1], of the first step.
   void begin(const Lstm& a) const {
+    const T* h0 = static_cast<const T*>(a.h0);  // [n, h] or null
     const T* c0 = static_cast<const T*>(a.c0);  // [n, h] or null
     for (ptrdiff_t p = panels.begin; p < panels.end; p++)
       for (ptrdiff_t row = 0; row < count; row++) {
         ptrdiff_t u = p * L, some = a.h - u < L ? a.h - u : L;
-        store<T>(cells_of(p) + row * L, c0 ? load_some<T>(c0 + (rows.begin + row) * a.h + u, some) : vec<T>{});
+        ptrdiff_t at = (rows.begin + row) * a.h + u;
+        store<T>(cells_of(p) + row * L, c0 ? load_some<T>(c0 + at, some) : vec<T>{});
+        if (a.lengths) store_some<T>(state(a, 0, row) + u, h0 ? load_some<T>(h0 + at, some) : vec<T>{}, some);
       }
   }
 
@@ -66,6 +76,11 @@ struct LstmPart {
     for (ptrdiff_t row = 0; row < count; row++) {
       vec<T> gate[4], cell = load<T>(c + row * L);
       for (int q = 0; q < 4; q++) gate[q] = load<T>(sums + row * width + q * L);
+      if (!is_valid(a, t, rows.begin + row)) {
+        vec<T> nothing[4] = {};
+        lstm_keep<T>(a, t, rows.begin + row, u, some, nothing, vec<T>{});
+        continue;
+      }
       lstm_gates<T>(gate, cell);
       store<T>(sums + row * width + 3 * L, gate[3]);
       store<T>(c + row * L, cell);
@@ -74,7 +89,13 @@ struct LstmPart {
     T* y = static_cast<T*>(a.y) + t * a.y_t + rows.begin * a.y_n + u;  // [count, some]
     for (ptrdiff_t row = 0; row < count; row++) {
       vec<T> o = load<T>(sums + row * width + 3 * L), cell = load<T>(c + row * L);
-      store_some<T>(y + row * a.y_n, o * tanh<T>(cell), some);
+      vec<T> h = o * tanh<T>(cell);
+      if (a.lengths) {
+        bool valid = is_valid(a, t, rows.begin + row);
+        store_some<T>(state(a, t + 1, row) + u, valid ? h : load_some<T>(state(a, t, row) + u, some), some);
+        if (!valid) h = vec<T>{};
+      }
+      store_some<T>(y + row * a.y_n, h, some);
     }
   }
 
@@ -85,7 +106,7 @@ struct LstmPart {
     for (ptrdiff_t p = panels.begin; p < panels.end; p++)
       for (ptrdiff_t row = 0; row < count; row++) {
         ptrdiff_t n = rows.begin + row, u = p * L, some = a.h - u < L ? a.h - u : L;
-        const T* h = a.t > 0 ? last + n * a.y_n : h0 ? h0 + n * a.h : nullptr;
+        const T* h = a.lengths ? state(a, a.t, row) : a.t > 0 ? last + n * a.y_n : h0 ? h0 + n * a.h : nullptr;
         store_some<T>(static_cast<T*>(a.cn) + n * a.h + u, load<T>(cells_of(p) + row * L), some);
         store_some<T>(static_cast<T*>(a.hn) + n * a.h + u, h ? load_some<T>(h + u, some) : vec<T>{}, some);
       }

@@ -20,12 +20,18 @@ struct lstm_r0_naive : Plain<Lstm> {
         hn[n * a.h + u] = h0 ? h0[n * a.h + u] : T(0);
       }
       for (ptrdiff_t t = 0; t < a.t; t++) {
-        const T* h = t > 0 ? y + (t - 1) * a.y_t + n * a.y_n : hn + n * a.h;  // h[t-1]
-        for (ptrdiff_t u = 0; u < a.h; u++) y[t * a.y_t + n * a.y_n + u] = unit(a, t, n, u, h, c[u]);
+        T *h = hn + n * a.h, *now = y + t * a.y_t + n * a.y_n;  // h[t-1], h[t]
+        bool valid = is_valid(a, t, n);
+        for (ptrdiff_t u = 0; u < a.h; u++) now[u] = valid ? unit(a, t, n, u, h, c[u]) : T(0);
+        for (ptrdiff_t u = 0; u < a.h && valid; u++) h[u] = now[u];
+        if (!valid) nothing(a, t, n);
       }
-      if (a.t > 0)
-        for (ptrdiff_t u = 0; u < a.h; u++) hn[n * a.h + u] = y[(a.t - 1) * a.y_t + n * a.y_n + u];
     }
+  }
+
+  static void nothing(const Lstm& a, ptrdiff_t t, ptrdiff_t n) {
+    for (ptrdiff_t u = 0; u < 4 * a.h && a.gates; u++) static_cast<T*>(a.gates)[t * a.gates_t + n * 4 * a.h + u] = T(0);
+    for (ptrdiff_t u = 0; u < a.h && a.cells; u++) static_cast<T*>(a.cells)[t * a.cells_t + n * a.h + u] = T(0);
   }
 
   // h[t] of unit u in sequence n; c is c[t-1] before and c[t] after.

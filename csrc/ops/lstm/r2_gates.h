@@ -8,6 +8,7 @@
 
 template <class T>
 struct lstm_r2_gates : Plain<Lstm> {
+  static const char* supports(const Lstm& a) { return a.lengths ? "all sequences must have t steps" : nullptr; }
   static constexpr int V = 2;
   static ptrdiff_t panels(const Lstm& a) { return panel_count<V, T>(4 * a.h); }
   static ptrdiff_t row_size(const Lstm& a) { return panels(a) * panel_width<V, T>; }  // 4h, rounded up

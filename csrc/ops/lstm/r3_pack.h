@@ -8,6 +8,7 @@
 
 template <class T>
 struct lstm_r3_pack : Plain<Lstm> {
+  static const char* supports(const Lstm& a) { return a.lengths ? "all sequences must have t steps" : nullptr; }
   using Panels = LstmPanels<T>;
   static size_t packed_bytes(const Lstm& a) { return Panels::bytes(a); }
   static void prepare(const Lstm& a, void* packed, const Team& team) noexcept { Panels::prepare(a, packed, team); }

@@ -21,6 +21,7 @@ struct lstm_r4_batch : Plain<Lstm> {
     Part part = Part::of(a, by_batch ? share(a.n, team) : Range{0, a.n},
                          by_batch ? Range{0, Panels::count(a)} : share(Panels::count(a), team));
     part.begin(a);
+    if (a.lengths && !by_batch) team.barrier(&team);
     for (ptrdiff_t t = 0; t < a.t; t++) {
       ptrdiff_t in_chunk = t % part.steps;
       for (ptrdiff_t p = part.panels.begin; p < part.panels.end; p++) {
@@ -37,8 +38,10 @@ struct lstm_r4_batch : Plain<Lstm> {
     const T* h0 = static_cast<const T*>(a.h0);                                            // [n, h] or null
     const T* y = static_cast<const T*>(a.y) + (t - 1) * a.y_t + part.rows.begin * a.y_n;  // [rows, h]
     const T* h = t > 0 ? y : h0 ? h0 + part.rows.begin * a.h : nullptr;                   // h[t-1]
+    ptrdiff_t h_row = t > 0 ? a.y_n : a.h;
+    if (a.lengths) h = part.state(a, t, 0), h_row = a.h;
     const T* w_hh = Panels::of(a).w_hh + p * a.h * width;
-    if (h) add_product<4, T>(sums, width, width, part.count, true, h, t > 0 ? a.y_n : a.h, 1, w_hh, a.h);
+    if (h) add_product<4, T>(sums, width, width, part.count, true, h, h_row, 1, w_hh, a.h);
     part.finish_units(a, p, t, sums);
   }
 };

@@ -17,6 +17,7 @@ struct lstm_r5_persistent : Plain<Lstm> {
   static size_t scratch_bytes(const Lstm& a, int) { return Part::scratch_bytes(a); }
 
   static const char* supports(const Lstm& a) {
+    if (a.lengths) return "all sequences must have t steps";
     if (a.n > thin_rows) return "all sequences must fit into one register block";
     return nullptr;
   }

@@ -15,6 +15,7 @@ struct lstm_r6_step : Plain<Lstm> {
   static void prepare(const Lstm& a, void* packed, const Team& team) noexcept { Panels::prepare(a, packed, team); }
 
   static const char* supports(const Lstm& a) {
+    if (a.lengths) return "all sequences must have t steps";
     if (a.t > 2) return "reads w_ih anew in every step: for one or two steps only";
     if (a.n > thin_rows) return "all sequences must fit into one register block";
     return nullptr;

@@ -14,6 +14,8 @@ bool lstm_backward_check(LstmBackward& a, const Array& x, const Array& w_ih, con
                          const Array* c0, const Array& y, const Array& gates, const Array& cells, const Array* dy,
                          const Array* dhn, const Array* dcn, Error& error);
 
+bool lstm_backward_lengths_check(LstmBackward& a, const Array& lengths, Error& error);
+
 Work lstm_backward_work(const LstmBackward& a, Dtype dtype);
 
 }  // namespace loopnest

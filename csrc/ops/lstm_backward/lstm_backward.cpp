@@ -1,7 +1,7 @@
 // The checks of lstm_backward, and its work.
 #include "lstm_backward.h"
 
-#include "../../check.h"
+#include "../../check_sequence.h"
 #include "check.h"
 
 namespace loopnest {
@@ -52,6 +52,10 @@ bool lstm_backward_check(LstmBackward& a, const Array& x, const Array& w_ih, con
   a.gates_t = gates.stride[0], a.cells_t = cells.stride[0];
   if (dy) a.dy_t = dy->stride[0], a.dy_n = dy->stride[1];
   return true;
+}
+
+bool lstm_backward_lengths_check(LstmBackward& a, const Array& lengths, Error& e) {
+  return read_lengths(op, &lengths, a.n, a.t, a.lengths, e);
 }
 
 // Four products: dw_ih and dw_hh, dx (if wanted), and the way of dh through w_hh.

@@ -31,8 +31,12 @@ struct lstm_backward_r0_naive : Plain<LstmBackward> {
       dc[u] = dcn ? dcn[n * a.h + u] : T(0);
     }
     for (ptrdiff_t t = a.t - 1; t >= 0; t--) {
+      T* d = d_of(a, t, n);
+      if (!is_valid(a, t, n)) {
+        for (ptrdiff_t j = 0; j < 4 * a.h; j++) d[j] = T(0);
+        continue;
+      }
       for (ptrdiff_t u = 0; u < a.h; u++) unit(a, t, n, u, dh[u], dc[u]);
-      const T* d = d_of(a, t, n);
       for (ptrdiff_t u = 0; u < a.h; u++) {
         dh[u] = T(0);
         for (ptrdiff_t j = 0; j < 4 * a.h; j++) dh[u] += d[j] * w_hh[j * a.h + u];
@@ -51,7 +55,8 @@ struct lstm_backward_r0_naive : Plain<LstmBackward> {
     const T* c0 = static_cast<const T*>(a.c0);
     if (a.dy) dh += static_cast<const T*>(a.dy)[t * a.dy_t + n * a.dy_n + u];
     T i = gates[0], f = gates[a.h], g = gates[2 * a.h], o = gates[3 * a.h];
-    T before = t > 0 ? cells[(t - 1) * a.cells_t] : c0 ? c0[n * a.h + u] : T(0);  // c[t-1]
+    bool first = t == valid_steps(a, n).begin;
+    T before = !first ? cells[(t - 1) * a.cells_t] : c0 ? c0[n * a.h + u] : T(0);  // c[t-1]
     T tanh_c = scalar_tanh<T>(cells[t * a.cells_t]);
     dc += dh * o * (1 - tanh_c * tanh_c);
     T* d = d_of(a, t, n) + u;
@@ -77,7 +82,6 @@ struct lstm_backward_r0_naive : Plain<LstmBackward> {
   }
 
   static void weights(const LstmBackward& a, const Team& team) {
-    const T* h0 = static_cast<const T*>(a.h0);
     Range rows = share(4 * a.h, team);
     for (ptrdiff_t j = rows.begin; j < rows.end; j++) {
       if (a.dw_ih)
@@ -87,19 +91,20 @@ struct lstm_backward_r0_naive : Plain<LstmBackward> {
       if (a.dw_hh)
         for (ptrdiff_t k = 0; k < a.h; k++)
           static_cast<T*>(a.dw_hh)[j * a.h + k] = sum(a, j, [&](ptrdiff_t t, ptrdiff_t n) {
-            if (t > 0) return static_cast<const T*>(a.y)[(t - 1) * a.y_t + n * a.y_n + k];
-            return h0 ? h0[n * a.h + k] : T(0);
+            const T* h = state_before<T>(a, t, n);
+            return h ? h[k] : T(0);
           });
       if (a.db) static_cast<T*>(a.db)[j] = sum(a, j, [](ptrdiff_t, ptrdiff_t) { return T(1); });
     }
   }
 
-  // Sum over all steps and sequences of d'[t, n, j] * value(t, n)
+  // Sum over all valid steps of all sequences of d'[t, n, j] * value(t, n)
   template <class F>
   static T sum(const LstmBackward& a, ptrdiff_t j, F value) {
     T s = T(0);
     for (ptrdiff_t t = 0; t < a.t; t++)
-      for (ptrdiff_t n = 0; n < a.n; n++) s += d_of(a, t, n)[j] * value(t, n);
+      for (ptrdiff_t n = 0; n < a.n; n++)
+        if (is_valid(a, t, n)) s += d_of(a, t, n)[j] * value(t, n);
     return s;
   }
 };

@@ -75,7 +75,7 @@ struct lstm_backward_r1_fast : Plain<LstmBackward> {
       for (ptrdiff_t t = end - 1; t >= first; t--) {
         gate_gradients(a, t, t - first, rows, panels);
         if (!by_batch) team.barrier(&team);
-        back_one_step(a, t, t - first, rows, panels);
+        back_one_step(a, t - first, rows, panels);
       }
       Range right = share(h_panels(a) + i_panels(a), team), items = share(4 * groups(a), team);
       for (ptrdiff_t p = right.begin; p < right.end; p++) pack_rows(a, first, end, p);
@@ -90,36 +90,46 @@ struct lstm_backward_r1_fast : Plain<LstmBackward> {
 
   static ptrdiff_t least(ptrdiff_t x, ptrdiff_t y) { return x < y ? x : y; }
 
-  // dh at the last step: dhn + dy; dc: dcn.
+  // What arrives at the last step from beyond it: dhn and dcn.
   static void begin(const A& a, Range rows, Range panels) {
     const T* dhn = static_cast<const T*>(a.dhn);  // [n, h] or null
     const T* dcn = static_cast<const T*>(a.dcn);  // [n, h] or null
     for (ptrdiff_t n = rows.begin; n < rows.end; n++) {
-      const T* dy = a.dy && a.t > 0 ? static_cast<const T*>(a.dy) + (a.t - 1) * a.dy_t + n * a.dy_n : nullptr;
-      for (ptrdiff_t u = panels.begin * width; u < least(panels.end * width, a.h); u++) {
-        dh_of(a, n)[u] = (dhn ? dhn[n * a.h + u] : T(0)) + (dy ? dy[u] : T(0));
-        dc_of(a, n)[u] = dcn ? dcn[n * a.h + u] : T(0);
+      for (ptrdiff_t u = panels.begin * width; u < panels.end * width; u++) {
+        dh_of(a, n)[u] = dhn && u < a.h ? dhn[n * a.h + u] : T(0);
+        dc_of(a, n)[u] = dcn && u < a.h ? dcn[n * a.h + u] : T(0);
       }
     }
   }
 
+  // d' of step t; nothing of dh remains, since all of it goes through w_hh.
   static void gate_gradients(const A& a, ptrdiff_t t, ptrdiff_t in_chunk, Range rows, Range panels) {
     const T* c0 = static_cast<const T*>(a.c0);                        // [n, h] or null
+    const T* dy = static_cast<const T*>(a.dy);                        // [t, n, h] or null
     const T* cells = static_cast<const T*>(a.cells) + t * a.cells_t;  // [n, h]
     const T* gates = static_cast<const T*>(a.gates) + t * a.gates_t;  // [n, 4, h]
-    const T* before = t > 0 ? cells - a.cells_t : c0;                 // c[t-1] [n, h], or null
-    for (ptrdiff_t n = rows.begin; n < rows.end; n++)
+    for (ptrdiff_t n = rows.begin; n < rows.end; n++) {
+      Range steps = valid_steps(a, n);
+      const T* before = t > steps.begin ? cells - a.cells_t : c0;  // c[t-1] [n, h], or null
       for (ptrdiff_t u = panels.begin * width; u < least(panels.end * width, a.h); u += L) {
         ptrdiff_t count = least(a.h - u, L);
-        vec<T> gate[4], d[4];
+        vec<T> gate[4], d[4] = {};
+        if (t < steps.begin || t >= steps.end) {
+          for (int q = 0; q < 4; q++) store<T>(d_of(a, in_chunk * a.n + n) + q * units(a) + u, d[q]);
+          continue;
+        }
+        vec<T> dh = load<T>(dh_of(a, n) + u);
+        if (dy) dh += load_some<T>(dy + t * a.dy_t + n * a.dy_n + u, count);
+        store<T>(dh_of(a, n) + u, vec<T>{});
         for (int q = 0; q < 4; q++) gate[q] = load_some<T>(gates + (n * 4 + q) * a.h + u, count);
         vec<T> c_before = before ? load_some<T>(before + n * a.h + u, count) : vec<T>{};
         vec<T> c = load_some<T>(cells + n * a.h + u, count);
         vec<T> dc = load_some<T>(dc_of(a, n) + u, count);
-        unit_gradients(gate, c_before, c, load_some<T>(dh_of(a, n) + u, count), dc, d);
+        unit_gradients(gate, c_before, c, dh, dc, d);
         store_some<T>(dc_of(a, n) + u, dc, count);
         for (int q = 0; q < 4; q++) store<T>(d_of(a, in_chunk * a.n + n) + q * units(a) + u, d[q]);
       }
+    }
   }
 
   // The formulas of lstm_backward.h; dc is that of c[t] as the later steps gave it, and becomes that of c[t-1].
@@ -134,16 +144,13 @@ struct lstm_backward_r1_fast : Plain<LstmBackward> {
     dc *= f;
   }
 
-  // dh of step t-1: dy[t-1] + d'[t] * w_hh
-  static void back_one_step(const A& a, ptrdiff_t t, ptrdiff_t in_chunk, Range rows, Range panels) {
-    for (ptrdiff_t n = rows.begin; n < rows.end; n++) {
-      const T* dy = a.dy && t > 0 ? static_cast<const T*>(a.dy) + (t - 1) * a.dy_t + n * a.dy_n : nullptr;
-      for (ptrdiff_t u = panels.begin * width; u < panels.end * width; u++)
-        dh_of(a, n)[u] = dy && u < a.h ? dy[u] : T(0);
-    }
-    for (ptrdiff_t p = panels.begin; p < panels.end; p++)
-      add_product<V, T>(dh_of(a, rows.begin) + p * width, h_panels(a) * width, width, rows.end - rows.begin, true,
-                        d_of(a, in_chunk * a.n + rows.begin), d_row(a), 1, panel_of(a, p), depth(a));
+  // dh of step t-1 += d'[t] * w_hh
+  static void back_one_step(const A& a, ptrdiff_t in_chunk, Range rows, Range panels) {
+    ptrdiff_t count = panels.end - panels.begin;
+    if (count > 0)
+      add_products<V, T>(dh_of(a, rows.begin) + panels.begin * width, width, h_panels(a) * width, rows.end - rows.begin,
+                         d_of(a, in_chunk * a.n + rows.begin), d_row(a), panel_of(a, panels.begin), depth(a) * width,
+                         depth(a), count, count * depth(a) * width * ptrdiff_t(sizeof(T)) > thin_near);
   }
 
   // dx = d' * w_ih, each member some of the steps.
@@ -161,18 +168,24 @@ struct lstm_backward_r1_fast : Plain<LstmBackward> {
       }
   }
 
-  // Panel p of x, or of h[t-1], of the chunk's rows: the right-hand side of dw.
+  // Panel p of h[t-1] or, behind these, of x, of the chunk's rows: the right-hand side of dw. At steps that are not
+  // valid 0, because there x may be anything, and 0 times NaN would be NaN.
   static void pack_rows(const A& a, ptrdiff_t first, ptrdiff_t end, ptrdiff_t p) {
     bool hidden = p < h_panels(a);
-    ptrdiff_t column = (hidden ? p : p - h_panels(a)) * width;
+    ptrdiff_t column = (hidden ? p : p - h_panels(a)) * width, columns = (hidden ? a.h : a.i) - column;
     for (ptrdiff_t t = first; t < end; t++) {
       T* to = right_of(a, p) + (t - first) * a.n * width;
-      const T* from = static_cast<const T*>(hidden ? t > 0 ? a.y : a.h0 : a.x);
-      ptrdiff_t step = hidden ? t > 0 ? (t - 1) * a.y_t : 0 : t * a.x_t;
-      ptrdiff_t row = hidden ? t > 0 ? a.y_n : a.h : a.x_n;
-      if (from) pack_panel<V, T>(from + step + column, row, 1, a.n, (hidden ? a.h : a.i) - column, 0, to);
-      else
-        for (ptrdiff_t k = 0; k < a.n * width; k++) to[k] = T(0);  // no h0: zeros
+      if (!a.lengths && (t > 0 || !hidden)) {
+        const T* from = hidden ? static_cast<const T*>(a.y) + (t - 1) * a.y_t : static_cast<const T*>(a.x) + t * a.x_t;
+        pack_panel<V, T>(from + column, hidden ? a.y_n : a.x_n, 1, a.n, columns, 0, to);
+        continue;
+      }
+      for (ptrdiff_t n = 0; n < a.n; n++, to += width) {
+        const T* from = hidden ? state_before<T>(a, t, n) : static_cast<const T*>(a.x) + t * a.x_t + n * a.x_n;
+        if (from && is_valid(a, t, n)) pack_panel<V, T>(from + column, 0, 1, 1, columns, 0, to);
+        else
+          for (ptrdiff_t k = 0; k < width; k++) to[k] = T(0);
+      }
     }
   }
 

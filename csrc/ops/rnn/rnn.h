@@ -31,8 +31,8 @@ struct Rnn {
   int64_t x_t, x_n;
   int64_t y_t, y_n;
   int64_t pass;  // a hint, as in ../lstm/lstm.h: how often these weights have been passed over before
-  bool relu;    // f = max(., 0); otherwise tanh
-  bool at_end;  // where the valid steps are, see above
+  bool relu;     // f = max(., 0); otherwise tanh
+  bool at_end;   // where the valid steps are, see above
 };
 
 }  // namespace loopnest

@@ -112,7 +112,8 @@ struct RnnSteps : Plain<Rnn> {
     ptrdiff_t rows = even ? all : part.count, x_row = part.count == 1 ? a.x_t : a.x_n;
     for (ptrdiff_t row = 0; row < all; row += rows)
       add_products<V, T>(part.sums + p * part.panel + row * width, part.panel, width, rows,
-                         x + row / part.count * a.x_t, x_row, packed.w_ih + p * a.i * width, a.i * width, a.i, panels, part.far);
+                         x + row / part.count * a.x_t, x_row, packed.w_ih + p * a.i * width, a.i * width, a.i, panels,
+                         part.far);
   }
 
   // Step t of the units of some panels.

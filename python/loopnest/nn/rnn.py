@@ -13,6 +13,7 @@ from loopnest.nn import init
 from loopnest.nn._check import check_device, flag, float_dtype, integer, probability
 from loopnest.nn.module import Module
 from loopnest.nn.parameter import Parameter
+from loopnest.nn.projection import projected_lstm
 from loopnest.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 MOST_LAYERS = (
@@ -61,8 +62,10 @@ class RNNBase(Module):
         self.dropout = float(dropout)
         self.bidirectional = flag(name, "bidirectional", bidirectional)
         self.proj_size = integer(name, "proj_size", proj_size, at_least=0)
-        if self.proj_size:
-            raise ValueError(f"{name}: expected proj_size 0, the only one supported, got {proj_size}")
+        if self.proj_size >= self.hidden_size:
+            raise ValueError(
+                f"{name}: expected proj_size smaller than hidden_size = {hidden_size}, got {proj_size}"
+            )
         if self.dropout > 0 and self.num_layers == 1:
             warnings.warn(
                 f"{name}: dropout={dropout} stands between layers and does nothing with num_layers=1",
@@ -74,24 +77,33 @@ class RNNBase(Module):
         self.reset_parameters()
 
     def _add_weights(self, dtype: np.dtype) -> None:
-        """Registers the weights in PyTorch's order: by layer, by direction, then ih, hh and the biases."""
+        """Registers the weights in PyTorch's order: by layer, by direction, then ih, hh, biases, hr."""
         directions = ("", "_reverse") if self.bidirectional else ("",)
         rows, hidden = GATES[self.mode] * self.hidden_size, self.hidden_size
         for layer in range(self.num_layers):
-            width = self.input_size if layer == 0 else hidden * len(directions)
+            width = self.input_size if layer == 0 else self._output_size * len(directions)
             for suffix in directions:
-                shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, width), "weight_hh": (rows, hidden)}
+                shapes: dict[str, tuple[int, ...]] = {
+                    "weight_ih": (rows, width),
+                    "weight_hh": (rows, self._output_size),
+                }
                 if self.bias:
                     shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
+                if self.proj_size:
+                    shapes["weight_hr"] = (self.proj_size, hidden)
                 for stem, shape in shapes.items():
                     name = f"{stem}_l{layer}{suffix}"
                     self.register_parameter(name, Parameter(np.empty(shape, dtype)))
                     self._weight_names.append(name)
 
     @property
+    def _output_size(self) -> int:
+        return self.proj_size or self.hidden_size
+
+    @property
     def all_weights(self) -> list[list[Parameter]]:
         """The weights, one list per layer and direction."""
-        step = 4 if self.bias else 2
+        step = (4 if self.bias else 2) + (1 if self.proj_size else 0)
         weights = [self._parameters[name] for name in self._weight_names]
         return [weights[i : i + step] for i in range(0, len(weights), step)]
 
@@ -122,13 +134,13 @@ class RNNBase(Module):
                 f"got {input.shape[-1]} (input {tuple(input.shape)})"
             )
 
-    def _check_one_state(self, input: Tensor, which: str, state: Any) -> None:
-        """A state (D * num_layers, N, H), or without N if the input is without."""
-        name = self._get_name()
-        expected: tuple[int, ...] = (self.num_layers * (2 if self.bidirectional else 1), self.hidden_size)
+    def _check_one_state(self, input: Tensor, which: str, state: Any, size: int = 0) -> None:
+        """A state (D * num_layers, N, H), or without N if the input is without; size: another H."""
+        name, size = self._get_name(), size or self.hidden_size
+        expected: tuple[int, ...] = (self.num_layers * (2 if self.bidirectional else 1), size)
         axes = "(D * num_layers, H)"
         if input.ndim == 3:
-            expected = (expected[0], input.shape[0 if self.batch_first else 1], self.hidden_size)
+            expected = (expected[0], input.shape[0 if self.batch_first else 1], size)
             axes = "(D * num_layers, N, H)"
         if not isinstance(state, Tensor):
             raise TypeError(f"{name}: expected {which} to be a loopnest.Tensor, got {type(state).__name__}")
@@ -176,6 +188,8 @@ class RNNBase(Module):
             "dropout": 0.0,
             "bidirectional": False,
         }
+        if self.proj_size:
+            text += f", proj_size={self.proj_size}"
         return text + "".join(
             f", {k}={getattr(self, k)}" for k, v in defaults.items() if getattr(self, k) != v
         )
@@ -191,7 +205,9 @@ class LSTM(RNNBase):
       input_size, hidden_size: I and H, at least 1. num_layers: layers on top of each other.
       bias: False leaves out b_ih and b_hh. batch_first: input and output are (N, T, ...); the states never
       are. dropout: while training, on the output of every layer but the last. bidirectional: D = 2, a second
-      LSTM reads backwards and the outputs stand side by side. proj_size: not supported, 0.
+      LSTM reads backwards and the outputs stand side by side. proj_size: P > 0 projects h to P numbers,
+      h = W_hr (o * tanh(c)), before it is put out and fed back (Sak et al. 2014, arXiv:1402.1128); then P
+      stands for H in the output, in h_0 and in the columns of weight_hh, and weight_hr_lk is (P, H).
 
     Shapes: input (T, N, I), or (T, I) without a batch; h_0 and c_0 (D * num_layers, N, H), zeros if not
     given; output (T, N, D * H). Weights per layer k and direction ("", "_reverse"): weight_ih_lk (4H, I or D
@@ -235,12 +251,25 @@ class LSTM(RNNBase):
         )
 
     def forward(
-        self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """input (T, N, I), (N, T, I) if batch_first, or (T, I); hx = (h_0, c_0) -> output, (h_n, c_n)."""
+        self,
+        input: Tensor | PackedSequence,
+        hx: tuple[Tensor, Tensor] | None = None,
+        lengths: Any = None,
+    ) -> tuple[Any, tuple[Tensor, Tensor]]:
+        """input (T, N, I), (N, T, I) if batch_first, or (T, I); hx = (h_0, c_0) -> output, (h_n, c_n).
+
+        lengths: N integers from 0 to T, in any order: beyond its length a sequence's output is 0 and its
+        states stay, so h_n and c_n are those after the last valid step; backwards it starts at its last valid
+        step. A PackedSequence as input gives one as output.
+        """
+        if isinstance(input, PackedSequence):
+            return self._packed(input, hx)
         self._check_input(input)
+        counts = None if lengths is None else self._check_lengths(input, lengths)
         if hx is not None:
             self._check_state(input, hx)
+        if self.proj_size:
+            return projected_lstm(self, input, hx, counts)
         output, h, c = sequence.lstm(
             input,
             hx,
@@ -251,14 +280,15 @@ class LSTM(RNNBase):
             self.training,
             self.bidirectional,
             self.batch_first,
+            counts,
         )
         return output, (h, c)
 
     def _check_state(self, input: Tensor, hx: Any) -> None:
         if not isinstance(hx, (tuple, list)) or len(hx) != 2:
             raise ValueError(f"LSTM: expected hx to be a pair (h_0, c_0), got {type(hx).__name__}")
-        for name, state in zip(("h_0", "c_0"), hx, strict=True):
-            self._check_one_state(input, name, state)
+        for name, state, size in zip(("h_0", "c_0"), hx, (self._output_size, self.hidden_size), strict=True):
+            self._check_one_state(input, name, state, size)
 
 
 class _OneState(RNNBase):

@@ -21,9 +21,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._args import Array, as_float64
-from ._steps import order, valid
+from ._steps import order, states_before, valid
 from .activation import sigmoid
-from .rnn import states_before
 
 
 class GruSteps(NamedTuple):

@@ -11,7 +11,8 @@ Graves and Schmidhuber, "Framewise phoneme classification with bidirectional LST
 without peepholes.
 
 Shapes: input (T, N, I), weight_ih (4H, I), weight_hh (4H, H), biases (4H,) or None, h_0 and c_0 (N, H) or
-None (zeros).
+None (zeros). lengths (N,) or None: sequence n has lengths[n] steps; beyond them output, gates and cells are 0
+and the states stay.
 """
 
 from typing import NamedTuple
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._args import Array, as_float64
+from ._steps import order, states_before, valid
 from .activation import sigmoid, tanh
 
 
@@ -54,6 +56,7 @@ def lstm_steps(
     h_0: ArrayLike | None = None,
     c_0: ArrayLike | None = None,
     reverse: bool = False,
+    lengths: ArrayLike | None = None,
 ) -> LstmSteps:
     """One layer, one direction, with everything that backward needs. reverse walks from the last step to
     the first.
@@ -68,14 +71,16 @@ def lstm_steps(
     h = np.zeros((n, hidden)) if h_0 is None else as_float64(h_0)
     c = np.zeros((n, hidden)) if c_0 is None else as_float64(c_0)
 
-    output, cells = np.empty((t_len, n, hidden)), np.empty((t_len, n, hidden))
-    gates = np.empty((t_len, n, 4 * hidden))
-    for t in reversed(range(t_len)) if reverse else range(t_len):
-        i, f, g, o = np.split(x[t] @ w_ih.T + h @ w_hh.T + bias, 4, axis=1)
+    h, c = h.copy(), c.copy()
+    output, cells = np.zeros((t_len, n, hidden)), np.zeros((t_len, n, hidden))
+    gates, counts = np.zeros((t_len, n, 4 * hidden)), valid(t_len, n, lengths)
+    for t in order(t_len, reverse):
+        on = counts[t, :, 0] > 0
+        i, f, g, o = np.split(x[t, on] @ w_ih.T + h[on] @ w_hh.T + bias, 4, axis=1)
         i, f, g, o = sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
-        c = f * c + i * g
-        h = o * tanh(c)
-        output[t], cells[t], gates[t] = h, c, np.concatenate((i, f, g, o), axis=1)
+        c[on] = f * c[on] + i * g
+        h[on] = o * tanh(c[on])
+        output[t, on], cells[t, on], gates[t, on] = h[on], c[on], np.concatenate((i, f, g, o), axis=1)
     return LstmSteps(output, h.copy(), c.copy(), gates, cells)
 
 
@@ -88,6 +93,7 @@ def lstm(
     h_0: ArrayLike | None = None,
     c_0: ArrayLike | None = None,
     reverse: bool = False,
+    lengths: ArrayLike | None = None,
 ) -> tuple[Array, tuple[Array, Array]]:
     """One layer, one direction. Returns output (T, N, H) and (h_n, c_n), each (N, H): the state after the
     last step.
@@ -96,7 +102,7 @@ def lstm(
     >>> y.shape, c[0]
     ((3, 2, 1), array([1.]))
     """
-    steps = lstm_steps(input, weight_ih, weight_hh, bias_ih, bias_hh, h_0, c_0, reverse)
+    steps = lstm_steps(input, weight_ih, weight_hh, bias_ih, bias_hh, h_0, c_0, reverse, lengths)
     return steps.output, (steps.h_n, steps.c_n)
 
 
@@ -112,6 +118,7 @@ def lstm_backward(
     h_0: ArrayLike | None = None,
     c_0: ArrayLike | None = None,
     reverse: bool = False,
+    lengths: ArrayLike | None = None,
 ) -> LstmGradients:
     """Gradients of `lstm` from dL/doutput (T, N, H), dL/dh_n and dL/dc_n (N, H) or None (zeros).
 
@@ -127,9 +134,9 @@ def lstm_backward(
     >>> lstm_backward(np.zeros((1, 1, 1)), None, np.ones((1, 1)), x, w, w).c_0  # dc_n * f, f = 1/2
     array([[0.5]])
     """
-    steps = lstm_steps(input, weight_ih, weight_hh, bias_ih, bias_hh, h_0, c_0, reverse)
+    steps = lstm_steps(input, weight_ih, weight_hh, bias_ih, bias_hh, h_0, c_0, reverse, lengths)
     return lstm_backward_steps(
-        grad_output, grad_h_n, grad_c_n, input, weight_ih, weight_hh, steps, h_0, c_0, reverse
+        grad_output, grad_h_n, grad_c_n, input, weight_ih, weight_hh, steps, h_0, c_0, reverse, lengths
     )
 
 
@@ -144,6 +151,7 @@ def lstm_backward_steps(
     h_0: ArrayLike | None = None,
     c_0: ArrayLike | None = None,
     reverse: bool = False,
+    lengths: ArrayLike | None = None,
 ) -> LstmGradients:
     """`lstm_backward` from what a forward pass has kept (its output, gates and cells).
 
@@ -160,27 +168,27 @@ def lstm_backward_steps(
     dc = np.zeros((n, hidden)) if grad_c_n is None else as_float64(grad_c_n)
 
     dx, dw_ih, dw_hh, dbias = np.zeros_like(x), np.zeros_like(w_ih), np.zeros_like(w_hh), np.zeros(4 * hidden)
-    order = list(reversed(range(t_len)) if reverse else range(t_len))
-    for step in reversed(range(t_len)):
-        t = order[step]
-        h_before = steps.output[order[step - 1]] if step else h_0
-        c_before = steps.cells[order[step - 1]] if step else c_0
-        i, f, g, o = np.split(steps.gates[t], 4, axis=1)
-        a = np.tanh(steps.cells[t])
-        dh = dh + dy[t]
-        dc = dc + dh * o * (1 - a * a)
+    h_before = states_before(as_float64(steps.output), h_0, lengths, reverse)
+    c_before = states_before(as_float64(steps.cells), c_0, lengths, reverse)
+    dh, dc, counts = dh.copy(), dc.copy(), valid(t_len, n, lengths)
+    for t in reversed(order(t_len, reverse)):
+        on = counts[t, :, 0] > 0
+        i, f, g, o = np.split(steps.gates[t, on], 4, axis=1)
+        a = np.tanh(steps.cells[t, on])
+        arrived = dh[on] + dy[t, on]
+        dc_now = dc[on] + arrived * o * (1 - a * a)
         di, df, dg, do = (
-            dc * g * i * (1 - i),
-            dc * c_before * f * (1 - f),
-            dc * i * (1 - g * g),
-            dh * a * o * (1 - o),
+            dc_now * g * i * (1 - i),
+            dc_now * c_before[t, on] * f * (1 - f),
+            dc_now * i * (1 - g * g),
+            arrived * a * o * (1 - o),
         )
         d_gates = np.concatenate((di, df, dg, do), axis=1)  # (N, 4H), before sigmoid and tanh
-        dx[t] = d_gates @ w_ih
-        dw_ih += d_gates.T @ x[t]
-        dw_hh += d_gates.T @ h_before
+        dx[t, on] = d_gates @ w_ih
+        dw_ih += d_gates.T @ x[t, on]
+        dw_hh += d_gates.T @ h_before[t, on]
         dbias += d_gates.sum(axis=0)
-        dh, dc = d_gates @ w_hh, dc * f
+        dh[on], dc[on] = d_gates @ w_hh, dc_now * f
     return LstmGradients(dx, dw_ih, dw_hh, dbias, dbias.copy(), dh, dc)
 
 

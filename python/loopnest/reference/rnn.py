@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._args import Array, as_float64
-from ._steps import order, valid
+from ._steps import order, states_before, valid
 
 
 class RnnGradients(NamedTuple):
@@ -98,22 +98,3 @@ def rnn_backward(
         dbias += d.sum(axis=0)
         dh[on] = d @ w_hh
     return RnnGradients(dx, dw_ih, dw_hh, dbias, dh)
-
-
-def states_before(output: Array, h_0: ArrayLike | None, lengths: ArrayLike | None, reverse: bool) -> Array:
-    """h[t-1] for every t (T, N, H); where t is a sequence's first step, h_0.
-
-    >>> states_before(np.array([[[1.0]], [[2.0]]]), [[7.0]], None, False)[:, 0, 0]
-    array([7., 1.])
-    """
-    t_len, n, hidden = output.shape
-    start = np.zeros((n, hidden)) if h_0 is None else as_float64(h_0)
-    before = np.zeros_like(output)
-    steps = order(t_len, reverse)
-    counts = valid(t_len, n, lengths)
-    for at, t in enumerate(steps):
-        if at == 0:
-            before[t] = start
-        else:
-            before[t] = np.where(counts[steps[at - 1]] > 0, output[steps[at - 1]], start)
-    return before
