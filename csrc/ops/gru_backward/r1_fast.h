@@ -11,7 +11,7 @@ template <class T>
 struct GruUnit {
   using A = GruBackward;
   static constexpr int gates = 4, ih_first = 0, ih_count = 3, hh_first = 1, hh_count = 3;
-  static constexpr int ih_order[3] = {2, 0, 1}, hh_order[3] = {0, 1, 2};
+  static constexpr int ih_order[3] = {2, 0, 1}, hh_order[3] = {0, 1, 2}, second = -1, second_order = 0;
 
   static vec<T> unit(const A& a, ptrdiff_t t, ptrdiff_t n, ptrdiff_t u, ptrdiff_t count, vec<T> dh, vec<T>* d) {
     const T* gates = static_cast<const T*>(a.gates) + t * a.gates_t + n * 4 * a.h + u;

@@ -10,7 +10,7 @@ template <class T>
 struct RnnUnit {
   using A = RnnBackward;
   static constexpr int gates = 1, ih_first = 0, ih_count = 1, hh_first = 0, hh_count = 1;
-  static constexpr int ih_order[1] = {0}, hh_order[1] = {0};
+  static constexpr int ih_order[1] = {0}, hh_order[1] = {0}, second = -1, second_order = 0;
 
   static vec<T> unit(const A& a, ptrdiff_t t, ptrdiff_t n, ptrdiff_t u, ptrdiff_t count, vec<T> dh, vec<T>* d) {
     vec<T> y = load_lanes<T>(static_cast<const T*>(a.y) + t * a.y_t + n * a.y_n + u, count);
