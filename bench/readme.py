@@ -3,6 +3,9 @@
     python bench/readme.py             # measure (half a minute, nothing else running), then write
     python bench/readme.py --write     # only write the tables again from the kept figures
 
+The tables of rivals come from what `loopnest bench conv --keep bench/results` (rnn, net; --train;
+--threads 2) has left there, a folder for each machine.
+
 tests/test_readme.py says when the README and the kept figures disagree.
 """
 
@@ -55,15 +58,65 @@ def table(kept: dict) -> str:
     return "\n".join(lines)
 
 
+TITLES = {
+    "convolution": "Convolutions, forward",
+    "convolution_train": "Convolutions, forward and backward",
+    "recurrent": "Recurrent layers, forward",
+    "recurrent_train": "Recurrent layers, forward and backward",
+    "network": "Whole networks, forward",
+    "network_train": "Steps of training",
+}
+COMMANDS = {"convolution": "conv", "recurrent": "rnn", "network": "net"}
+
+
+def rivals() -> str:
+    """For each machine and bench one table: how many times as long as ours the best rival takes."""
+    lines = [
+        "The best rival's time / ours: geometric means over the shapes of a family, minima of interleaved",
+        "runs, float32, weights packed beforehand for everyone who can; in brackets by medians. More than 1:",
+        "loopnest is faster.",
+    ]
+    order = list(TITLES)
+    kept = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(KEPT.parent.glob("*/*.json"))]
+    for facts in sorted(
+        kept, key=lambda f: (f["machine"]["cpu"], order.index(f["kind"]), f["suite"], f["threads"])
+    ):
+        kind, train = facts["kind"].removesuffix("_train"), facts["kind"].endswith("_train")
+        command = f"loopnest bench {COMMANDS[kind]}" + " --train" * train
+        command += f" --suite {facts['suite']}" if facts["suite"] not in ("", "conv", "rnn") else ""
+        command += f" --threads {facts['threads']}" if facts["threads"] > 1 else ""
+        versions = ", ".join(f"{n} {v}" for n, v in facts["versions"].items() if n != "loopnest")
+        threads = f"{facts['threads']} thread" + "s" * (facts["threads"] > 1)
+        lines += [
+            "",
+            f"**{TITLES[facts['kind']]}**, {facts['machine']['cpu']}, {threads} (`{command}`; {versions})",
+            "",
+            "| family | shapes | ours GFLOP/s | best rival's | ratio | worst shape |",
+            "|---|--:|--:|--:|--:|---|",
+        ]
+        for f in facts["families"]:
+            if "ratio" not in f:
+                lines.append(f"| {f['family']} | {f['shapes']} | | | not compared | |")
+                continue
+            kernel = f", kernel alone {f['ratio_kernel']:.2f}" if "ratio_kernel" in f else ""
+            lines.append(
+                f"| {f['family']} | {f['compared']} | {f['gflops']:.0f} | {f['rival_gflops']:.0f} | "
+                f"{f['ratio']:.2f} ({f['ratio_median']:.2f}{kernel}) | "
+                f"{f['worst_ratio']:.2f}: `{f['worst']}` ({f['worst_rival']}) |"
+            )
+    return "\n".join(lines)
+
+
+def between(readme: str, what: str, text: str) -> str:
+    """The README with what stands between two marks replaced."""
+    begin, end = f"<!-- {what}: written by bench/readme.py -->", f"<!-- end of {what} -->"
+    marks = f"{re.escape(begin)}.*?{re.escape(end)}"
+    return re.sub(marks, lambda _: f"{begin}\n{text}\n{end}", readme, flags=re.S)
+
+
 def written(readme: str, kept: dict) -> str:
-    """The README with the table between its two marks replaced."""
-    begin, end = "<!-- ladders: written by bench/readme.py -->", "<!-- end of ladders -->"
-    return re.sub(
-        f"{re.escape(begin)}.*?{re.escape(end)}",
-        lambda _: f"{begin}\n{table(kept)}\n{end}",
-        readme,
-        flags=re.S,
-    )
+    """The README with its tables replaced."""
+    return between(between(readme, "ladders", table(kept)), "rivals", rivals())
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ enum Dtype : int { F32 = 0, F64 = 1, I64 = 2 };  // kernels exist for F32 and F6
 
 // What may be done to an output before it leaves the cache, in operators that have an epilogue:
 //   y = activation(sum + bias + add)      add lies in memory as y does: the same strides
-enum Activation : int64_t { ActNone, ActRelu, ActRelu6, ActSilu, ActSigmoid, ActTanh };
+enum Activation : int64_t { ActNone, ActRelu, ActRelu6, ActSilu, ActSigmoid, ActTanh, ActGelu };
 
 // What the chooser may take unasked (precision.h). Exact: rungs that add up the products of the formula, in any order.
 // High: also those whose intermediate numbers are a few times larger than these products, and exact for small integers.

@@ -11,8 +11,8 @@ struct Name {
   const char* name;
   Activation code;
 };
-const Name names[] = {
-    {"relu", ActRelu}, {"relu6", ActRelu6}, {"silu", ActSilu}, {"sigmoid", ActSigmoid}, {"tanh", ActTanh}};
+const Name names[] = {{"relu", ActRelu},       {"relu6", ActRelu6}, {"silu", ActSilu},
+                      {"sigmoid", ActSigmoid}, {"tanh", ActTanh},   {"gelu", ActGelu}};
 
 }  // namespace
 
@@ -24,7 +24,8 @@ bool check_epilogue(const char* op, const char* activation, const Array* add, co
     for (const Name& n : names)
       if (strcmp(n.name, activation) == 0) code = n.code;
     if (code == ActNone)
-      return fail(e, Error::Value, "%s: there is no activation \"%s\"; there are relu, relu6, silu, sigmoid, tanh", op,
+      return fail(e, Error::Value,
+                  "%s: there is no activation \"%s\"; there are relu, relu6, silu, sigmoid, tanh, gelu", op,
                   activation);
   }
   if (!add) return true;

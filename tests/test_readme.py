@@ -17,6 +17,7 @@ def test_tables_are_the_kept_figures():
     text = readme.README.read_text(encoding="utf-8")
     kept = json.loads(readme.KEPT.read_text(encoding="utf-8"))
     assert readme.table(kept) in text, "run: python bench/readme.py --write"
+    assert readme.rivals() in text, "run: python bench/readme.py --write"
     assert readme.written(text, kept) == text
 
 

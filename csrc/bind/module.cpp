@@ -8,6 +8,7 @@
 #include "../isa.h"
 #include "../pool.h"
 #include "../precision.h"
+#include "../program.h"
 #include "call.h"
 
 namespace loopnest {
@@ -120,6 +121,7 @@ PYBIND11_MODULE(_core, m) {
 #include "../operators.inc"
 #undef OPERATOR
   m.attr("_api") = py::capsule(kernel_api(), "loopnest._core._api");
+  m.attr("_program_api") = py::capsule(program_api(), "loopnest._core._program_api");
 }
 
 }  // namespace loopnest

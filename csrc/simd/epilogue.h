@@ -8,6 +8,19 @@
 // `add`, `activation` and y (or c): add lies as y does, so its element has the same offset.
 #pragma once
 
+// x * P(a normal variable is below x), the exact GELU (Hendrycks and Gimpel 2016).
+inline double gelu_of(double x) { return x * 0.5 * __builtin_erfc(-x * 0.70710678118654752440); }
+
+template <class T>
+inline vec<T> gelu_vector(vec<T> x) {
+  if constexpr (sizeof(T) == 4) {
+    vec<float> phi = normal_tail(x).phi;
+    return x * (x > 0.0f ? 1.0f - phi : phi);
+  } else {
+    return each_lane<T>(x, [](T lane) { return T(gelu_of(lane)); });
+  }
+}
+
 // Comparisons that are false for NaN, so that NaN passes.
 template <class T>
 inline vec<T> activate(vec<T> y, int64_t activation) {
@@ -23,6 +36,8 @@ inline vec<T> activate(vec<T> y, int64_t activation) {
       return sigmoid<T>(y);
     case ActTanh:
       return tanh<T>(y);
+    case ActGelu:
+      return gelu_vector<T>(y);
     default:
       return y;
   }
@@ -41,6 +56,8 @@ inline T scalar_activate(T y, int64_t activation) {
       return scalar_sigmoid<T>(y);
     case ActTanh:
       return scalar_tanh<T>(y);
+    case ActGelu:
+      return T(gelu_of(y));
     default:
       return y;
   }

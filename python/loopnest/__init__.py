@@ -168,12 +168,15 @@ float64 = _np.dtype(_np.float64)
 int64 = _np.dtype(_np.int64)
 
 _LATER = (
+    "bench",
     "data",
     "decode",
     "io",
     "ladder",
     "machine",
     "metrics",
+    "models",
+    "planning",
     "train",
 )  # imported when they are first asked for
 
@@ -184,6 +187,10 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("loopnest")
+    if name == "compile":
+        from loopnest.planning import compile
+
+        return compile
     if name in _LATER:
         return import_module(f"loopnest.{name}")
     raise AttributeError(f"module 'loopnest' has no attribute {name!r}")

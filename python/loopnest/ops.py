@@ -896,7 +896,7 @@ def conv2d(
     H_out = floor((H + low + high - dilation * (kH - 1) - 1) / stride) + 1.
 
     residual (as the output, channels-last in memory) is added, then activation ("relu", "relu6", "silu",
-    "sigmoid", "tanh") taken, before the output leaves the cache; a rung that has no such epilogue refuses.
+    "sigmoid", "tanh", "gelu") taken, before the output leaves the cache; a rung without epilogue refuses.
 
     >>> conv2d(np.ones((1, 1, 3, 3), "f"), np.ones((1, 1, 2, 2), "f"))[0, 0]
     array([[4., 4.],

@@ -12,11 +12,14 @@ ratio (best rival's time / ours), from minima and from medians.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from math import exp, log
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from loopnest import _core, machine, shapes
 from loopnest.bench import families, ours, rivals
@@ -35,6 +38,7 @@ _WHO = {
     "recurrent": ("torch", "onnxruntime", "openvino", "jax"),
     "convolution_train": ("torch", "jax"),
     "recurrent_train": ("torch", "jax"),
+    "network": ("torch", "onnxruntime", "openvino", "litert"),
 }
 
 
@@ -104,6 +108,80 @@ def recurrences(
     )
 
 
+def whole_networks(
+    names: Sequence[str] | None = None,
+    *,
+    batches: Sequence[int] = (1, 8),
+    rivals: Sequence[str] | None = None,
+    threads: int = 1,
+    train: bool = False,
+    seconds: float = 3.0,
+    each: Watch | None = None,
+) -> dict[str, Any]:
+    """Whole networks with random weights, forward; with `train` a step of training (forward, backward and
+    optimiser) at batch 64. Names: of `networks.FORWARD` or `networks.TRAINED`."""
+    from loopnest.bench import networks
+
+    known = networks.TRAINED if train else networks.FORWARD
+    for name in names or ():
+        if name not in known:
+            raise ValueError(f"bench: there is no network {name!r} here; there are {', '.join(known)}")
+    facts, there, peak, roofs = _start(
+        "network_train" if train else "network", "", rivals or _WHO["network"], threads, lambda module: True
+    )
+    for name in names or known:
+        for batch in (64,) if train else batches:
+            row: dict[str, Any] = {"shape": f"{name} n{batch}", "note": "", "times": 1, "cannot": {}}
+            row["family"] = "training steps" if train else f"whole nets, batch {batch}"
+            try:
+                case = networks.Network(name, batch, train)
+            except (Impossible, AttributeError) as reason:
+                row |= {
+                    "cannot": {"loopnest": str(reason)},
+                    "candidates": [],
+                    "bound": "FMA peak",
+                    "roof": 0.0,
+                }
+                facts["rows"].append(row)
+                continue
+            flops = case.flops() * (3 if train else 1)
+            size = 4.0 * sum(a.size for a in case.state.values())
+            row |= {"flops": flops, "bytes": size}
+            row["roof"], row["bound"] = roofs.seconds(flops, size, threads)
+            candidates: dict[tuple[str, str], Candidate] = {}
+            makers: list[tuple[str, Callable[..., Any]]] = [("loopnest", networks.ours)]
+            makers += [(who, partial(networks.rival, who)) for who in there]
+            for who, make in makers:
+                _add(candidates, row["cannot"], who, partial(make, case, threads))
+            truth = [np.asarray(a, np.float64) for a in _truth_of_network(candidates)]
+            errors = {key: _apart(c.result(), truth) for key, c in candidates.items()}
+            _race(row, candidates, errors, peak, seconds, threads)
+            facts["rows"].append(row)
+            if each:
+                each(row)
+    facts["families"] = summary(facts["rows"], ())
+    return facts
+
+
+def _truth_of_network(candidates: dict[tuple[str, str], Candidate]) -> list[Any]:
+    """What everybody is compared with: PyTorch's plain result, or ours where it is missing."""
+    for key, candidate in candidates.items():
+        if key[0] == "torch":
+            return candidate.result()
+    return next(iter(candidates.values())).result()
+
+
+def _apart(results: list[Any], truth: list[Any]) -> float:
+    """The largest difference in any array, relative to that array's largest number."""
+    worst = 0.0
+    for found, true in zip(results, truth, strict=True):
+        off = float(np.max(np.abs(np.asarray(found, np.float64) - true))) / (
+            float(np.max(np.abs(true))) or 1.0
+        )
+        worst = max(worst, off if off == off else float("inf"))
+    return worst
+
+
 def _entries(suite: str, train: bool) -> list[shapes.Entry]:
     if " " in suite:
         op, _, text = suite.strip().partition(" ")
@@ -126,8 +204,6 @@ def _bench(
     seconds: float,
     each: Watch | None,
 ) -> dict[str, Any]:
-    if threads < 1 or threads > _core.available_threads():
-        raise ValueError(f"bench: expected threads of 1 to {_core.available_threads()}, got {threads}")
     entries = [
         e
         for e in entries
@@ -135,15 +211,34 @@ def _bench(
     ]
     if not entries:
         raise ValueError(f"bench: no shape of suite {suite!r} fits {', '.join(only) or kind}")
+    facts, there, peak, roofs = _start(
+        kind, suite, _WHO[kind] if names is None else names, threads, lambda module: hasattr(module, kind)
+    )
+    for entry in entries:
+        row = _row(kind, entry, case_of(entry), there, threads, peak, roofs, seconds)
+        row["family"] = family_of(entry)
+        facts["rows"].append(row)
+        if each:
+            each(row)
+    facts["families"] = summary(facts["rows"], order)
+    return facts
+
+
+def _start(
+    kind: str, suite: str, names: Sequence[str], threads: int, can: Callable[[ModuleType], bool]
+) -> tuple[dict[str, Any], dict[str, ModuleType], machine.Peak, Roof]:
+    """The facts of a bench that has no rows yet, the rivals that are there, and the measures."""
+    if threads < 1 or threads > _core.available_threads():
+        raise ValueError(f"bench: expected threads of 1 to {_core.available_threads()}, got {threads}")
     keep_memory()
     there: dict[str, ModuleType] = {}
     missing: dict[str, str] = {}
     versions = {"loopnest": ours.version()}
-    for name in _WHO[kind] if names is None else names:
+    for name in names:
         module, text = rivals.load(name)
         if module is None:
             missing[name] = text
-        elif not hasattr(module, kind):
+        elif not can(module):
             missing[name] = f"has no {kind.replace('_', ' ')} here"
         else:
             there[name], versions[name] = module, text
@@ -159,15 +254,7 @@ def _bench(
         "missing": missing,
         "rows": [],
     }
-    roofs = Roof(isa, threads / peak.alone)
-    for entry in entries:
-        row = _row(kind, entry, case_of(entry), there, threads, peak, roofs, seconds)
-        row["family"] = family_of(entry)
-        facts["rows"].append(row)
-        if each:
-            each(row)
-    facts["families"] = summary(facts["rows"], order)
-    return facts
+    return facts, there, peak, Roof(isa, threads / peak.alone)
 
 
 class Roof:
@@ -206,15 +293,7 @@ def _row(
     candidates: dict[tuple[str, str], Candidate] = {}
     cannot: dict[str, str] = {}
     for who, module in (("loopnest", ours), *there.items()):
-        try:
-            made = getattr(module, kind)(case, threads)
-            candidates |= {(who, setting): candidate for setting, candidate in made.items()}
-        except Impossible as reason:
-            cannot[who] = str(reason)
-        except Exception as error:  # a rival's own failure must not end the bench, nor go unsaid
-            if who == "loopnest":
-                raise
-            cannot[who] = f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
+        _add(candidates, cannot, who, lambda module=module: getattr(module, kind)(case, threads))  # type: ignore[misc]
     errors = {key: _error(kind, case, candidate, candidates) for key, candidate in candidates.items()}
     for key, off in errors.items():
         if off is not None and not off < 1e-2 and key[0] != "loopnest":
@@ -233,6 +312,33 @@ def _row(
         "cannot": cannot,
         "candidates": [],
     }
+    _race(row, candidates, errors, peak, seconds, threads)
+    return row
+
+
+def _add(
+    candidates: dict[tuple[str, str], Candidate], cannot: dict[str, str], who: str, make: Callable[[], Any]
+) -> None:
+    """The candidates of one side, or why it has none."""
+    try:
+        candidates |= {(who, setting): candidate for setting, candidate in make().items()}
+    except Impossible as reason:
+        cannot[who] = str(reason)
+    except Exception as error:  # a rival's own failure must not end the bench, nor go unsaid
+        if who == "loopnest":
+            raise
+        cannot[who] = f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
+
+
+def _race(
+    row: dict[str, Any],
+    candidates: dict[tuple[str, str], Candidate],
+    errors: Mapping[tuple[str, str], float | None],
+    peak: machine.Peak,
+    seconds: float,
+    threads: int,
+) -> None:
+    """Lets the candidates take turns and puts their figures into the row."""
     found = interleave(
         {"\0".join(key): candidate.repeat for key, candidate in candidates.items()},
         peak,
@@ -240,11 +346,12 @@ def _row(
         SETTLE if threads > 1 else 0.0,
         _hopeless,
     )
+    row["candidates"] = []
     for name, times in found.items():
         who, setting = name.split("\0")
-        row["candidates"].append(_candidate(who, setting, times, flops, roof, errors[who, setting], threads))
+        error = errors[who, setting]
+        row["candidates"].append(_candidate(who, setting, times, row["flops"], row["roof"], error, threads))
     _compare(row)
-    return row
 
 
 def _hopeless(medians: dict[str, float]) -> set[str]:

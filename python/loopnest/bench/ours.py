@@ -27,10 +27,8 @@ def _there(op: str) -> None:
 def _options(case: Convolution) -> dict[str, Any]:
     s = case.shape
     options: dict[str, Any] = {"stride": s.stride, "dilation": s.dilation, "groups": s.g}
-    if all(low == high for low, high in s.pads):
-        options["padding"] = s.padding
-    else:
-        options["padding"] = s.pads
+    equal = all(low == high for low, high in s.pads)
+    options["padding"] = s.padding if equal else s.pads
     if case.transposed:
         options["output_padding"] = case.output_padding
     return options
@@ -102,6 +100,11 @@ def recurrent(case: Recurrent, threads: int) -> dict[str, Candidate]:
         with loopnest.no_grad():
             return call(x, state)
 
+    sequence = loopnest.tensor(case.x)
+    compiled = loopnest.compile(layer, sequence, state)
+    found["python compiled"] = Candidate(
+        python_repeat(lambda: compiled(sequence, state)), lambda: [compiled(sequence, state)[0].numpy()]
+    )
     name = "python step" if hasattr(layer, "step") else "python layer"
     found[name] = Candidate(python_repeat(run), lambda: [run()[0].numpy()])
     return found

@@ -55,6 +55,34 @@ def rnn(
     _run(bench.recurrences, suite, rivals, threads, train, only, 0.2 if quick else seconds, json, keep)
 
 
+@app.command()
+def net(
+    networks: Annotated[str, typer.Option(help="Names, by commas; default: all.")] = "",
+    batch: Annotated[str, typer.Option(help="Batch sizes of the forward passes.")] = "1,8",
+    rivals: Rivals = "",
+    threads: Threads = 1,
+    train: Annotated[bool, typer.Option("--train", help="A step of training, batch 64.")] = False,
+    seconds: Seconds = 3.0,
+    quick: Quick = False,
+    json: Json = None,
+    keep: Keep = None,
+) -> None:
+    """Whole networks: ResNet-50, MobileNetV2, VGG-16, LeNet-5; steps of training."""
+    from loopnest import bench
+    from loopnest.cli import show_bench
+
+    facts = bench.whole_networks(
+        _words(networks) or None,
+        batches=[int(b) for b in _words(batch)],
+        rivals=_words(rivals) or None,
+        threads=threads,
+        train=train,
+        seconds=0.2 if quick else seconds,
+        each=show_bench.row,
+    )
+    _finish(facts, json, keep)
+
+
 def _run(
     run: Any,
     suite: str,
@@ -66,9 +94,7 @@ def _run(
     json: Path | None,
     keep: Path | None,
 ) -> None:
-    from loopnest import bench
     from loopnest.cli import show_bench
-    from loopnest.viz.facts import to_json
 
     facts = run(
         suite,
@@ -79,6 +105,14 @@ def _run(
         seconds=seconds,
         each=show_bench.row,
     )
+    _finish(facts, json, keep)
+
+
+def _finish(facts: dict[str, Any], json: Path | None, keep: Path | None) -> None:
+    from loopnest import bench
+    from loopnest.cli import show_bench
+    from loopnest.viz.facts import to_json
+
     show_bench.families(facts)
     if json:
         json.write_text(to_json(facts) + "\n", encoding="utf-8")

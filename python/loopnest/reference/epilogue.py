@@ -1,12 +1,14 @@
 """What may be done to a result before it leaves the cache: y = activation(y + residual)."""
 
+from math import erfc, sqrt
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ._args import Array, as_float64
 from .activation import relu, sigmoid, tanh
 
-ACTIVATIONS = ("relu", "relu6", "silu", "sigmoid", "tanh")
+ACTIVATIONS = ("relu", "relu6", "silu", "sigmoid", "tanh", "gelu")
 
 
 def epilogue(y: ArrayLike, residual: ArrayLike | None = None, activation: str | None = None) -> Array:
@@ -23,6 +25,8 @@ def epilogue(y: ArrayLike, residual: ArrayLike | None = None, activation: str | 
         return np.minimum(relu(z), 6.0)
     if activation == "silu":
         return z * sigmoid(z)
+    if activation == "gelu":
+        return np.array([v * 0.5 * erfc(-v / sqrt(2)) for v in z.ravel()]).reshape(z.shape)
     if activation not in ACTIVATIONS:
         raise ValueError(
             f"epilogue: there is no activation {activation!r}; there are {', '.join(ACTIVATIONS)}"

@@ -30,8 +30,9 @@ def candidate(model: bytes, inputs: dict[str, Any], threads: int, last: bool = F
         order = axes[0] + axes[2:] + "C"
         prepare.input(0).tensor().set_layout(ov.Layout(order))
         prepare.input(0).model().set_layout(ov.Layout(axes))
-        prepare.output(0).tensor().set_layout(ov.Layout(order))
-        prepare.output(0).model().set_layout(ov.Layout(axes))
+        if len(graph.output(0).partial_shape) == len(axes):  # not the scores of a whole network
+            prepare.output(0).tensor().set_layout(ov.Layout(order))
+            prepare.output(0).model().set_layout(ov.Layout(axes))
         graph = prepare.build()
     config = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -54,7 +55,7 @@ def candidate(model: bytes, inputs: dict[str, Any], threads: int, last: bool = F
     def result() -> list[Any]:
         run()
         found = [np.array(t.data) for t in request.output_tensors]
-        return [np.moveaxis(found[0], -1, 1), *found[1:]] if last else found
+        return [np.moveaxis(found[0], -1, 1), *found[1:]] if last and found[0].ndim > 2 else found
 
     run.kept = kept  # type: ignore[attr-defined]
     return Candidate(python_repeat(run), result)

@@ -1,0 +1,698 @@
+"""Planned networks: kernel calls that were recorded once and are run again without Python in between.
+
+While a Recording is on (in this thread), every kernel that the engine starts is kept: which rung, and its
+arguments, a plain struct. So is every block of memory that results were put into. `build` makes a Program of
+two recordings of the same work on different data: a word of a struct that differs between the two is an
+address, and is found again as (input or block, offset); a word that does not is a size, a stride or the
+address of a weight. Nothing has to be known about the operators, and an address that belongs to no input and
+no block, which would be read again later when it holds something else, is an error.
+
+A Program keeps blocks that are not needed at the same time in the same place of one piece of memory, has
+weights packed, and puts the addresses of the caller's arrays in before it runs.
+"""
+
+import threading
+import zlib
+
+import numpy
+
+cimport cython
+cimport numpy as cnp
+from cpython.pycapsule cimport PyCapsule_Import
+from libc.stdint cimport int64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcmp, memcpy
+from libcpp cimport bool as cbool
+from libcpp.vector cimport vector
+
+from .arena cimport make
+from .kernels cimport F32, F64, Array, Error, KernelApi, Ladder, dtype_of, kernel_api, raise_error, read
+from .tape cimport Tensor, wrap
+
+ctypedef cnp.ndarray ndarray
+
+cnp.import_array()
+
+
+cdef extern from "program.h" namespace "loopnest" nogil:
+    cdef cppclass Rung:
+        pass
+
+    cdef cppclass ProgramApi:
+        size_t (*args_bytes)(const Ladder*)
+        const char* (*op)(const Ladder*)
+        const char* (*rung_name)(const Rung*)
+        const Rung* (*pick)(const Ladder*, const void* args, Error*)
+        bint (*run)(const Rung*, const Ladder*, void* args, Error*)
+        size_t (*packed_bytes)(const Rung*, const void* args)
+        void (*prepare)(const Rung*, const void* args, void* packed)
+
+    cdef cppclass Workspace:
+        const void* packed
+        void* scratch
+
+
+cdef extern from "api.h" namespace "loopnest" nogil:
+    cdef cppclass Conv2dEpilogue "loopnest::Conv2d":
+        const void* add
+        int64_t activation
+
+    cdef cppclass GemmEpilogue "loopnest::Gemm":
+        const void* add
+        int64_t activation
+
+    cdef cppclass EpilogueApi "loopnest::KernelApi":
+        bint (*check_epilogue)(const char* op, const char* activation, const Array* add, const Array& y,
+                               int64_t& code, const void*& add_data, Error& error)
+
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+
+    #include "api.h"
+    namespace {
+    // out = a op b for any strides (in elements), the axes in the order of out's memory; then ReLU, if asked.
+    enum { strided_copy, strided_add, strided_sub, strided_mul, strided_div };
+    struct Strided {
+      void* out;
+      const void* a;
+      const void* b;
+      int64_t op, relu, dtype;
+      int64_t shape[8], out_step[8], a_step[8], b_step[8];
+    };
+
+    template <class T, class F>
+    void strided_row(const Strided& s, T* out, const T* a, const T* b, F f) {
+      int64_t n = s.shape[7], so = s.out_step[7], sa = s.a_step[7], sb = s.b_step[7];
+      if (so == 1 && sa == 1 && sb == 1)
+        for (int64_t i = 0; i < n; i++) out[i] = f(a[i], b[i]);
+      else if (so == 1 && sa == 1 && sb == 0)
+        for (int64_t i = 0; i < n; i++) out[i] = f(a[i], b[0]);
+      else
+        for (int64_t i = 0; i < n; i++) out[i * so] = f(a[i * sa], b[i * sb]);
+    }
+
+    template <class T, class F>
+    void strided_each(const Strided& s, F f) {
+      int64_t index[8] = {}, rows = 1;
+      for (int d = 0; d < 7; d++) rows *= s.shape[d];
+      T* out = (T*)s.out;
+      const T *a = (const T*)s.a, *b = (const T*)s.b;
+      for (int64_t row = 0; row < rows; row++) {
+        strided_row<T>(s, out, a, b, f);
+        for (int d = 6; d >= 0; d--) {
+          out += s.out_step[d], a += s.a_step[d], b += s.b_step[d];
+          if (++index[d] < s.shape[d]) break;
+          index[d] = 0;
+          out -= s.shape[d] * s.out_step[d], a -= s.shape[d] * s.a_step[d], b -= s.shape[d] * s.b_step[d];
+        }
+      }
+    }
+
+    template <class T>
+    void strided_typed(const Strided& s) {
+      bool relu = s.relu;
+      auto end = [relu](T y) { return relu && y < 0 ? T(0) : y; };
+      switch (s.op) {
+        case strided_copy: return strided_each<T>(s, [](T a, T) { return a; });
+        case strided_add: return strided_each<T>(s, [=](T a, T b) { return end(a + b); });
+        case strided_sub: return strided_each<T>(s, [=](T a, T b) { return end(a - b); });
+        case strided_mul: return strided_each<T>(s, [=](T a, T b) { return end(a * b); });
+        case strided_div: return strided_each<T>(s, [=](T a, T b) { return end(a / b); });
+      }
+    }
+
+    void run_strided(const Strided* s) {
+      for (int64_t n : s->shape)
+        if (n == 0) return;
+      if (s->dtype == 0) strided_typed<float>(*s);
+      else strided_typed<double>(*s);
+    }
+
+    // The recording of this thread, or null.
+    thread_local void* plan_recorder = nullptr;
+
+    // The kernels' table: three of its functions are replaced by ours, which call these.
+    bool (*run_plain)(const loopnest::Ladder*, void*, loopnest::Error*);
+    void* (*allocate_plain)(size_t);
+    void (*release_plain)(void*);
+    void plan_hook(loopnest::KernelApi* api, bool (*run)(const loopnest::Ladder*, void*, loopnest::Error*),
+                   void* (*allocate)(size_t), void (*release)(void*)) {
+      run_plain = api->run, allocate_plain = api->allocate, release_plain = api->release;
+      api->run = run, api->allocate = allocate, api->release = release;
+    }
+    }  // namespace
+    """
+    cdef struct Strided:
+        void* out
+        const void* a
+        const void* b
+        int64_t op, relu, dtype
+        int64_t shape[8]
+        int64_t out_step[8]
+        int64_t a_step[8]
+        int64_t b_step[8]
+    void run_strided(const Strided*) nogil
+    void* plan_recorder
+    cbool run_plain(const Ladder*, void*, Error*) noexcept nogil
+    void* allocate_plain(size_t) noexcept nogil
+    void release_plain(void*) noexcept nogil
+    void plan_hook(KernelApi*, cbool (*)(const Ladder*, void*, Error*) noexcept nogil,
+                   void* (*)(size_t) noexcept nogil, void (*)(void*) noexcept nogil)
+
+
+cdef struct Step:
+    const Ladder* ladder  # null: a Strided
+    const Rung* rung
+    char* args
+    size_t bytes
+
+
+cdef struct Span:
+    char* begin
+    size_t bytes
+
+
+cdef cppclass Recorder:
+    vector[Step] steps
+    vector[Span] blocks
+    vector[void*] released  # not before the recording is gone, so that no two blocks have the same address
+
+
+cdef KernelApi* api = kernel_api()
+cdef ProgramApi* more = <ProgramApi*>PyCapsule_Import("loopnest._core._program_api", 0)
+
+# ------------------------------------------------------------------------------------------------------------
+# The three functions of the kernels' table that recording looks at. Off, they cost a look at a variable.
+
+cdef cbool run_recorded(const Ladder* ladder, void* args, Error* error) noexcept nogil:
+    cdef Recorder* recorder = <Recorder*>plan_recorder
+    cdef Step step
+    if recorder == NULL:
+        return run_plain(ladder, args, error)
+    step.ladder = ladder
+    step.rung = more.pick(ladder, args, error)
+    if step.rung == NULL:
+        return False
+    step.bytes = more.args_bytes(ladder)
+    step.args = <char*>malloc(step.bytes)
+    memcpy(step.args, args, step.bytes)
+    recorder.steps.push_back(step)
+    return more.run(step.rung, ladder, args, error)
+
+
+cdef void* allocate_recorded(size_t bytes) noexcept nogil:
+    cdef Recorder* recorder = <Recorder*>plan_recorder
+    cdef Span span
+    span.begin = <char*>allocate_plain(bytes)
+    span.bytes = bytes
+    if recorder != NULL and span.begin != NULL:
+        recorder.blocks.push_back(span)
+    return span.begin
+
+
+cdef void release_recorded(void* block) noexcept nogil:
+    cdef Recorder* recorder = <Recorder*>plan_recorder
+    if recorder != NULL:
+        recorder.released.push_back(block)
+    else:
+        release_plain(block)
+
+
+plan_hook(api, run_recorded, allocate_recorded, release_recorded)
+
+# ------------------------------------------------------------------------------------------------------------
+
+
+@cython.final
+cdef class Recording:
+    """What this thread's kernels are doing, between `with recording:` and the end of the block.
+
+    Results of the work must be kept (in `kept`) until the recording has been built into a program; what is
+    constant (in `constants`) programs keep for as long as they are there.
+    """
+
+    cdef Recorder recorder
+    cdef public list kept
+    cdef public list constants
+    cdef public list packs   # step numbers whose weights are constant and may be packed
+    cdef public list where   # what each step is for, for people
+    cdef public str layer
+
+    def __cinit__(self):
+        self.kept, self.constants, self.packs, self.where, self.layer = [], [], [], [], ""
+
+    def __dealloc__(self):
+        cdef Step step
+        cdef void* block
+        for step in self.recorder.steps:
+            free(step.args)
+        self.recorder.steps.clear()
+        for block in self.recorder.released:
+            release_plain(block)
+
+    def __enter__(self):
+        global plan_recorder
+        if plan_recorder != NULL:
+            raise RuntimeError("a plan is being made in this thread already")
+        plan_recorder = &self.recorder
+        return self
+
+    def __exit__(self, *ignored):
+        global plan_recorder
+        plan_recorder = NULL
+        return False
+
+    def __len__(self):
+        return self.recorder.steps.size()
+
+    def note(self, bint pack=False):
+        """The steps since the last note belong to `layer`; pack: their weights are constant."""
+        while len(self.where) < len(self):
+            if pack:
+                self.packs.append(len(self.where))
+            self.where.append(self.layer)
+
+    def knows(self, cnp.ndarray a not None, list inputs):
+        """Does `a` lie in a block of this recording, or in one of the inputs?"""
+        cdef char* at = <char*>cnp.PyArray_DATA(a)
+        cdef Span span
+        cdef size_t i
+        if a.size == 0:
+            return True
+        for i in range(self.recorder.blocks.size()):
+            span = self.recorder.blocks[i]
+            if span.begin <= at < span.begin + span.bytes:
+                return True
+        return any([numpy.may_share_memory(a, x) for x in inputs])
+
+    def epilogue(self, str activation, residual, cnp.ndarray y not None):
+        """Gives the last step, whose result is y, this epilogue, and runs it again.
+
+        False, and nothing has changed, if the rung that is best without it cannot do it, or the residual does
+        not lie as y does.
+        """
+        cdef Step* step = &self.recorder.steps.back()
+        cdef bytes name = more.op(step.ladder)
+        cdef Array out, add
+        cdef Array* padd = NULL
+        cdef Error e
+        cdef int64_t code = 0
+        cdef const void* data = NULL
+        cdef const Rung* rung
+        cdef bytes text = b"" if activation is None else activation.encode()
+        cdef const char* ptext = NULL
+        cdef Conv2dEpilogue* conv
+        cdef GemmEpilogue* gemm
+        if activation is not None:
+            ptext = text
+        read(name, b"output", y, out)
+        if residual is not None:
+            read(name, b"residual", residual, add)
+            padd = &add
+        if not (<EpilogueApi*>api).check_epilogue(name, ptext, padd, out, code, data, e):
+            return False
+        if name == b"conv2d":
+            conv = <Conv2dEpilogue*>step.args
+            conv.add = data
+            conv.activation = code
+        elif name == b"gemm":
+            gemm = <GemmEpilogue*>step.args
+            gemm.add = data
+            gemm.activation = code
+        else:
+            return False
+        rung = more.pick(step.ladder, step.args, &e)
+        if rung != step.rung:
+            if name == b"conv2d":
+                conv.add = NULL
+                conv.activation = 0
+            else:
+                gemm.add = NULL
+                gemm.activation = 0
+            return False
+        if not more.run(rung, step.ladder, step.args, &e):
+            raise_error(e)
+        return True
+
+    def strided(self, str op, cnp.ndarray out not None, cnp.ndarray a not None, b=None, bint relu=False):
+        """A step that is not a kernel: out = a ("copy"), or a op b ("add", "sub", "mul", "div"); a and b are
+        broadcast to out's shape. All of one dtype."""
+        cdef Strided s
+        cdef Step step
+        cdef int rank = cnp.PyArray_NDIM(out), i, d
+        cdef cnp.ndarray wide_a = numpy.broadcast_to(a, numpy.shape(out))
+        cdef cnp.ndarray wide_b = wide_a if b is None else numpy.broadcast_to(b, numpy.shape(out))
+        cdef int64_t size = cnp.PyArray_ITEMSIZE(out)
+        if not (dtype_of(out) == dtype_of(a) == dtype_of(wide_b)) or dtype_of(out) not in (F32, F64):
+            raise TypeError(f"{op}: expected arrays of one dtype, float32 or float64, got {a.dtype} and "
+                            f"{wide_b.dtype}")
+        order = sorted(range(rank), key=lambda axis: -abs(out.strides[axis]))
+        s.out = cnp.PyArray_DATA(out)
+        s.a = <const void*>cnp.PyArray_DATA(wide_a)
+        s.b = <const void*>cnp.PyArray_DATA(wide_b)
+        s.op, s.relu = {"copy": 0, "add": 1, "sub": 2, "mul": 3, "div": 4}[op], relu
+        s.dtype = dtype_of(out)
+        axes = []  # (length, out, a, b), outermost first, neighbours that continue each other merged
+        for axis in order:
+            one = [out.shape[axis], out.strides[axis] // size, wide_a.strides[axis] // size,
+                   wide_b.strides[axis] // size]
+            if one[0] == 1:
+                continue
+            if axes and all([axes[-1][k] == one[k] * one[0] for k in (1, 2, 3)]):
+                axes[-1] = [axes[-1][0] * one[0], *one[1:]]
+            else:
+                axes.append(one)
+        for i in range(8):
+            d = i - (8 - len(axes))
+            s.shape[i] = axes[d][0] if d >= 0 else 1
+            s.out_step[i] = axes[d][1] if d >= 0 else 0
+            s.a_step[i] = axes[d][2] if d >= 0 else 0
+            s.b_step[i] = axes[d][3] if d >= 0 else 0
+        if out.size == 0:
+            s.shape[7] = 0
+        step.ladder = NULL
+        step.rung = NULL
+        step.bytes = sizeof(Strided)
+        step.args = <char*>malloc(step.bytes)
+        memcpy(step.args, &s, step.bytes)
+        self.recorder.steps.push_back(step)
+        with nogil:
+            run_strided(&s)
+
+
+# ------------------------------------------------------------------------------------------------------------
+
+
+cdef struct Out:  # an array of the caller's: where it begins in its block, and how it lies
+    int place
+    size_t bytes
+    int64_t offset
+    int rank, number
+    int64_t shape[8]
+    int64_t strides[8]
+
+
+cdef Out describe(int place, size_t bytes, int64_t offset, ndarray a) except *:
+    cdef Out out
+    cdef int i
+    if cnp.PyArray_NDIM(a) > 8:
+        raise ValueError(f"compile: expected arrays of at most 8 axes, got {cnp.PyArray_NDIM(a)}")
+    out.place, out.bytes, out.offset = place, bytes, offset
+    out.rank, out.number = cnp.PyArray_NDIM(a), cnp.PyArray_TYPE(a)
+    for i in range(out.rank):
+        out.shape[i], out.strides[i] = cnp.PyArray_DIMS(a)[i], cnp.PyArray_STRIDES(a)[i]
+    return out
+
+
+cdef bint gather(object data, list arrays) except -1:
+    """The arrays of the tensors in nested tuples; False if something else is among them."""
+    for item in data:
+        if isinstance(item, Tensor):
+            arrays.append((<Tensor>item).array)
+        elif item is None or not isinstance(item, (tuple, list)) or not gather(item, arrays):
+            return False
+    return True
+
+
+cdef struct Patch:  # a word of a step that depends on the caller's arrays
+    int64_t step, word, outside, offset
+
+
+@cython.final
+cdef class Pack:
+    """Packed weights, shared by all programs to which they are the same bytes."""
+
+    cdef void* memory
+    cdef readonly size_t bytes
+
+    def __dealloc__(self):
+        release_plain(self.memory)
+
+
+cdef Pack pack_step(Step* step, dict known):
+    """The packed weights of a step, or None if its rung wants none. `known` remembers all of this network."""
+    cdef size_t size = more.packed_bytes(step.rung, step.args)
+    cdef Pack pack, other
+    cdef const Rung* rung = step.rung
+    cdef char* args = step.args
+    cdef void* memory
+    if size == 0:
+        return None
+    pack = Pack.__new__(Pack)
+    pack.memory, pack.bytes = allocate_plain(size), size
+    if pack.memory == NULL:
+        raise MemoryError(f"no memory for {size} bytes of packed weights")
+    memory = pack.memory
+    with nogil:
+        more.prepare(rung, args, memory)
+    key = (<bytes>more.rung_name(rung), size, zlib.adler32(<cnp.uint8_t[:size]><cnp.uint8_t*>memory))
+    for other in known.get(key, ()):
+        if memcmp(other.memory, memory, size) == 0:
+            return other
+    known.setdefault(key, []).append(pack)
+    return pack
+
+
+cdef class Program:
+    """Kernel calls in a row. Made by `build`; run by `run`."""
+
+    cdef vector[Step] steps
+    cdef vector[Patch] patches
+    cdef vector[char*] outside
+    cdef vector[int64_t] shift   # of an input: from its first element to its lowest address
+    cdef void* arena
+    cdef readonly size_t arena_bytes
+    cdef list keep
+    cdef vector[Out] takes, gives
+    cdef object lock
+    cdef int inputs
+    cdef readonly list packs
+    cdef readonly list description
+
+    def __dealloc__(self):
+        cdef Step step
+        for step in self.steps:
+            free(step.args)
+        self.steps.clear()
+        release_plain(self.arena)
+
+    def call(self, tuple inputs not None):
+        """As `run`, for tensors (and tuples of them) and with tensors as results; None if they do not lie as
+        those did that the program was built with."""
+        cdef list arrays = []
+        if not gather(inputs, arrays) or len(arrays) != self.inputs:
+            return None
+        cdef int i, d
+        cdef Out* want
+        cdef ndarray a
+        for i in range(self.inputs):
+            want, a = &self.takes[i], arrays[i]
+            if (cnp.PyArray_NDIM(a) != want.rank or cnp.PyArray_TYPE(a) != want.number
+                    or not cnp.PyArray_ISALIGNED(a)):
+                return None
+            for d in range(want.rank):
+                if (cnp.PyArray_DIMS(a)[d] != want.shape[d]
+                        or cnp.PyArray_STRIDES(a)[d] != want.strides[d] and want.shape[d] > 1):
+                    return None
+        arrays = self.run(arrays)
+        return [wrap(<ndarray>y) for y in arrays]
+
+    def run(self, list inputs not None):
+        """The outputs, as new arrays, for arrays that lie as those did that the program was built with."""
+        cdef int i
+        cdef Patch patch
+        cdef Out out
+        cdef int64_t* word
+        cdef Error e
+        cdef bint done = True
+        cdef list blocks = [None] * <int>(self.outside.size() - self.inputs), results = []
+        cdef ndarray block, y
+        with self.lock:
+            for i in range(self.inputs):
+                self.outside[i] = <char*>cnp.PyArray_DATA(<ndarray>inputs[i]) + self.shift[i]
+            for out in self.gives:
+                if out.place < self.inputs:
+                    results.append(inputs[out.place])
+                    continue
+                block = blocks[out.place - self.inputs]
+                if block is None:
+                    blocks[out.place - self.inputs] = block = new_block(out.bytes)
+                    self.outside[out.place] = <char*>cnp.PyArray_DATA(block)
+                y = cnp.PyArray_New(cnp.ndarray, out.rank, <cnp.npy_intp*>out.shape, out.number,
+                                    <cnp.npy_intp*>out.strides, self.outside[out.place] + out.offset, 0,
+                                    cnp.NPY_ARRAY_WRITEABLE, <object>NULL)
+                cnp.set_array_base(y, block)
+                results.append(y)
+            for patch in self.patches:
+                word = <int64_t*>self.steps[patch.step].args + patch.word
+                word[0] = <int64_t>self.outside[patch.outside] + patch.offset
+            with nogil:
+                for i in range(<int>self.steps.size()):
+                    if self.steps[i].ladder == NULL:
+                        run_strided(<Strided*>self.steps[i].args)
+                    else:
+                        done = more.run(self.steps[i].rung, self.steps[i].ladder, self.steps[i].args, &e)
+                        if not done:
+                            break
+            if not done:
+                raise_error(e)
+        return results
+
+    def __len__(self):
+        return self.steps.size()
+
+
+cdef cnp.ndarray new_block(size_t size):
+    cdef int64_t shape[1]
+    shape[0] = (size + 3) // 4
+    return make(F32, 1, shape)
+
+
+cdef int find(vector[Span]& spans, int64_t address) noexcept:
+    """Which span holds this address; the youngest, -1 if none."""
+    cdef int i
+    for i in range(<int>spans.size() - 1, -1, -1):
+        if <int64_t>spans[i].begin <= address < <int64_t>(spans[i].begin + spans[i].bytes):
+            return i
+    return -1
+
+
+cdef Span span_of(cnp.ndarray a):
+    cdef Span span
+    low, high = numpy.lib.array_utils.byte_bounds(a)
+    span.begin = <char*><size_t>low
+    span.bytes = high - low
+    return span
+
+
+def build(Recording first not None, list inputs not None, list outputs not None,
+          Recording second not None, list inputs2 not None, dict known not None):
+    """The Program of two recordings of the same work, on `inputs` giving `outputs` and on `inputs2`.
+
+    known: packed weights that other programs of the network have, for those that are the same.
+    Raises RuntimeError, with the layer's name, if a step reads memory that is neither an input, nor a result
+    of an earlier step, nor constant.
+    """
+    cdef Program p = Program.__new__(Program)
+    cdef vector[Span] spans, spans2      # inputs, then blocks
+    cdef vector[int64_t] place           # of a block: its offset in the arena, or -1 - its place outside
+    cdef vector[int64_t] begin, end      # steps that touch it
+    cdef Step step, other
+    cdef Patch patch
+    cdef vector[Patch] patches
+    cdef int i, j, n, words, where, where2
+    cdef int64_t a, b, offset
+    cdef int64_t* args
+    if len(first) != len(second) or first.recorder.blocks.size() != second.recorder.blocks.size():
+        raise RuntimeError("compile: the network does not do the same work twice")
+    p.lock = threading.Lock()
+    p.inputs = n = len(inputs)
+    for x, x2 in zip(inputs, inputs2, strict=True):
+        spans.push_back(span_of(x))
+        p.takes.push_back(describe(p.takes.size(), 0, 0, x))
+        p.shift.push_back(spans.back().begin - <char*>cnp.PyArray_DATA(<cnp.ndarray>x))
+        spans2.push_back(span_of(x2))
+    for i in range(<int>first.recorder.blocks.size()):
+        spans.push_back(first.recorder.blocks[i])
+        spans2.push_back(second.recorder.blocks[i])
+    begin.resize(spans.size(), -1)
+    end.resize(spans.size(), -1)
+    # Which words are addresses, of what?
+    for i in range(len(first)):
+        step, other = first.recorder.steps[i], second.recorder.steps[i]
+        if step.ladder != other.ladder or step.rung != other.rung:
+            raise RuntimeError("compile: the network does not do the same work twice")
+        words = step.bytes // 8
+        for j in range(words):
+            a, b = (<int64_t*>step.args)[j], (<int64_t*>other.args)[j]
+            if a == b:
+                continue
+            where, where2 = find(spans, a), find(spans2, b)
+            if (where < 0 or where != where2
+                    or a - <int64_t>spans[where].begin != b - <int64_t>spans2[where].begin):
+                layer = first.where[i] or "the network"
+                raise RuntimeError(f"compile: {layer} does part of its work outside "
+                                   f"of kernels ({step_name(step)}): it cannot be planned")
+            patch.step, patch.word, patch.outside = i, j, where
+            patch.offset = a - <int64_t>spans[where].begin
+            p.patches.push_back(patch)
+            if begin[where] < 0:
+                begin[where] = i
+            end[where] = i
+    # Outputs lie outside, in blocks that the caller gets.
+    place.resize(spans.size(), 0)
+    outs = {}
+    for y in outputs:
+        where = find(spans, <int64_t>cnp.PyArray_DATA(<cnp.ndarray>y)) if y.size else -2
+        if where == -1:
+            raise RuntimeError("compile: a result lies in memory that the plan does not know: computed "
+                               "outside of kernels")
+        if where == -2:
+            p.gives.push_back(describe(n + len(outs), 64, 0, y))
+            outs[("empty", len(outs))] = n + len(outs)
+            continue
+        if where < n:
+            p.gives.push_back(describe(where, 0, 0, y))
+            continue
+        if where not in outs:
+            outs[where] = n + len(outs)
+            place[where] = -1 - outs[where]
+        offset = <int64_t>cnp.PyArray_DATA(<cnp.ndarray>y) - <int64_t>spans[where].begin
+        p.gives.push_back(describe(outs[where], spans[where].bytes, offset, y))
+    p.outside.resize(n + len(outs), NULL)
+    # The others share one piece of memory: the largest first, each as low as it can.
+    blocks = sorted([k for k in range(n, <int>spans.size()) if begin[k] >= 0 and k not in outs],
+                    key=lambda k: (-<size_t>spans[<int>k].bytes, <int>k))
+    total, placed = 0, []
+    for k in blocks:
+        size = (<size_t>spans[<int>k].bytes + 63) // 64 * 64
+        low = 0
+        for at, length, from_, to in sorted(placed):
+            if from_ <= end[<int>k] and to >= begin[<int>k]:
+                if at - low >= size:
+                    break
+                low = max(low, at + length)
+        placed.append((low, size, begin[<int>k], end[<int>k]))
+        place[<int>k] = low
+        total = max(total, low + size)
+    p.arena_bytes = total
+    if total:
+        p.arena = allocate_plain(total)
+        if p.arena == NULL:
+            raise MemoryError(f"no memory for {total} bytes of intermediate results")
+    # The steps move over; addresses in the arena are put in now, those outside before each run.
+    for i in range(len(first)):
+        step = first.recorder.steps[i]
+        other = step
+        other.args = <char*>malloc(step.bytes)
+        memcpy(other.args, step.args, step.bytes)
+        p.steps.push_back(other)
+    patches = p.patches
+    p.patches.clear()
+    for patch in patches:
+        where = patch.outside
+        if where >= n and place[where] >= 0:
+            args = <int64_t*>p.steps[patch.step].args
+            args[patch.word] = <int64_t>p.arena + place[where] + patch.offset
+        else:
+            patch.outside = where if where < n else -1 - place[where]
+            p.patches.push_back(patch)
+    p.keep, p.packs = list(first.constants), []
+    for i in first.packs:
+        step = p.steps[i]
+        if step.ladder == NULL or (<Workspace*>step.args).packed != NULL:
+            continue
+        pack = pack_step(&step, known)
+        if pack is not None:
+            p.packs.append(pack)
+            (<Workspace*>step.args).packed = (<Pack>pack).memory
+    p.description = [(first.where[i], step_name(p.steps[i])) for i in range(len(first))]
+    return p
+
+
+cdef str step_name(Step step):
+    if step.ladder == NULL:
+        return ("copy", "add", "sub", "mul", "div")[(<Strided*>step.args).op]
+    return f"{(<bytes>more.op(step.ladder)).decode()}/{(<bytes>more.rung_name(step.rung)).decode()}"

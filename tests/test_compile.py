@@ -1,0 +1,296 @@
+"""loopnest.compile: the same results as the network itself, for any size; refusals name the layer."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+import loopnest
+import loopnest.nn.functional as F
+from loopnest import nn
+from loopnest.planning import NotPlannable
+
+
+def images(*shape: int, seed: int = 0) -> loopnest.Tensor:
+    return loopnest.tensor(np.random.default_rng(seed).standard_normal(shape, np.float32))
+
+
+def same(found, expected) -> None:
+    """Up to rounding: other kernels may have summed in another order."""
+    found, expected = np.asarray(found), np.asarray(expected.detach())
+    assert found.shape == expected.shape and found.dtype == expected.dtype
+    largest = np.abs(expected).max(initial=0) + 1e-30
+    assert np.abs(found - expected).max(initial=0) <= 2e-5 * largest
+
+
+class Residual(nn.Module):
+    """A block with a way around it, and one that joins two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 16, 3, padding=1)
+        self.second = nn.Conv2d(16, 16, 3, padding=1, bias=False)
+        self.side = nn.Conv2d(3, 16, 1)
+        self.head = nn.Linear(16, 5)
+
+    def forward(self, x):
+        y = F.relu(self.first(x))
+        z = self.second(y)
+        y = F.relu(z + self.side(x)) + y
+        return self.head(F.avg_pool2d(y, y.shape[2:]).flatten(1))
+
+
+def lenet() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 5),
+        nn.Tanh(),
+        nn.AvgPool2d(2),
+        nn.Conv2d(6, 16, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(),
+        nn.Linear(16 * 25, 120),
+        nn.Sigmoid(),
+        nn.Linear(120, 10),
+    ).eval()
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_cnn(batch):
+    net, x = lenet(), images(batch, 1, 32, 32)
+    fast = loopnest.compile(net, x)
+    same(fast(x), net(x))
+    same(fast(2 * x), net(2 * x))
+    steps = [step for _, step in fast.describe()]
+    assert not any(step.startswith(("relu", "sigmoid")) for step in steps), steps  # in the epilogues
+
+
+def test_residual_network_of_any_size():
+    net = Residual().eval()
+    fast = loopnest.compile(net, images(1, 3, 9, 9), maxsize=4)
+    for n, h, w in [(1, 9, 9), (2, 5, 7), (1, 17, 3), (1, 9, 9), (3, 1, 1), (2, 30, 31)]:
+        x = images(n, 3, h, w)
+        same(fast(x), net(x))
+    info = fast.cache_info()
+    assert (info.hits, info.misses, info.maxsize, info.currsize) == (2, 5, 4, 4)
+    assert info.bytes > 0
+    assert "add" not in [step for _, step in fast.describe()][:3]
+
+
+def test_order_in_memory_makes_a_plan_of_its_own():
+    net, x = Residual().eval(), images(2, 3, 8, 8)
+    fast = loopnest.compile(net, x)
+    last = np.ascontiguousarray(np.asarray(x).transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    same(fast(loopnest.from_numpy(last)), net(x))
+    turned = np.asarray(x)[:, :, ::-1]
+    same(fast(loopnest.from_numpy(turned)), net(loopnest.tensor(turned)))
+    assert fast.cache_info().currsize == 3
+
+
+def test_float64():
+    net = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(12, 2)).double()
+    x = loopnest.tensor(np.random.default_rng(0).standard_normal((1, 2, 4, 4)))
+    assert np.allclose(loopnest.compile(net.eval(), x)(x), net(x).detach(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_lstm(layers, both, batch_first):
+    layer = nn.LSTM(7, 12, num_layers=layers, bidirectional=both, batch_first=batch_first).eval()
+    x = images(5, 3, 7)
+    fast = loopnest.compile(layer, x)
+    y, (h, c) = fast(x)
+    ey, (eh, ec) = layer(x)
+    same(y, ey), same(h, eh), same(c, ec)
+    n = 5 if batch_first else 3
+    state = tuple(images(layers * (2 if both else 1), n, 12, seed=s) for s in (1, 2))
+    same(fast(x, state)[0], layer(x, state)[0])
+
+
+def test_step_of_an_lstm_carries_its_state():
+    layer = nn.LSTM(4, 8).eval()
+    x = images(6, 1, 4)
+    fast, state = loopnest.compile(layer), tuple(loopnest.zeros(1, 1, 8) for _ in range(2))
+    steps = []
+    for t in range(6):
+        y, state = fast(loopnest.from_numpy(np.asarray(x)[t : t + 1]), state)
+        steps.append(np.asarray(y))
+    same(np.concatenate(steps), layer(x)[0])
+
+
+def test_embedding_and_classifier():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding, self.lstm, self.head = nn.Embedding(11, 6), nn.LSTM(6, 9), nn.Linear(9, 11)
+
+        def forward(self, index):
+            return self.head(self.lstm(self.embedding(index))[0])
+
+    net = Net().eval()
+    index = loopnest.tensor(np.random.default_rng(0).integers(0, 11, (5, 2)))
+    same(loopnest.compile(net, index)(index), net(index))
+
+
+def test_concatenation_and_broadcasting():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 5, 3, padding=1)
+
+        def forward(self, x):
+            y = loopnest.cat([self.a(x), x, self.b(x).relu()], 1)
+            gate = loopnest.sigmoid(y.mean((2, 3), keepdim=True))
+            return y * gate - 0.5 * y, x
+
+    net, x = Net().eval(), images(2, 3, 6, 5)
+    fast = loopnest.compile(net, x)
+    y, z = fast(x)
+    same(y, net(x)[0]), same(z, x)
+
+
+def test_results_are_new_and_plans_can_be_called_from_several_threads():
+    net, x = Residual().eval(), images(1, 3, 12, 12)
+    fast = loopnest.compile(net, x)
+    expected, first = net(x), fast(x)
+    kept = np.asarray(first).copy()
+    wrong = []
+
+    def work(seed):
+        mine = images(1, 3, 12, 12, seed=seed)
+        right = np.asarray(net(mine).detach())
+        for _ in range(20):
+            if not np.allclose(np.asarray(fast(mine)), right, atol=1e-4):
+                wrong.append(seed)
+
+    threads = [threading.Thread(target=work, args=(s,)) for s in range(3)]
+    [t.start() for t in threads], [t.join() for t in threads]
+    assert not wrong and (np.asarray(first) == kept).all()
+    same(first, expected)
+
+
+def test_parameters_changed_afterwards_count_from_refresh_on():
+    net, x = Residual().eval(), images(1, 3, 7, 7)
+    fast = loopnest.compile(net, x)
+    before = np.asarray(fast(x)).copy()
+    with loopnest.no_grad():
+        for parameter in net.parameters():
+            parameter.mul_(1.5) if hasattr(parameter, "mul_") else parameter.__imul__(1.5)
+    assert (np.asarray(fast(x)) == before).all()
+    fast.refresh()
+    same(fast(x), net(x))
+
+
+def test_no_growth_over_many_sizes():
+    """Plans are forgotten, and what they held goes back: memory in use does not grow with the sizes seen."""
+    net = Residual().eval()
+    fast = loopnest.compile(net, maxsize=8)
+    rng, used = np.random.default_rng(0), []
+    with loopnest.no_grad():
+        for i in range(150):
+            h, w = (int(v) for v in rng.integers(4, 24, 2))
+            fast(images(1, 3, h, w))
+            if i % 50 == 49:
+                used.append(loopnest._core.arena_stats()["used"])
+    assert fast.cache_info().currsize == 8
+    assert used[-1] <= used[0] + (2 << 20), used
+
+
+def test_what_cannot_be_planned_is_told_by_layer():
+    class Looks(nn.Module):
+        def forward(self, x):
+            return x if float(x.sum()) > 0 else x * 2
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = nn.Sequential(nn.Conv2d(3, 3, 1), Looks())
+
+        def forward(self, x):
+            return self.body(x)
+
+    with pytest.raises(NotPlannable, match=r"body\.1"):
+        loopnest.compile(Net().eval(), images(1, 3, 4, 4))
+    with pytest.raises(NotPlannable, match="training mode"):
+        loopnest.compile(nn.Linear(3, 3), images(1, 3))
+    with pytest.raises(TypeError, match="tensors"):
+        loopnest.compile(nn.Linear(3, 3).eval(), np.zeros((1, 3), np.float32))
+    with pytest.raises(ValueError, match="maxsize"):
+        loopnest.compile(nn.Linear(3, 3), maxsize=0)
+    layer = nn.Linear(3, 3).eval()
+    assert F.relu(layer(images(1, 3))).shape == (1, 3)  # nothing stays changed after a failure
+
+
+def test_errors_of_layers_stay_themselves():
+    with pytest.raises(ValueError, match="input channels"):
+        loopnest.compile(Residual().eval(), images(1, 4, 5, 5))
+
+
+@pytest.mark.parametrize("kind", ["GRU", "RNN"])
+def test_other_recurrent_layers(kind):
+    layer = getattr(nn, kind)(5, 9, num_layers=2).eval()
+    x = images(4, 2, 5)
+    y, h = loopnest.compile(layer, x)(x)
+    same(y, layer(x)[0]), same(h, layer(x)[1])
+
+
+def test_one_and_three_dimensions_and_transposed():
+    for layer, shape in (
+        (nn.Conv1d(3, 6, 3, padding=1), (2, 3, 11)),
+        (nn.Conv3d(2, 5, 3, padding=1), (1, 2, 4, 5, 6)),
+        (nn.ConvTranspose2d(4, 3, 4, stride=2, padding=1), (1, 4, 5, 6)),
+    ):
+        net, x = nn.Sequential(layer, nn.ReLU()).eval(), images(*shape)
+        same(loopnest.compile(net, x)(x), net(x))
+
+
+def test_the_last_step_and_the_halves():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm, self.head = nn.LSTM(6, 8, batch_first=True), nn.Linear(8, 3)
+
+        def forward(self, x):
+            y, _ = self.lstm(x)
+            a, b = self.head(y).chunk(2, 1)
+            return self.head(y[:, -1]), loopnest.stack([a, b], 1), y.permute(0, 2, 1)
+
+    net, x = Net().eval(), images(3, 4, 6)
+    for found, expected in zip(loopnest.compile(net, x)(x), net(x), strict=True):
+        same(found, expected)
+
+
+def test_a_pool_that_is_given_channels_first():
+    net, x = nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(3, 4, 1)).eval(), images(2, 3, 6, 6)
+    same(loopnest.compile(net, x)(x), net(x))
+
+
+def test_batch_norm_and_activations():
+    """Folded behind a convolution, a linear layer; alone before one; and every activation behind it."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Sequential(
+                nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8)
+            )
+            self.last = nn.Sequential(nn.Linear(8, 6), nn.BatchNorm1d(6), nn.SiLU(), nn.BatchNorm1d(6))
+
+        def forward(self, x):
+            y = self.first(x)
+            y = F.relu6(y) + F.gelu(y) + F.leaky_relu(y, 0.1) + F.silu(y)
+            return self.last(y.mean((2, 3))), F.softmax(y, 1)
+
+    net, x = Net(), images(4, 3, 9, 8)
+    with loopnest.no_grad():
+        for _ in range(3):
+            net.train()(2 * x + 1)
+    net.eval()
+    for found, expected in zip(loopnest.compile(net, x)(x), net(x), strict=True):
+        same(found, expected)
+    steps = [step.split("/")[0] for _, step in loopnest.compile(net, x).describe()]
+    assert "norm" not in steps and steps.count("conv2d") == 2
