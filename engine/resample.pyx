@@ -112,9 +112,26 @@ def place_taps(int64_t size, int64_t out, int64_t stride, int64_t first):
     return begin.astype(numpy.int64), index[hit].astype(numpy.int64), numpy.ones(int(hit.sum()))
 
 
+@lru_cache(maxsize=512)
+def window_taps(int64_t size, int64_t out, int64_t kernel, int64_t stride, int64_t padding, bint padded,
+                int64_t divisor):
+    """The mean of windows: divided by the places inside the image, with its padding if `padded`; or by
+    `divisor`, if that is not 0. A window without any of them is 0."""
+    first = numpy.arange(out) * stride - padding
+    end = numpy.minimum(first + kernel, size + padding)
+    inside, last = numpy.maximum(first, 0), numpy.minimum(end, size)
+    count = numpy.maximum(last - inside, 0)
+    taken = numpy.maximum(count, 1)  # one tap of weight 0 where there is none: no taps would mean `fill`
+    begin = numpy.concatenate([[0], numpy.cumsum(taken)]).astype(numpy.int64)
+    index = numpy.arange(begin[-1]) - numpy.repeat(begin[:-1] - numpy.clip(inside, 0, size - 1), taken)
+    parts = numpy.maximum(end - first if padded else count, 1) if divisor == 0 else numpy.full(out, divisor)
+    weight = numpy.where(count > 0, 1.0 / parts, 0.0)
+    return begin, index.astype(numpy.int64), numpy.repeat(weight, taken)
+
+
 # Tables are told by what they are made from, (maker, *arguments), so that they need not be hashed themselves.
 MAKERS = {"pad": pad_taps, "interpolate": interpolate_taps, "average": average_taps,
-          "place": place_taps}
+          "place": place_taps, "window": window_taps}
 
 
 @lru_cache(maxsize=512)

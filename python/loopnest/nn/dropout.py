@@ -1,4 +1,4 @@
-"""Dropout."""
+"""Dropout of elements and of whole channels."""
 
 from loopnest.engine.tape import Tensor
 from loopnest.nn import functional
@@ -32,3 +32,57 @@ class Dropout(Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}, inplace={self.inplace}"
+
+
+class Dropout1d(Dropout):
+    """As Dropout, but whole channels of (N, C, L) or (C, L) at once.
+
+    Source: Tompson et al., "Efficient object localization using convolutional networks", 2015.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> from loopnest import nn
+      >>> x = loopnest.tensor(np.ones((1, 2, 3), np.float32))
+      >>> sorted(set(nn.Dropout1d(1.0)(x).numpy().ravel().tolist()))
+      [0.0]
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, L) or (C, L) -> the same shape."""
+        return functional.dropout1d(input, self.p, self.training)
+
+
+class Dropout2d(Dropout):
+    """As Dropout, but whole channels of (N, C, H, W) or (C, H, W) at once.
+
+    Source: Tompson et al., "Efficient object localization using convolutional networks", 2015.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> from loopnest import nn
+      >>> x = loopnest.tensor(np.ones((1, 2, 3, 3), np.float32))
+      >>> sorted(set(nn.Dropout2d(1.0)(x).numpy().ravel().tolist()))
+      [0.0]
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, H, W) or (C, H, W) -> the same shape."""
+        return functional.dropout2d(input, self.p, self.training)
+
+
+class Dropout3d(Dropout):
+    """As Dropout, but whole channels of (N, C, D, H, W) or (C, D, H, W) at once.
+
+    Source: Tompson et al., "Efficient object localization using convolutional networks", 2015.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> from loopnest import nn
+      >>> x = loopnest.tensor(np.ones((1, 2, 3, 3, 3), np.float32))
+      >>> sorted(set(nn.Dropout3d(1.0)(x).numpy().ravel().tolist()))
+      [0.0]
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, D, H, W) or (C, D, H, W) -> the same shape."""
+        return functional.dropout3d(input, self.p, self.training)
