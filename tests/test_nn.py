@@ -972,3 +972,33 @@ def test_no_warnings_from_a_plain_network():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         nn.Sequential(nn.Linear(3, 3), nn.ReLU())(tensor(2, 3)).sum().backward()
+
+
+def test_forget_bias():
+    net = nn.ModuleList([nn.LSTM(2, 3, 2, bidirectional=True), nn.GRU(2, 4), nn.Linear(2, 2)])
+    before = net[2].bias.detach().numpy().copy()
+    nn.init.forget_bias_(net, 2.0)
+    for name, bias in net[0].named_parameters():
+        if name.startswith("bias_ih"):
+            assert bias[3:6].tolist() == [2.0] * 3 and (bias.detach().numpy()[:3] != 2).all()
+    assert (net[1].bias_ih_l0 + net[1].bias_hh_l0)[4:8].tolist() == [2.0] * 4
+    assert (net[2].bias.detach().numpy() == before).all()
+    for bad in (nn.Linear(2, 2), nn.RNN(2, 3), nn.LSTM(2, 3, bias=False)):
+        with pytest.raises(ValueError, match="forget_bias_"):
+            nn.init.forget_bias_(bad)
+
+
+def test_more_initial_values():
+    from loopnest.nn import init
+
+    loopnest.manual_seed(0)
+    w = init.trunc_normal_(loopnest.zeros(20_000), 1.0, 2.0, 0.0, 1.5).numpy()
+    assert w.min() >= 0 and w.max() <= 1.5
+    assert init.eye_(loopnest.zeros(3, 2)).tolist() == [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]
+    for call in (
+        lambda: init.trunc_normal_(loopnest.zeros(2), a=2, b=1),
+        lambda: init.trunc_normal_(loopnest.zeros(2), a=90, b=91),
+        lambda: init.eye_(loopnest.zeros(2)),
+    ):
+        with pytest.raises(ValueError):
+            call()

@@ -331,3 +331,40 @@ def test_bad_input(name):
 def test_methods_reach_subclasses_and_dir():
     assert "gather" in dir(Tensor)
     assert loopnest.nn.Parameter(np.ones((2, 2), np.float32)).sin().requires_grad
+
+
+AS_FUNCTIONS = {
+    "abs": lambda lib, x: lib.abs(x),
+    "add": lambda lib, x: lib.add(x, x, alpha=3),
+    "sub": lambda lib, x: lib.sub(x, 1, alpha=2),
+    "mul": lambda lib, x: lib.mul(x, x),
+    "div": lambda lib, x: lib.div(x, 4),
+    "neg": lambda lib, x: lib.neg(x),
+    "pow": lambda lib, x: lib.pow(x, 3),
+    "rpow": lambda lib, x: lib.pow(2.0, x),
+    "square": lambda lib, x: lib.square(x),
+    "sum": lambda lib, x: lib.sum(x, (0, 2), keepdim=True),
+    "mean": lambda lib, x: lib.mean(x),
+    "var": lambda lib, x: lib.var(x, 1),
+    "std": lambda lib, x: lib.std(x, unbiased=False),
+    "max": lambda lib, x: lib.max(x, 1)[0],
+    "max of two": lambda lib, x: lib.max(x, x.flip(1)),
+    "min": lambda lib, x: lib.min(x),
+    "min of two": lambda lib, x: lib.min(x, x.flip(1)),
+    "argmax": lambda lib, x: lib.argmax(x, 2),
+    "argmin": lambda lib, x: lib.argmin(x),
+    "clone": lambda lib, x: lib.clone(x),
+    "any": lambda lib, x: lib.any(x > 0.9, 1),
+    "all": lambda lib, x: lib.all(x > -2),
+    "round": lambda lib, x: lib.round(x * 3),
+    "expand": lambda lib, x: lib.concat([x, x], 1),
+    "dtypes": lambda lib, x: x.to(lib.long).to(lib.float).to(lib.bool).to(lib.int32).to(lib.double),
+}
+
+
+@pytest.mark.parametrize("name", AS_FUNCTIONS)
+def test_functions_as_torch(torch, name):
+    x = leaf(2, 3, 4, seed=5).detach()
+    y, z = AS_FUNCTIONS[name](loopnest, x), AS_FUNCTIONS[name](torch, torch.tensor(x.numpy()))
+    assert y.shape == tuple(z.shape)
+    np.testing.assert_allclose(y.numpy(), z.numpy(), rtol=1e-12)

@@ -39,10 +39,12 @@ from loopnest.engine.tape import as_tensor as as_tensor
 from loopnest.engine.tape import cat as cat
 from loopnest.engine.tape import chunk as chunk
 from loopnest.engine.tape import clamp as clamp
+from loopnest.engine.tape import concat as concat
 from loopnest.engine.tape import empty as empty
 from loopnest.engine.tape import empty_like as empty_like
 from loopnest.engine.tape import enable_grad as enable_grad
 from loopnest.engine.tape import exp as exp
+from loopnest.engine.tape import expand as expand
 from loopnest.engine.tape import flatten as flatten
 from loopnest.engine.tape import flip as flip
 from loopnest.engine.tape import from_numpy as from_numpy
@@ -146,6 +148,26 @@ from loopnest.engine.tensor_ops import triu as triu
 from loopnest.engine.tensor_ops import trunc as trunc
 from loopnest.engine.tensor_ops import unflatten as unflatten
 from loopnest.engine.tensor_ops import unique as unique
+from loopnest.functions import abs as abs
+from loopnest.functions import add as add
+from loopnest.functions import argmax as argmax
+from loopnest.functions import argmin as argmin
+from loopnest.functions import clone as clone
+from loopnest.functions import div as div
+from loopnest.functions import is_tensor as is_tensor
+from loopnest.functions import max as max
+from loopnest.functions import mean as mean
+from loopnest.functions import min as min
+from loopnest.functions import mul as mul
+from loopnest.functions import neg as neg
+from loopnest.functions import numel as numel
+from loopnest.functions import pow as pow
+from loopnest.functions import scalar_tensor as scalar_tensor
+from loopnest.functions import square as square
+from loopnest.functions import std as std
+from loopnest.functions import sub as sub
+from loopnest.functions import sum as sum
+from loopnest.functions import var as var
 from loopnest.random import Generator as Generator
 from loopnest.random import get_rng_state as get_rng_state
 from loopnest.random import set_rng_state as set_rng_state
@@ -163,9 +185,15 @@ if TYPE_CHECKING:
 
 all, any, round = _more.all_, _more.any_, _more.round_
 
+inference_mode = no_grad  # there is no faster one
+
 float32 = _np.dtype(_np.float32)
 float64 = _np.dtype(_np.float64)
 int64 = _np.dtype(_np.int64)
+int32 = _np.dtype(_np.int32)
+uint8 = _np.dtype(_np.uint8)
+bool = _np.dtype(_np.bool_)
+float, double, long = float32, float64, int64  # PyTorch's other names
 
 _LATER = (
     "bench",

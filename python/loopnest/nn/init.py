@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from loopnest.engine.tape import Tensor, default_generator
+from loopnest.nn.module import Module
 from loopnest.nn.parameter import memory
 
 _GAINS = {
@@ -156,3 +157,70 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     q, r = np.linalg.qr(default_generator().normal(size=(max(rows, columns), min(rows, columns))))
     q = q * np.sign(np.diag(r))
     return _fill(tensor, gain * (q.T if rows < columns else q).reshape(tuple(tensor.shape)))
+
+
+def trunc_normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0
+) -> Tensor:
+    """Normal numbers, those outside [a, b] drawn again.
+
+    Example:
+      >>> import loopnest
+      >>> from loopnest.nn import init
+      >>> bool(abs(init.trunc_normal_(loopnest.zeros(1000)).numpy()).max() <= 2)
+      True
+    """
+    if not a < b or std < 0 or not (mean - 8 * std <= b and a <= mean + 8 * std):
+        raise ValueError(
+            f"trunc_normal_: expected std >= 0 and a < b within 8 deviations of the mean, got mean {mean}, "
+            f"std {std}, a {a}, b {b}"
+        )
+    values = default_generator().normal(mean, std, tuple(tensor.shape))
+    while (outside := (values < a) | (values > b)).any():
+        values[outside] = default_generator().normal(mean, std, int(outside.sum()))
+    return _fill(tensor, values)
+
+
+def eye_(tensor: Tensor) -> Tensor:
+    """Ones on the diagonal of a matrix, zeros elsewhere: a linear layer that passes on what it gets.
+
+    Example:
+      >>> import loopnest
+      >>> from loopnest.nn import init
+      >>> init.eye_(loopnest.zeros(2, 3)).tolist()
+      [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    """
+    if tensor.ndim != 2:
+        raise ValueError(f"eye_: expected a tensor of 2 axes, got shape {tuple(tensor.shape)}")
+    return _fill(tensor, np.eye(*tensor.shape))
+
+
+def forget_bias_(module: Module, value: float = 1.0) -> Module:
+    """Let recurrent layers begin by remembering: the bias of the LSTM's forget gate, or of the GRU's update
+    gate.
+
+    In every layer and direction of `module` and of all modules in it, the gate's rows of bias_ih become
+    `value` and those of bias_hh 0, so that the sum is `value` (Gers and others 2000; Jozefowicz and others
+    2015 use 1).
+    Both gates stand second in PyTorch's order. ValueError if there is no LSTM or GRU with biases.
+
+    Example:
+      >>> from loopnest import nn
+      >>> lstm = nn.init.forget_bias_(nn.LSTM(2, 3), 1.0)
+      >>> (lstm.bias_ih_l0 + lstm.bias_hh_l0)[3:6].tolist()
+      [1.0, 1.0, 1.0]
+    """
+    found = 0
+    for part in module.modules():
+        for name, bias in part.named_parameters(recurse=False):
+            weight = getattr(part, name.replace("bias", "weight"), None)
+            if not name.startswith(("bias_ih", "bias_hh")) or weight is None:
+                continue
+            hidden = getattr(part, "hidden_size", 0)
+            if hidden and bias.shape[0] in (3 * hidden, 4 * hidden):
+                memory(bias)[hidden : 2 * hidden] = value if name.startswith("bias_ih") else 0.0
+                bias.bump_version()
+                found += 1
+    if not found:
+        raise ValueError(f"forget_bias_: there is no LSTM or GRU with biases in {type(module).__name__}")
+    return module

@@ -5,18 +5,15 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from loopnest.engine import gradients
 from loopnest.engine.tape import Tensor, tensor
 from loopnest.nn.parameter import memory
 from loopnest.nn.utils import rnn as rnn
 
 
-def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[np.ndarray]:
-    """The arrays of all gradients, about to be written to."""
+def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     params = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-    grads = [p.grad for p in params if p.grad is not None]
-    for grad in grads:
-        grad.bump_version()
-    return [memory(grad) for grad in grads]
+    return [p.grad for p in params if p.grad is not None]
 
 
 def clip_grad_norm_(
@@ -44,18 +41,17 @@ def clip_grad_norm_(
     """
     grads = _gradients(parameters)
     if math.isinf(norm_type):
-        norm = max((float(np.abs(g).max(initial=0)) for g in grads), default=0.0)
+        norm = max((float(np.abs(memory(g)).max(initial=0)) for g in grads), default=0.0)
     elif norm_type == 2:
-        norm = math.sqrt(sum(float(np.einsum("i,i", v, v, dtype=np.float64)) for v in map(np.ravel, grads)))
+        norm = math.sqrt(gradients.square_sum(grads))
     else:
-        total = sum(float((np.abs(g) ** norm_type).sum(dtype=np.float64)) for g in grads)
+        total = sum(float((np.abs(memory(g)) ** norm_type).sum(dtype=np.float64)) for g in grads)
         norm = total ** (1 / norm_type)
     if error_if_nonfinite and not math.isfinite(norm):
         raise ValueError(f"clip_grad_norm_: the norm of the gradients is {norm}")
     scale = max_norm / (norm + 1e-6)
     if scale < 1 and math.isfinite(norm):
-        for g in grads:
-            g *= scale
+        gradients.scale(grads, scale)
     return tensor(np.asarray(norm, grads[0].dtype if grads else np.float32))
 
 
@@ -72,4 +68,5 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
       [1.0, -0.2]
     """
     for g in _gradients(parameters):
-        np.clip(g, -clip_value, clip_value, out=g)
+        np.clip(memory(g), -clip_value, clip_value, out=memory(g))
+        g.bump_version()

@@ -1,0 +1,6 @@
+"""Types of loopnest.engine.gradients, for type checkers; the module itself is Cython."""
+
+from .tape import Tensor
+
+def square_sum(gradients: list[Tensor]) -> float: ...
+def scale(gradients: list[Tensor], factor: float) -> None: ...
