@@ -12,8 +12,8 @@ from loopnest.bench import networks
 MADE = {
     "lenet5": (models.lenet5, 61_706, (1, 32, 32)),
     "resnet20": (models.resnet20, 272_474, (3, 32, 32)),
-    "resnet50": (models.resnet50, 25_557_032, (3, 64, 64)),
     "mobilenetv2": (models.mobilenet_v2, 3_504_872, (3, 64, 64)),
+    "bottlenecks": (lambda: models.ResNet((1, 1, 1, 2)), 14_527_528, (3, 48, 48)),  # a short ResNet-50
 }
 
 
@@ -26,7 +26,10 @@ def test_same_as_pytorch_and_compiled(name):
     """The same source on PyTorch, with the same weights, gives the same; so does the plan."""
     torch = pytest.importorskip("torch", reason="the twin needs PyTorch: pip install 'loopnest[rivals]'")
     make, parameters, image = MADE[name]
-    twin = getattr(networks._twin_module(name), networks.NETWORKS[name][1])()
+    if name == "bottlenecks":
+        twin = networks._twin_module("resnet50").ResNet((1, 1, 1, 2))
+    else:
+        twin = getattr(networks._twin_module(name), networks.NETWORKS[name][1])()
     assert sum(p.numel() for p in twin.parameters()) == parameters
     torch.manual_seed(0)
     for module in twin.modules():  # batch norm that does something
@@ -50,6 +53,10 @@ def test_same_as_pytorch_and_compiled(name):
     assert np.abs(plan - expected).max() <= 1e-4 * largest
     steps = [step.split("/")[0] for _, step in compiled.describe()]
     assert not {"batch_norm", "norm", "relu", "add"} & set(steps), steps
+
+
+def test_resnet50_has_the_size_of_resnet50():
+    assert sum(p.numel() for p in models.resnet50().parameters()) == 25_557_032
 
 
 def test_vgg_has_the_layers_of_vgg():
