@@ -18,6 +18,15 @@ for needed in ("sklearn", "matplotlib", "safetensors"):
 RUNS = {
     "classify": (["mnist_10k_2k.npz"], ("accuracy", "above", 0.6)),
     "features": (["mnist_10k_2k.npz"], ("labels100", "above", 0.6)),
+    "caption": (["mnist_10k_2k.npz"], ("exact", "above", -1)),
+    "generate": (["tinyshakespeare.txt.gz"], ("nats", "below", 3.6)),
+    "translate": (systems_data.PAIRS, ("perplexity", "below", 400)),
+    "sentiment": (systems_data.MOOD, ("MR", "above", 0.4)),
+    "forecast": (["airline-passengers.csv"], ("airline", "below", 80)),
+    "speech": (["fsdd_900_mulaw.npz"], ("accuracy", "above", 0.3)),
+    "scan": (["mnist_10k_2k.npz"], ("accuracy", "above", 0.25)),
+    "faceoff": (systems_data.SENTENCES, ("TREC", "above", 0.2)),
+    "interchange": (["JSB_Chorales.mat", "tinyshakespeare.txt.gz"], ("adding", "below", 2)),
 }
 
 

@@ -23,6 +23,15 @@ __all__ = ["SYSTEMS", "Options", "Picture", "Result", "Row", "apply", "load", "r
 SYSTEMS = {
     "classify": "handwritten digits: a CNN beside an MLP",
     "features": "a CNN's features handed to scikit-learn's classifiers",
+    "caption": "an image told in a sentence, with attention",
+    "generate": "text, character by character, after Shakespeare or a text of your own",
+    "translate": "German captions into English, with attention and beam search",
+    "sentiment": "the mood of film reviews and tweets",
+    "forecast": "the next step of a time series, with honest baselines",
+    "speech": "spoken digits, one by one and in strings",
+    "scan": "an RNN reads one image by rows, by pixels, in shuffled order",
+    "faceoff": "CNN, GRU, LSTM, TCN and a bag of words over language tasks",
+    "interchange": "a TCN where recurrent networks were usual",
 }
 
 
