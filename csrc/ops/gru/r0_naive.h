@@ -17,19 +17,22 @@ struct gru_r0_naive : Plain<Gru> {
       for (ptrdiff_t u = 0; u < a.h; u++) h[u] = h0 ? h0[n * a.h + u] : T(0);
       for (ptrdiff_t t = 0; t < a.t; t++) {
         T* y = static_cast<T*>(a.y) + t * a.y_t + n * a.y_n;
-        if (is_valid(a, t, n)) {
-          step(a, t, n, h, y);
-          for (ptrdiff_t u = 0; u < a.h; u++) h[u] = y[u];
-        } else {
-          for (ptrdiff_t u = 0; u < a.h; u++) y[u] = T(0);
-          for (ptrdiff_t u = 0; u < 4 * a.h && a.gates; u++) gates_of(a, t, n)[u] = T(0);
-        }
+        bool valid = is_valid(a, t, n);
+        if (valid) step(a, t, n, h, y);
+        else nothing(a, t, n, y);
+        for (ptrdiff_t u = 0; u < a.h && valid; u++) h[u] = y[u];
       }
     }
   }
 
   static T* gates_of(const Gru& a, ptrdiff_t t, ptrdiff_t n) {
     return static_cast<T*>(a.gates) + t * a.gates_t + n * 4 * a.h;
+  }
+
+  // A step that is not valid.
+  static void nothing(const Gru& a, ptrdiff_t t, ptrdiff_t n, T* y) {
+    for (ptrdiff_t u = 0; u < a.h; u++) y[u] = T(0);
+    for (ptrdiff_t u = 0; u < 4 * a.h && a.gates; u++) gates_of(a, t, n)[u] = T(0);
   }
 
   static void step(const Gru& a, ptrdiff_t t, ptrdiff_t n, const T* h, T* y) {
