@@ -1,5 +1,6 @@
 #include "api.h"
 
+#include "pool.h"
 #include "run.h"
 
 namespace loopnest {
@@ -12,14 +13,23 @@ bool run(const Ladder* ladder, void* args, Error* error) {
   return rung && run_rung(*rung, *ladder->op, args, 0, *error);
 }
 
+bool pack(const Ladder* ladder, const void* args, void** packed, Error* error) {
+  *packed = nullptr;
+  const Rung* rung = pick(*ladder, args, nullptr, nullptr, *error);
+  if (!rung) return false;
+  size_t bytes = rung->packed_bytes(args);
+  if (!bytes) return true;
+  *packed = arena_allocate(bytes);
+  if (!*packed) return fail(*error, Error::Memory, "%s: no memory for %zu bytes of packed weights", rung->op, bytes);
+  prepare_rung(*rung, args, *packed, pool_threads());
+  return true;
+}
+
 }  // namespace
 
 KernelApi* kernel_api() {
   static KernelApi api = {
-      ladder,
-      run,
-      arena_allocate,
-      arena_release,
+      ladder, run, pack, arena_allocate, arena_release,
 #define OPERATOR_CHECK(check) check,
 #include "checks.inc"
 #undef OPERATOR_CHECK

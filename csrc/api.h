@@ -14,6 +14,9 @@ struct KernelApi {
   const Ladder* (*ladder)(const char* op, int dtype, Error* error);  // null: error says why
   // Picks the rung and runs it; threads are as many as the work is worth.
   bool (*run)(const Ladder* ladder, void* args, Error* error);
+  // Packs the weights of `args` for the rung that would run on them now, into a block of the arena (null: it wants
+  // none), which the caller puts into workspace.packed of arguments with the same sizes and releases in the end.
+  bool (*pack)(const Ladder* ladder, const void* args, void** packed, Error* error);
   void* (*allocate)(size_t bytes);
   void (*release)(void* block);
 #define OPERATOR_CHECK(check) decltype(&loopnest::check) check;

@@ -110,13 +110,21 @@ cdef extern from "api.h" namespace "loopnest" nogil:
         void* out
         int64_t v, d, m, out_m, out_d
 
+    cdef cppclass Workspace:
+        const void* packed
+
     cdef cppclass Lstm:
+        Workspace workspace
+        void* x
+        void* h0
+        void* c0
         void* y
         void* hn
         void* cn
         void* gates
         void* cells
-        int64_t t, n, i, h, y_t, y_n, gates_t, cells_t
+        int64_t t, n, i, h, x_t, x_n, y_t, y_n, gates_t, cells_t
+        int64_t passes "pass"
         bint at_end
 
     cdef cppclass LstmBackward:
@@ -130,9 +138,12 @@ cdef extern from "api.h" namespace "loopnest" nogil:
         bint at_end
 
     cdef cppclass Rnn:
+        Workspace workspace
+        void* x
+        void* h0
         void* y
         void* hn
-        int64_t t, n, i, h, y_t, y_n
+        int64_t t, n, i, h, x_t, x_n, y_t, y_n
 
     cdef cppclass RnnBackward:
         void* dx
@@ -143,10 +154,13 @@ cdef extern from "api.h" namespace "loopnest" nogil:
         int64_t t, n, i, h, dx_t, dx_n
 
     cdef cppclass Gru:
+        Workspace workspace
+        void* x
+        void* h0
         void* y
         void* hn
         void* gates
-        int64_t t, n, i, h, y_t, y_n, gates_t
+        int64_t t, n, i, h, x_t, x_n, y_t, y_n, gates_t
 
     cdef cppclass GruBackward:
         void* dx
@@ -173,6 +187,7 @@ cdef extern from "api.h" namespace "loopnest" nogil:
     cdef cppclass KernelApi:
         const Ladder* (*ladder)(const char* op, int dtype, Error* error)
         bint (*run)(const Ladder* ladder, void* args, Error* error)
+        bint (*pack)(const Ladder* ladder, const void* args, void** packed, Error* error)
         void* (*allocate)(size_t bytes)
         void (*release)(void* block)
         bint (*gemm_check)(Gemm&, const Array& a, const Array& b, const Array* bias, Error&)

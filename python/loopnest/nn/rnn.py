@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loopnest.engine import recurrent, sequence
+from loopnest.engine.stepping import Step
 from loopnest.engine.tape import Tensor
 from loopnest.nn import init
 from loopnest.nn._check import check_device, flag, float_dtype, integer, probability
@@ -73,6 +74,8 @@ class RNNBase(Module):
             )
         check_device(name, device)
         self._weight_names: list[str] = []
+        self._kind = mode  # what the engine calls it
+        self._step: Step | None = None  # the arguments and packed weights of steps
         self._add_weights(float_dtype(name, dtype))
         self.reset_parameters()
 
@@ -115,6 +118,41 @@ class RNNBase(Module):
 
     def flatten_parameters(self) -> None:
         """Nothing to do; there so that PyTorch code need not change."""
+
+    def step(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """One step, for streams: T steps give the same bits as one call with T steps.
+
+        The weights are packed at the first step and kept until one of them changes (assigned, loaded, or
+        counted as changed by its version). Steps are not recorded for backward(), and there is no dropout
+        between layers. y and the states are new arrays each time, and the states given are not written.
+
+        Args:
+          x: (N, I), or (I,) for a single sequence.
+          state: of an LSTM (h, c), of the others h, each (num_layers, N, H), or (num_layers, H) for a single
+            sequence, as the last step or `forward` returned it; None: zeros.
+        Returns: y (N, H) or (H,), and the state behind the step.
+        Raises: ValueError for other shapes or a bidirectional layer, TypeError for another dtype than the
+          weights', RuntimeError if x or the state requires a gradient (outside `no_grad`).
+
+        Example:
+          >>> import numpy as np, loopnest
+          >>> from loopnest import nn
+          >>> gru = nn.GRU(3, 4)
+          >>> x, state, outputs = loopnest.tensor(np.ones((5, 2, 3), np.float32)), None, []
+          >>> for t in range(5):
+          ...     y, state = gru.step(x[t], state)
+          ...     outputs.append(y.numpy())
+          >>> bool((np.stack(outputs) == gru(x)[0].detach().numpy()).all())
+          True
+        """
+        stepper = self._step
+        if stepper is None:
+            if self.bidirectional:
+                raise ValueError(
+                    f"{self._get_name()}: expected one direction; a step cannot know what comes after it"
+                )
+            stepper = self._step = Step(self._kind, self._parameters, self._weight_names, self.bias)
+        return stepper.step(x, state)
 
     def _weights(self) -> list[Parameter | None]:
         return [self._parameters[name] for name in self._weight_names]
@@ -293,8 +331,6 @@ class LSTM(RNNBase):
 
 class _OneState(RNNBase):
     """A layer whose state is h alone."""
-
-    _kind: str  # what engine.recurrent calls it
 
     def forward(
         self, input: Tensor | PackedSequence, hx: Tensor | None = None, lengths: Any = None
