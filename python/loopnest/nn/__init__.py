@@ -120,3 +120,9 @@ from loopnest.nn.upsampling import Unfold as Unfold
 from loopnest.nn.upsampling import Upsample as Upsample
 from loopnest.nn.upsampling import UpsamplingBilinear2d as UpsamplingBilinear2d
 from loopnest.nn.upsampling import UpsamplingNearest2d as UpsamplingNearest2d
+from loopnest.nn.variants import MGU as MGU
+from loopnest.nn.variants import QRNN as QRNN
+from loopnest.nn.variants import SRU as SRU
+from loopnest.nn.variants import IndRNN as IndRNN
+from loopnest.nn.variants import VariantGRU as VariantGRU
+from loopnest.nn.variants import VariantLSTM as VariantLSTM

@@ -35,6 +35,7 @@ from .resample import resample
 from .rnn import RnnGradients, rnn, rnn_backward
 from .softmax import softmax, softmax_backward
 from .update import adadelta_step, adagrad_step, adam_step, rmsprop_step, sgd_step
+from .variants import gru_variant, indrnn, lstm_variant, mgu, qrnn, sru
 
 __all__ = [
     "GruGradients",
@@ -70,6 +71,8 @@ __all__ = [
     "gru",
     "gru_backward",
     "gru_steps",
+    "gru_variant",
+    "indrnn",
     "linear",
     "linear_backward",
     "lstm",
@@ -77,10 +80,13 @@ __all__ = [
     "lstm_backward_steps",
     "lstm_stack",
     "lstm_steps",
+    "lstm_variant",
     "max_pool2d",
     "max_pool2d_backward",
+    "mgu",
     "norm",
     "norm_backward",
+    "qrnn",
     "relu",
     "relu_backward",
     "resample",
@@ -92,6 +98,7 @@ __all__ = [
     "sigmoid_backward",
     "softmax",
     "softmax_backward",
+    "sru",
     "tanh",
     "tanh_backward",
 ]

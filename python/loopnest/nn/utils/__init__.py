@@ -9,6 +9,8 @@ from loopnest.engine import gradients
 from loopnest.engine.tape import Tensor, tensor
 from loopnest.nn.parameter import memory
 from loopnest.nn.utils import rnn as rnn
+from loopnest.nn.utils.truncated import detach as detach
+from loopnest.nn.utils.truncated import truncated as truncated
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:

@@ -1,0 +1,6 @@
+"""Types of loopnest.engine.scan, for type checkers; the module itself is Cython."""
+
+from .tape import Tensor
+
+def linear_scan(f: Tensor, b: Tensor, h0: Tensor | None = None) -> Tensor: ...
+def independent(x: Tensor, u: Tensor, h0: Tensor | None = None, nonlinearity: str = "relu") -> Tensor: ...
