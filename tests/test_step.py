@@ -67,6 +67,19 @@ def test_a_single_sequence():
     assert (ys == y.detach().numpy()).all() and (cs.numpy() == cn.detach().numpy()).all()
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_projected(batch_first):
+    lstm = nn.LSTM(4, 6, 2, proj_size=3, batch_first=batch_first)
+    x = random(5, 2, 4)
+    y, (hn, cn) = lstm(x.transpose(0, 1) if batch_first else x)
+    y = y.transpose(0, 1) if batch_first else y
+    ys, (hs, cs) = steps(lstm, x)
+    assert np.allclose(ys, y.detach().numpy(), atol=1e-6) and np.allclose(
+        cs.numpy(), cn.detach().numpy(), atol=1e-6
+    )
+    assert hs.shape == (2, 2, 3) == tuple(hn.shape)
+
+
 def test_results_stay_and_states_are_not_written():
     lstm = nn.LSTM(3, 5)
     first, state = lstm.step(random(2, 3))

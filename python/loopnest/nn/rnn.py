@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from loopnest.engine import recurrent, sequence
 from loopnest.engine.stepping import Step
-from loopnest.engine.tape import Tensor
+from loopnest.engine.tape import Tensor, no_grad
 from loopnest.nn import init
 from loopnest.nn._check import check_device, flag, float_dtype, integer, probability
 from loopnest.nn.module import Module
@@ -151,8 +151,19 @@ class RNNBase(Module):
                 raise ValueError(
                     f"{self._get_name()}: expected one direction; a step cannot know what comes after it"
                 )
+            if self.proj_size:
+                return self._projected_step(x, state)
             stepper = self._step = Step(self._kind, self._parameters, self._weight_names, self.bias)
         return stepper.step(x, state)
+
+    def _projected_step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """A step of a layer with proj_size: as a sequence of one, weights packed anew."""
+        with no_grad():
+            if x.ndim == 1:
+                y, state = self(x.unsqueeze(0), state)
+                return y[0], state
+            y, state = self(x.unsqueeze(1 if self.batch_first else 0), state)
+        return y[:, 0] if self.batch_first else y[0], state
 
     def _weights(self) -> list[Parameter | None]:
         return [self._parameters[name] for name in self._weight_names]
