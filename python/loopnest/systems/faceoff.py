@@ -196,7 +196,7 @@ def run(options: Options) -> Result:
         if len(seeds) > 1:
             shown[f"{task}±"] = ("±", ".1%")
     winners = {
-        task: max((r for r in rows if task in r.figures), key=lambda r, t=task: r.figures[t]).model
+        task: max((row.figures[task], row.model) for row in rows if task in row.figures)[1]
         for task in columns
     }
     return Result(

@@ -9,6 +9,7 @@ order; and pixel by pixel, where the last state must remember 784 steps. DIR is 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -44,6 +45,10 @@ def remembering(model: Reader) -> Reader:
     with loopnest.no_grad():
         model.rnn.bias_ih_l0[hidden : 2 * hidden].fill_(1.0)  # the forget (LSTM) or update (GRU) gate
     return model
+
+
+def accuracy_on(images: np.ndarray, labels: np.ndarray, model: nn.Module) -> dict[str, float]:
+    return {"accuracy": metrics.accuracy(classify.scores(model, images), labels)}
 
 
 def run(options: Options) -> Result:
@@ -86,7 +91,7 @@ def run(options: Options) -> Result:
         trainer.fit(
             DataLoader(TensorDataset(seen, y), batch_size=64, shuffle=True),
             many,
-            validate=lambda m, held=held: {"accuracy": metrics.accuracy(classify.scores(m, held), yt)},
+            validate=partial(accuracy_on, held, yt),
             resume=options.resume,
         )
         accuracy = trainer.history[-1]["accuracy"]
