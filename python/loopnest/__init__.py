@@ -171,6 +171,8 @@ from loopnest.functions import var as var
 from loopnest.random import Generator as Generator
 from loopnest.random import get_rng_state as get_rng_state
 from loopnest.random import set_rng_state as set_rng_state
+from loopnest.receptive import ReceptiveField as ReceptiveField
+from loopnest.receptive import receptive_field as receptive_field
 from loopnest.streaming import Stream as Stream
 from loopnest.streaming import stream as stream
 

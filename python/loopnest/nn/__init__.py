@@ -112,6 +112,9 @@ from loopnest.nn.rnn import GRU as GRU
 from loopnest.nn.rnn import LSTM as LSTM
 from loopnest.nn.rnn import RNN as RNN
 from loopnest.nn.rnn import RNNBase as RNNBase
+from loopnest.nn.separable import ConvLSTM2d as ConvLSTM2d
+from loopnest.nn.separable import ConvLSTMCell as ConvLSTMCell
+from loopnest.nn.separable import SeparableConv2d as SeparableConv2d
 from loopnest.nn.upsampling import ChannelShuffle as ChannelShuffle
 from loopnest.nn.upsampling import Fold as Fold
 from loopnest.nn.upsampling import PixelShuffle as PixelShuffle
