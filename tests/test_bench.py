@@ -136,3 +136,17 @@ def test_suites_parse_and_have_families():
                 assert families.of_recurrent(entry.shape) == entry.family
     total = sum(e.times * e.shape.flop for e in shapes.load_suite("resnet50_b1"))
     assert 7.5e9 < total < 8.3e9  # the well-known 4 G multiply-adds, less what falls on padding
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_whole_networks(train):
+    """LeNet-5 and a recurrent network beside PyTorch, where it is there: the same results, or gradients."""
+    names = ["lenet5", "char-gru"] if train else ["lenet5"]
+    facts = bench.whole_networks(names, batches=[2], rivals=["torch"], train=train, seconds=0.01)
+    assert [row["shape"].split()[0] for row in facts["rows"]] == names
+    for row in facts["rows"]:
+        assert not row["cannot"] and row["flops"] > 1e5
+        assert {c["who"] for c in row["candidates"]} == {"loopnest", *({"torch"} - set(facts["missing"]))}
+        assert all(c["error"] < 1e-3 for c in row["candidates"]), row
+    with pytest.raises(ValueError, match="there is no network"):
+        bench.whole_networks(["alexnet"])

@@ -485,7 +485,8 @@ def save(facts: dict[str, Any], folder: Path) -> Path:
     from loopnest.viz.facts import to_json
 
     cpu = re.sub(r"[^a-z0-9]+", "-", facts["machine"]["cpu"].lower()).strip("-")
-    path = folder / cpu / f"{facts['kind']}-{facts['suite']}-{facts['threads']}.json"
+    name = "-".join(filter(None, (facts["kind"], facts["suite"], str(facts["threads"]))))
+    path = folder / cpu / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
         kept = json.loads(path.read_text(encoding="utf-8"))
