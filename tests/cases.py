@@ -187,6 +187,58 @@ def conv_scalars(s: shapes.ConvShape) -> dict[str, int]:
     return names
 
 
+def stacked(s: shapes.ConvShape, x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A 3-D convolution as a 2-D one between planes: y's planes are images, and the taps in depth, with the
+    planes of x that they meet, channels of their group."""
+    n, depth, step, reach, (low, high) = s.n, s.out[0], s.stride[0], s.dilation[0], s.pads[0]
+    behind = max((depth - 1) * step + (s.kernel[0] - 1) * reach + 1 - s.size[0] - low, high, 0)
+    x = np.pad(x, ((0, 0), (0, 0), (low, behind), (0, 0), (0, 0)))
+    x = x.reshape(n, s.g, -1, *x.shape[2:])
+    each = [x[:, :, :, k * reach :][:, :, :, ::step][:, :, :, :depth] for k in range(s.kernel[0])]
+    planes = np.stack(each, 2).transpose(0, 4, 1, 2, 3, 5, 6)  # n, od, g, kd, ic/g, h, w
+    return planes.reshape(n * depth, -1, *s.size[1:]), w.swapaxes(1, 2).reshape(len(w), -1, *s.kernel[1:])
+
+
+def winograd3d_limits(
+    s: shapes.ConvShape, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, dtype: np.dtype, exact: bool
+) -> dict[str, np.ndarray | float]:
+    """As `winograd_limits`, for volumes: the bound of the planes, whose sums are as long."""
+    if len(s.size) != 3 or s.kernel[1:] != (3, 3) or s.stride[1:] != (1, 1) or s.dilation[1:] != (1, 1):
+        return {}
+    images, filters = stacked(s, x, w)
+    limits: dict[str, np.ndarray | float] = {"winograd2": 0.0}
+    for tile in (2, 4):
+        if tile == 4 or not exact:
+            limit = bound.winograd_bound(tile, images, filters, bias, s.pads[1:], s.g, dtype)
+            limits[f"winograd{tile}"] = np.moveaxis(limit.reshape(s.n, s.out[0], *limit.shape[1:]), 1, 2)
+    return limits
+
+
+def turned_limits(
+    s: shapes.ConvShape,
+    pads: tuple,
+    dy: np.ndarray,
+    w: np.ndarray,
+    bias: np.ndarray | None,
+    dtype: np.dtype,
+    exact: bool,
+) -> dict[str, np.ndarray | float]:
+    """Of the convolution of dy that gives dx. Negative padding: those rows are not read."""
+    cut = tuple(slice(max(-p, 0), None) for p, _ in pads)
+    dy = dy[(slice(None), slice(None), *cut)]
+    kept = tuple(max(p, 0) for p, _ in pads)
+    reach = [d * (k - 1) + 1 for k, d in zip(s.kernel, s.dilation, strict=True)]
+    need = [i + r - 1 - p - n for i, r, p, n in zip(s.size, reach, kept, dy.shape[2:], strict=True)]
+    dy = dy[(slice(None), slice(None), *(slice(None, v if v < 0 else None) for v in need))]
+
+    class Turned:
+        n, g, size, out = s.n, s.g, dy.shape[2:], s.size
+        kernel, stride, dilation = s.kernel, s.stride, s.dilation
+        pads = tuple((p, max(v, 0)) for p, v in zip(kept, need, strict=True))
+
+    return winograd3d_limits(Turned, dy, w, bias, dtype, exact)  # type: ignore[arg-type]
+
+
 def conv_forward(axes: int) -> Maker:
     x_names, w_names, y_names, order = CONV_STRIDES[axes]
 
@@ -196,10 +248,11 @@ def conv_forward(axes: int) -> Maker:
         how = (s.stride, s.pads, s.dilation, s.g)
         y = reference.conv3d(x, w, bias, *how)
         limit = number.limit(bound.conv_bound(x, w, bias, *how, dtype=dtype))
+        limits = winograd3d_limits(s, x, w, bias, dtype, exact)
         inputs = [Operand("x", x, x_names, order, batch=0), Operand("w", w, w_names)]
         return Problem(
             [*inputs, Operand("bias", bias, [None])],
-            [Operand("y", None, y_names, order, y, limit, batch=0)],
+            [Operand("y", None, y_names, order, y, limit, batch=0, limits=limits)],
             conv_scalars(s),
         )
 
@@ -220,10 +273,18 @@ def conv_backward_input(axes: int) -> Maker:
             s.oc // s.g * int(np.prod(s.kernel)),
             dtype,
         )
+        limits = {}
+        if axes == 3 and set(s.stride) == {1}:  # a convolution of dy with the weights turned round
+            back = shapes.Conv3dShape.parse(text)
+            pads = tuple(
+                (d * (k - 1) - p, 0) for k, d, (p, _) in zip(s.kernel, s.dilation, s.pads, strict=True)
+            )
+            turned = w.reshape(s.g, s.oc // s.g, *w.shape[1:]).swapaxes(1, 2)[..., ::-1, ::-1, ::-1]
+            limits = turned_limits(back, pads, dy, turned.reshape(s.ic, -1, *s.kernel), bias, dtype, exact)
         inputs = [Operand("y", dy, y_names, order, batch=0), Operand("w", w, w_names)]
         return Problem(
             [*inputs, Operand("bias", bias, [None])],
-            [Operand("x", None, x_names, order, dx, number.limit(limit), batch=0)],
+            [Operand("x", None, x_names, order, dx, number.limit(limit), batch=0, limits=limits)],
             conv_scalars(s),
         )
 

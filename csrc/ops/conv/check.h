@@ -123,6 +123,7 @@ inline void conv_fill(Conv3d& a, const ConvSizes<3>& s) {
   a.pad_d = s.pad[0], a.pad_h = s.pad[1], a.pad_w = s.pad[2];
   a.dilation_d = s.dilation[0], a.dilation_h = s.dilation[1], a.dilation_w = s.dilation[2];
   a.groups = s.groups;
+  a.precision = get_precision();
 }
 
 // How many (place, tap) pairs of one axis fall inside the input.

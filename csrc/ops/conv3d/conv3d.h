@@ -26,6 +26,7 @@ struct Conv3d {
   int64_t pad_d, pad_h, pad_w;  // before the first slice, above, to the left
   int64_t dilation_d, dilation_h, dilation_w;
   int64_t groups;
+  int64_t precision;  // of the setting (precision.h): which rungs may run without being asked for
   int64_t x_n, x_c, x_d, x_h, x_w;
   int64_t w_o, w_i, w_d, w_h, w_w;
   int64_t y_n, y_c, y_d, y_h, y_w;

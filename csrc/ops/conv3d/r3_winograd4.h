@@ -1,0 +1,19 @@
+// Idea:  F(4x4, 3x3) within planes: see conv2d's Winograd rungs. Depth is summed as it is.
+// Since: r2_winograd2: larger tiles, 36 multiplications for 144.
+// Why:   most of a 3x3x3 kernel's multiply-adds are within planes, and there Winograd saves as much as in conv2d.
+// Price: as conv2d's r8_winograd4: rounding, which set_precision("high") or "exact" rules out; more waste at edges.
+#pragma once
+#include "winograd.h"
+
+template <class T>
+struct conv3d_r3_winograd4 : Plain<Conv3d> {
+  using W = Winograd3d<T, 4>;
+  static const char* supports(const Conv3d& a) { return W::supports(a); }
+  static const char* declines(const Conv3d& a) { return W::declines(a); }
+  static size_t packed_bytes(const Conv3d& a) { return W::packed_bytes(a); }
+  static void prepare(const Conv3d& a, void* packed, const Team& team) noexcept {
+    W::prepare(a, a.oc / a.groups * a.w_o, packed, team);
+  }
+  static size_t scratch_bytes(const Conv3d& a, int threads) { return W::scratch_bytes(a, threads); }
+  static void run(const Conv3d& a, const Team& team) noexcept { W::run(a, team); }
+};
