@@ -254,8 +254,16 @@ def test_causal_means_that_nothing_comes_from_later():
         (lambda x, w: nn.Conv1d(3, 4, 2, padding_mode="mirror"), ValueError, "reflect"),
         (lambda x, w: nn.ConvTranspose1d(3, 4, 2, padding_mode="reflect"), ValueError, "zeros"),
         (lambda x, w: nn.ConvTranspose1d(3, 4, 2, padding="same"), ValueError, "numbers"),
-        (lambda x, w: nn.Conv1d(3, 4, 9, padding=6, padding_mode="reflect")(x), ValueError, "at most 5"),
-        (lambda x, w: nn.Conv1d(3, 4, 9, padding=7, padding_mode="circular")(x), ValueError, "at most 6"),
+        (
+            lambda x, w: nn.Conv1d(3, 4, 9, padding=6, padding_mode="reflect")(x),
+            ValueError,
+            "below 6, got (6, 6)",
+        ),
+        (
+            lambda x, w: nn.Conv1d(3, 4, 9, padding=7, padding_mode="circular")(x),
+            ValueError,
+            "at most 6, got (7, 7)",
+        ),
     ],
 )
 def test_errors(call, kind, text):

@@ -16,26 +16,7 @@ from loopnest.nn.parameter import Parameter
 Each = int | Sequence[int]
 Padding = str | int | Sequence[int | Sequence[int]]
 
-# PyTorch's padding modes, and NumPy's names for them.
-MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
-
-
-def _padded(who: str, input: Tensor, pads: Sequence[int], mode: str) -> Tensor:
-    """`input` (..., axes of space) with copies of itself around: pads are (low, high) of each axis."""
-    axes = len(pads) // 2
-    for axis in range(axes):
-        low, high = pads[2 * axis : 2 * axis + 2]
-        size = input.shape[axis - axes]
-        most = size - 1 if mode == "reflect" else size
-        if (mode != "replicate" and max(low, high) > most) or (size == 0 and max(low, high) > 0):
-            raise ValueError(
-                f"{who}: padding_mode={mode!r} can add at most {max(most, 0)} places to each side of an axis "
-                f"of {size}, padding asks for {(low, high)} (input {tuple(input.shape)})"
-            )
-        if low or high:
-            places = np.pad(np.arange(size), (low, high), mode=MODES[mode])  # type: ignore[call-overload]
-            input = input[(..., places, *(slice(None),) * (axes - axis - 1))]
-    return input
+MODES = ("reflect", "replicate", "circular")
 
 
 class _ConvNd(Module):
@@ -121,16 +102,15 @@ class _ConvNd(Module):
             init.uniform_(self.bias, -bound, bound)
 
     def _convolve(self, function: Any, input: Tensor) -> Tensor:
-        padding = self.padding
-        if self.padding_mode != "zeros":
-            who = type(self).__name__
-            size = input.shape[-self.axes :]
-            if len(input.shape) in (
-                1 + self.axes,
-                2 + self.axes,
-            ):  # otherwise the convolution says what is wrong
-                flat = pads(who, padding, size, self.kernel_size, self.stride, self.dilation)
-                input, padding = _padded(who, input, flat, self.padding_mode), 0
+        padding, axes = self.padding, self.axes
+        # Of another rank: the convolution says what is wrong.
+        if self.padding_mode != "zeros" and len(input.shape) in (1 + axes, 2 + axes):
+            who, size = type(self).__name__, input.shape[-axes:]
+            flat = pads(who, padding, size, self.kernel_size, self.stride, self.dilation)
+            last_first = [p for axis in range(axes - 1, -1, -1) for p in flat[2 * axis : 2 * axis + 2]]
+            if any(flat):
+                input = functional.pad(input, last_first, self.padding_mode)
+            padding = 0
         return function(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
     def extra_repr(self) -> str:
