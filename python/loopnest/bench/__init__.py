@@ -131,7 +131,8 @@ def whole_networks(
     )
     for name in names or known:
         for batch in (64,) if train else batches:
-            row: dict[str, Any] = {"shape": f"{name} n{batch}", "note": "", "times": 1, "cannot": {}}
+            size_text = f"t{networks.STEPS} n{networks.SEQUENCES}" if name in networks.CELLS else f"n{batch}"
+            row: dict[str, Any] = {"shape": f"{name} {size_text}", "note": "", "times": 1, "cannot": {}}
             row["family"] = "training steps" if train else f"whole nets, batch {batch}"
             try:
                 case = networks.Network(name, batch, train)
