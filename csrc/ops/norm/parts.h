@@ -5,6 +5,7 @@
 // how many there are depends on the shape alone, so sums do not depend on the team.
 struct NormPieces {
   ptrdiff_t images, rows;  // over a batch whose images follow each other all are one image
+  ptrdiff_t fold, c;       // so many places are one row of c = fold * a.c channels: few channels fill whole vectors
   ptrdiff_t x_n, x_s;      // strides between images and rows
   ptrdiff_t y_n, y_s;
   ptrdiff_t dx_n, dx_s;
@@ -20,9 +21,18 @@ struct NormPieces {
       if (rows == 1) x_s = x_n, y_s = y_n, dx_s = dx_n;
       images = 1, rows = a.n * a.s;
     }
+    fold = 1, c = a.c;
+    ptrdiff_t places = 1;  // how many fill whole vectors
+    while (places * c % vector) places++;
+    bool alone = a.groups == a.c && a.centre && (images == 1 || !a.over_n);
+    bool dense = x_s == c && y_s == c && (!a.dx || dx_s == c);
+    if (alone && dense && c < 4 * vector && places > 1 && rows % places == 0) {
+      fold = places, c *= places, rows /= places;
+      x_s = y_s = dx_s = c;
+    }
     chunks = rows / 128 < 1 ? 1 : rows / 128 > 32 ? 32 : rows / 128;
     chunk_rows = (rows + chunks - 1) / chunks;
-    width = (a.c + vector - 1) / vector * vector;
+    width = (c + vector - 1) / vector * vector;
     slab = 512 / vector * vector;
     slabs = (width + slab - 1) / slab;
   }

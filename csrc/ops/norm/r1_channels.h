@@ -4,7 +4,8 @@
 // Why:   one walk over memory for the statistics and one for the result, and no sum of squares that cancels: mean and
 //        M2 of two parts are joined by Chan's formula, M2 = M2a + M2b + (mb - ma)^2 * na * nb / (na + nb).
 //        Batch, instance and group norm differ only in which pieces are put together.
-// Price: channels side by side; a row with fewer channels than lanes leaves lanes idle. Three meetings of the team.
+// Price: channels side by side. Few channels fill vectors only where several places can be read as one row, whose
+//        copies of a channel are put together too. Three meetings of the team.
 // Source: Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983.
 #pragma once
 
@@ -32,12 +33,12 @@ struct norm_r1_channels : Plain<Norm> {
       Range items = share(p.images * p.chunks * p.slabs, team);
       for (ptrdiff_t i = items.begin; i < items.end; i++) {
         ptrdiff_t piece = i / p.slabs, c0 = i % p.slabs * p.slab;
-        ptrdiff_t c1 = NormPieces::min(c0 + p.slab, a.c);
+        ptrdiff_t c1 = NormPieces::min(c0 + p.slab, p.c);
         sum_piece(a, p, piece / p.chunks, p.chunk(piece % p.chunks), c0, c1, parts + piece * 2 * p.width);
       }
       team.barrier(&team);
       join_chunks(p, parts, team);
-      if (a.over_n ? p.images > 1 : a.groups < a.c) team.barrier(&team);
+      if (p.fold > 1 || (a.over_n ? p.images > 1 : a.groups < a.c)) team.barrier(&team);
     }
     make_tables(a, p, parts, tables, team);
     team.barrier(&team);
@@ -118,7 +119,7 @@ struct norm_r1_channels : Plain<Norm> {
     ptrdiff_t vectors = p.width / L, step = p.chunks * 2 * p.width;
     T* mean = static_cast<T*>(a.mean);
     T* var = static_cast<T*>(a.var);
-    if (a.groups == a.c && a.centre) {  // batch and instance norm: a vector of sets at a time
+    if (a.groups == a.c && a.centre && p.fold == 1) {  // batch and instance norm: a vector of sets at a time
       ptrdiff_t sets = a.over_n ? 1 : p.images;
       Range items = share(sets * vectors, team);
       for (ptrdiff_t i = items.begin; i < items.end; i++) {
@@ -135,28 +136,33 @@ struct norm_r1_channels : Plain<Norm> {
       }
       return;
     }
-    ptrdiff_t group_width = a.c / a.groups;
+    // A set is a group of neighbouring channels, or, folded, the copies of one channel.
+    ptrdiff_t count = p.fold > 1 ? p.fold : a.c / a.groups, apart = p.fold > 1 ? a.c : 1;
     Range items = share(p.images * a.groups, team);
     for (ptrdiff_t i = items.begin; i < items.end; i++) {
-      ptrdiff_t image = i / a.groups, first = i % a.groups * group_width;
+      ptrdiff_t image = i / a.groups, group = i % a.groups, first = p.fold > 1 ? group : group * count;
       if (!a.given)
-        join_channels(a.centre, parts + image * step + first, p.width, group_width, p.rows, mean[i], var[i]);
+        join_channels(a.centre, parts + image * step + first, p.width, count, apart, p.rows, mean[i], var[i]);
       T* table = tables + image * 3 * p.width;
       T rstd = get_lane<T>(reciprocal_root<T>(broadcast<T>(var[i] + T(a.eps))), 0);
-      for (ptrdiff_t c = first; c < first + group_width; c++) {
+      for (ptrdiff_t k = 0; k < count; k++) {
+        ptrdiff_t c = first + k * apart, channel = p.fold > 1 ? group : c;
         table[c] = mean[i];
-        table[p.width + c] = a.weight ? rstd * static_cast<const T*>(a.weight)[c] : rstd;
-        table[2 * p.width + c] = a.bias ? static_cast<const T*>(a.bias)[c] : T(0);
+        table[p.width + c] = a.weight ? rstd * static_cast<const T*>(a.weight)[channel] : rstd;
+        table[2 * p.width + c] = a.bias ? static_cast<const T*>(a.bias)[channel] : T(0);
       }
     }
   }
 
-  static void join_channels(bool centre, const T* part, ptrdiff_t width, ptrdiff_t count, ptrdiff_t rows, T& mean,
-                            T& var) noexcept {
+  static void join_channels(bool centre, const T* part, ptrdiff_t width, ptrdiff_t count, ptrdiff_t apart,
+                            ptrdiff_t rows, T& mean, T& var) noexcept {
     T sum = 0, m2 = 0;
-    for (ptrdiff_t c = 0; c < count; c++) sum += part[c];
+    for (ptrdiff_t k = 0; k < count; k++) sum += part[k * apart];
     mean = centre ? sum / T(count) : T(0);
-    for (ptrdiff_t c = 0; c < count; c++) m2 += part[width + c] + (part[c] - mean) * (part[c] - mean) * T(rows);
+    for (ptrdiff_t k = 0; k < count; k++) {
+      T d = part[k * apart] - mean;
+      m2 += part[width + k * apart] + d * d * T(rows);
+    }
     var = m2 / (T(rows) * T(count));
   }
 
@@ -180,9 +186,9 @@ struct norm_r1_channels : Plain<Norm> {
       const T* x = static_cast<const T*>(a.x) + image * p.x_n + r * p.x_s;
       T* y = static_cast<T*>(a.y) + image * p.y_n + r * p.y_s;
       const T* table = tables + image * 3 * p.width;
-      for (; c + panel * L <= a.c; c += panel * L)
+      for (; c + panel * L <= p.c; c += panel * L)
         apply_block<panel>(x + c, p.x_s, y + c, p.y_s, count, table + c, p.width, L);
-      for (; c < a.c; c += L) apply_block<1>(x + c, p.x_s, y + c, p.y_s, count, table + c, p.width, a.c - c);
+      for (; c < p.c; c += L) apply_block<1>(x + c, p.x_s, y + c, p.y_s, count, table + c, p.width, p.c - c);
     }
   }
 

@@ -4,7 +4,8 @@
 // Why:   x and dy are read twice, and written once. Means over a group are sums over its channels of the channels'
 // sums,
 //        so batch, instance and group norm differ in nothing but those few numbers.
-// Price: channels side by side; a row with fewer channels than lanes leaves lanes idle. Four meetings of the team.
+// Price: channels side by side; few of them fill vectors only where several places can be read as one row. Four
+//        meetings of the team.
 #pragma once
 
 template <class T>
@@ -34,7 +35,7 @@ struct norm_backward_r1_channels : Plain<Norm> {
     Range items = share(p.images * p.chunks * p.slabs, team);
     for (ptrdiff_t i = items.begin; i < items.end; i++) {
       ptrdiff_t piece = i / p.slabs, image = piece / p.chunks, c0 = i % p.slabs * p.slab;
-      sum_piece(a, p, image, p.chunk(piece % p.chunks), c0, NormPieces::min(c0 + p.slab, a.c),
+      sum_piece(a, p, image, p.chunk(piece % p.chunks), c0, NormPieces::min(c0 + p.slab, p.c),
                 stats + image * 2 * p.width, parts + piece * 2 * p.width);
     }
     team.barrier(&team);
@@ -57,9 +58,9 @@ struct norm_backward_r1_channels : Plain<Norm> {
       ptrdiff_t image = i / vectors, c0 = i % vectors * L, group_width = a.c / a.groups;
       T m[L], v[L];
       for (ptrdiff_t k = 0; k < L; k++) {
-        ptrdiff_t set = (a.over_n ? 0 : image * a.groups) + (c0 + k) / group_width;
-        m[k] = c0 + k < a.c ? mean[set] : T(0);
-        v[k] = c0 + k < a.c ? var[set] + T(a.eps) : T(1);
+        ptrdiff_t set = (a.over_n ? 0 : image * a.groups) + (p.fold > 1 ? (c0 + k) % a.c : (c0 + k) / group_width);
+        m[k] = c0 + k < p.c ? mean[set] : T(0);
+        v[k] = c0 + k < p.c ? var[set] + T(a.eps) : T(1);
       }
       store<T>(stats + image * 2 * p.width + c0, load<T>(m));
       store<T>(stats + image * 2 * p.width + p.width + c0, reciprocal_root<T>(load<T>(v)));
@@ -120,6 +121,7 @@ struct norm_backward_r1_channels : Plain<Norm> {
   }
 
   static void affine(const Norm& a, const NormPieces& p, const T* parts, const Team& team) noexcept {
+    if (p.fold > 1) return affine_folded(a, p, parts, team);
     Range vectors = share(p.width / L, team);
     for (ptrdiff_t i = vectors.begin; i < vectors.end; i++) {
       ptrdiff_t c = i * L, n = NormPieces::min(L, a.c - c);
@@ -128,27 +130,46 @@ struct norm_backward_r1_channels : Plain<Norm> {
     }
   }
 
+  static void affine_folded(const Norm& a, const NormPieces& p, const T* parts, const Team& team) noexcept {
+    Range channels = share(a.c, team);
+    for (ptrdiff_t c = channels.begin; c < channels.end; c++) {
+      T db = 0, dw = 0;
+      for (ptrdiff_t i = 0; i < p.images; i++)
+        for (ptrdiff_t k = c; k < p.c; k += a.c) {
+          db += parts[i * p.chunks * 2 * p.width + k];
+          dw += parts[i * p.chunks * 2 * p.width + p.width + k];
+        }
+      if (a.dbias) static_cast<T*>(a.dbias)[c] = db;
+      if (a.dweight) static_cast<T*>(a.dweight)[c] = dw;
+    }
+  }
+
   // k1 = w * rstd, k2 = -rstd^2 * mean(g h), k3 = -rstd * mean(g)
   static void make_tables(const Norm& a, const NormPieces& p, const T* stats, const T* parts, T* tables,
                           const Team& team) noexcept {
     const T* weight = static_cast<const T*>(a.weight);
-    ptrdiff_t group_width = a.c / a.groups, step = p.chunks * 2 * p.width;
-    T count = T(group_width) * T(p.rows) * T(a.over_n ? p.images : 1);
+    // A set is a group of neighbouring channels, or, folded, the copies of one channel.
+    ptrdiff_t members = p.fold > 1 ? p.fold : a.c / a.groups, apart = p.fold > 1 ? a.c : 1;
+    ptrdiff_t step = p.chunks * 2 * p.width;
+    T count = T(members) * T(p.rows) * T(a.over_n ? p.images : 1);
     Range items = share(p.images * a.groups, team);
     for (ptrdiff_t i = items.begin; i < items.end; i++) {
-      ptrdiff_t image = i / a.groups, first = i % a.groups * group_width, last = first + group_width;
+      ptrdiff_t image = i / a.groups, group = i % a.groups, first = p.fold > 1 ? group : group * members;
+      auto weight_of = [&](ptrdiff_t c) { return weight ? weight[p.fold > 1 ? group : c] : T(1); };
       T mean_g = 0, mean_gh = 0;
       // Over a batch of several images the sum is taken over them all, and by the member of each of them.
       for (ptrdiff_t from = a.over_n ? 0 : image; !a.given && from < (a.over_n ? p.images : image + 1); from++)
-        for (ptrdiff_t c = first; c < last; c++) {
-          mean_g += parts[from * step + c] * (weight ? weight[c] : T(1));
-          mean_gh += parts[from * step + p.width + c] * (weight ? weight[c] : T(1));
+        for (ptrdiff_t k = 0; k < members; k++) {
+          ptrdiff_t c = first + k * apart;
+          mean_g += parts[from * step + c] * weight_of(c);
+          mean_gh += parts[from * step + p.width + c] * weight_of(c);
         }
       mean_g = a.centre ? mean_g / count : T(0), mean_gh /= count;
-      for (ptrdiff_t c = first; c < last; c++) {
+      for (ptrdiff_t k = 0; k < members; k++) {
+        ptrdiff_t c = first + k * apart;
         T rstd = stats[image * 2 * p.width + p.width + c];
         T* table = tables + image * 3 * p.width + c;
-        table[0] = weight ? weight[c] * rstd : rstd;
+        table[0] = weight_of(c) * rstd;
         table[p.width] = -rstd * rstd * mean_gh;
         table[2 * p.width] = -rstd * mean_g;
       }
@@ -166,9 +187,9 @@ struct norm_backward_r1_channels : Plain<Norm> {
       T* dx = static_cast<T*>(a.dx) + image * p.dx_n + r * p.dx_s;
       const T* mean = stats + image * 2 * p.width;
       const T* table = tables + image * 3 * p.width;
-      for (; c + panel * L <= a.c; c += panel * L)
+      for (; c + panel * L <= p.c; c += panel * L)
         apply_block<panel>(p, x + c, dy + c, dx + c, count, mean + c, table + c, L);
-      for (; c < a.c; c += L) apply_block<1>(p, x + c, dy + c, dx + c, count, mean + c, table + c, a.c - c);
+      for (; c < p.c; c += L) apply_block<1>(p, x + c, dy + c, dx + c, count, mean + c, table + c, p.c - c);
     }
   }
 
