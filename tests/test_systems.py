@@ -17,7 +17,9 @@ for needed in ("sklearn", "matplotlib", "safetensors"):
 # system: the files it reads, and what the model of a quick run must beat: (figure, "above" or "below", value)
 RUNS = {
     "classify": (["mnist_10k_2k.npz"], ("accuracy", "above", 0.6)),
+    "outline": (["nuclei_dsb2018_46.npz"], ("iou", "above", 0.3)),
     "features": (["mnist_10k_2k.npz"], ("labels100", "above", 0.6)),
+    "video": (["radar_fmi_20160928_4km.npz", "mnist_10k_2k.npz"], ("share", "below", 1.2)),
     "caption": (["mnist_10k_2k.npz"], ("exact", "above", -1)),
     "generate": (["tinyshakespeare.txt.gz"], ("nats", "below", 3.6)),
     "translate": (systems_data.PAIRS, ("perplexity", "below", 400)),

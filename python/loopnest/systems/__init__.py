@@ -22,7 +22,9 @@ __all__ = ["SYSTEMS", "Options", "Picture", "Result", "Row", "apply", "load", "r
 # name: what it does
 SYSTEMS = {
     "classify": "handwritten digits: a CNN beside an MLP",
+    "outline": "cell nuclei and their outlines, on images of any size",
     "features": "a CNN's features handed to scikit-learn's classifiers",
+    "video": "the next radar frame, and the direction of a motion",
     "caption": "an image told in a sentence, with attention",
     "generate": "text, character by character, after Shakespeare or a text of your own",
     "translate": "German captions into English, with attention and beam search",

@@ -1,0 +1,294 @@
+"""Find objects and their outline: a fully convolutional U-Net, trained on crops, run on images of any size
+(C4, C7).
+
+    loopnest run outline --data DIR [--image my.png]
+
+DIR holds nuclei_dsb2018_46.npz: microscope images of cell nuclei with their masks. Each pixel is background,
+inside or outline (Ronneberger, Fischer, Brox 2015). The baseline is Otsu's threshold (1979), which learns
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+import loopnest
+from loopnest import data, metrics, nn, optim
+from loopnest.data import Drawn
+from loopnest.extras import require
+from loopnest.nn import functional as F
+from loopnest.systems import pictures
+from loopnest.systems.frame import Options, Picture, Result, Row, parameters
+
+INPUTS = {"image": "a microscope picture, bright objects on dark ground, any size"}
+MODEL = "unet"
+CROP = 96
+
+Item = tuple[np.ndarray, np.ndarray, np.ndarray]  # image, kind of each pixel, label
+
+
+def block(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+        nn.Conv2d(outputs, outputs, 3, padding=1),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    )
+
+
+class UNet(nn.Module):
+    """(n, 1, h, w) of any size -> scores of background, inside, outline (n, 3, h, w)."""
+
+    def __init__(self, c: int = 12) -> None:
+        super().__init__()
+        self.a, self.b, self.c = block(1, c), block(c, 2 * c), block(2 * c, 4 * c)
+        self.up_b = nn.ConvTranspose2d(4 * c, 2 * c, 2, 2)
+        self.up_a = nn.ConvTranspose2d(2 * c, c, 2, 2)
+        self.down_b, self.down_a = block(4 * c, 2 * c), block(2 * c, c)
+        self.out = nn.Conv2d(c, 3, 1)
+
+    def forward(self, x):
+        height, width = x.shape[2:]
+        x = F.pad(x, (0, -width % 4, 0, -height % 4), mode="replicate")
+        a = self.a(x)
+        b = self.b(F.max_pool2d(a, 2))
+        c = self.c(F.max_pool2d(b, 2))
+        b = self.down_b(loopnest.cat([b, self.up_b(c)], 1))
+        a = self.down_a(loopnest.cat([a, self.up_a(b)], 1))
+        return self.out(a)[:, :, :height, :width]
+
+
+def kinds(label: np.ndarray) -> np.ndarray:
+    """0 background, 1 inside, 2 outline: an object's pixel with another label among its eight neighbours."""
+    ndimage = require("scipy.ndimage", "data")
+    edge = ndimage.minimum_filter(label, 3) != ndimage.maximum_filter(label, 3)
+    return np.where(label == 0, 0, np.where(edge, 2, 1)).astype(np.int64)
+
+
+def scaled(image: np.ndarray) -> np.ndarray:
+    """Brightness so that the ground is 0 and the bright end 1, whatever share of the picture is ground."""
+    values = image.astype(np.float32)
+    low, high = np.percentile(values, (1, 99.8))
+    return ((values - low) / max(high - low, 1e-6)).clip(0, 1.5).astype(np.float32)
+
+
+def prepared(cells: list[tuple[np.ndarray, np.ndarray]]) -> list[Item]:
+    return [(scaled(image), kinds(label), label) for image, label in cells]
+
+
+class Crops:
+    """Random crops of the training images: turned, mirrored, brighter or darker, larger or smaller."""
+
+    def __init__(self, items: list[Item], zoom: bool = True, size: int = 8) -> None:
+        self.items, self.zoom, self.size = items, zoom, size
+
+    def __call__(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        made = [self.crop(rng) for _ in range(self.size)]
+        return np.stack([x for x, _ in made])[:, None], np.stack([y for _, y in made])
+
+    def crop(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        image, kind, label = self.items[rng.integers(len(self.items))]
+        # Nuclei of other sizes than the training images have: without this the network fails on such images.
+        zoomed = self.zoom and rng.integers(2)
+        ratio = float(np.exp(rng.uniform(np.log(0.5), np.log(2.0)))) if zoomed else 1.0
+        side = min(round(CROP / ratio), *image.shape)
+        r, c = rng.integers(image.shape[0] - side + 1), rng.integers(image.shape[1] - side + 1)
+        cut, labels = image[r : r + side, c : c + side], label[r : r + side, c : c + side]
+        if side == CROP:
+            classes = kind[r : r + side, c : c + side]
+        else:
+            at = (np.arange(CROP) + 0.5) * side / CROP - 0.5
+            near = np.clip(np.round(at).astype(int), 0, side - 1)
+            cut, classes = smooth(cut, at), kinds(labels[near][:, near])
+        cut = cut * rng.uniform(0.6, 1.4) + rng.uniform(-0.1, 0.2)
+        turns, flip = int(rng.integers(4)), 1 - 2 * int(rng.integers(2))
+        return np.rot90(cut, turns)[:, ::flip].astype(np.float32), np.rot90(classes, turns)[:, ::flip].copy()
+
+
+def smooth(image: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Values at the rows and columns `at`, linear between pixels."""
+    low = np.clip(np.floor(at).astype(int), 0, image.shape[0] - 2)
+    part = (at - low).clip(0, 1)[:, None]
+    rows = image[low] * (1 - part) + image[low + 1] * part
+    return rows[:, low] * (1 - part.T) + rows[:, low + 1] * part.T
+
+
+def loss_of(model: nn.Module, batch: tuple) -> loopnest.Tensor:
+    x, y = batch
+    return F.cross_entropy(model(x), y, loopnest.tensor(np.array([1, 1, 2], np.float32)))
+
+
+def predict(model: nn.Module, image: np.ndarray) -> np.ndarray:
+    """The kind of each pixel (h, w)."""
+    with loopnest.no_grad():
+        return model(loopnest.tensor(image[None, None])).numpy()[0].argmax(0)
+
+
+def otsu(image: np.ndarray) -> float:
+    """The threshold that keeps the variance between both sides largest (Otsu 1979, eq. 18)."""
+    counts, edges = np.histogram(image, 256)
+    middle = (edges[1:] + edges[:-1]) / 2
+    weight, mass = np.cumsum(counts), np.cumsum(counts * middle)
+    between = (mass[-1] * weight / weight[-1] - mass) ** 2 / np.maximum(weight * (weight[-1] - weight), 1)
+    return float(middle[between.argmax()])
+
+
+def object_f1(found: np.ndarray, label: np.ndarray, threshold: float = 0.5) -> float:
+    """F1 over objects: an object counts as found where a connected region overlaps it by IoU over 0.5."""
+    ndimage = require("scipy.ndimage", "data")
+    regions, count = ndimage.label(found)
+    truth = [k for k in np.unique(label) if k]
+    hits = 0
+    for k in truth:
+        inside = label == k
+        near = [r for r in np.unique(regions[inside]) if r]
+        hits += any(metrics.iou(regions == r, inside) > threshold for r in near)
+    return 2 * hits / max(count + len(truth), 1)
+
+
+def outline_f1(said: np.ndarray, true: np.ndarray, pixels: int = 2) -> float:
+    """F1 of outline pixels, each right if one of the other side lies within `pixels`."""
+    ndimage = require("scipy.ndimage", "data")
+    near_true, near_said = (ndimage.binary_dilation(side == 2, iterations=pixels) for side in (true, said))
+    precision = near_true[said == 2].mean() if (said == 2).any() else 0.0
+    recall = near_said[true == 2].mean() if (true == 2).any() else 0.0
+    return float(2 * precision * recall / max(precision + recall, 1e-9))
+
+
+def measure(kind_of: Callable[[np.ndarray], np.ndarray], items: list[Item]) -> dict[str, float]:
+    """Mean figures over images of a function that names each pixel's kind."""
+    ndimage = require("scipy.ndimage", "data")
+    rows = []
+    for image, true, label in items:
+        said = kind_of(image)
+        inside = said == 1
+        whole = ndimage.binary_dilation(inside) & (said > 0) | inside
+        rows.append((metrics.iou(said > 0, true > 0), object_f1(whole, label), outline_f1(said, true)))
+    means = np.mean(rows, 0)
+    return {"iou": float(means[0]), "objects": float(means[1]), "outline": float(means[2])}
+
+
+def threshold(image: np.ndarray) -> np.ndarray:
+    """What Otsu says of each pixel, its outline found as that of a mask."""
+    return kinds((image > otsu(image)).astype(np.uint16))
+
+
+def run(options: Options) -> Result:
+    cells = data.nuclei(options.data)
+    train, test, other = (prepared(part) for part in cells)
+    test, other = test[: options.few(len(test), 2)], other[: options.few(len(other), 1)]
+    loopnest.manual_seed(options.seed)
+    model = UNet()
+    steps, epochs = options.few(400, 40), options.few(8, 2)
+    adam = optim.Adam(model.parameters(), 2e-3)
+    trainer = options.trainer(
+        MODEL,
+        model,
+        adam,
+        loss_of,
+        scheduler=optim.lr_scheduler.CosineAnnealingLR(adam, steps),
+        schedule="step",
+    )
+    trainer.fit(
+        Drawn(Crops(train), steps // epochs, options.seed),
+        epochs,
+        validate=lambda m: {"iou": measure(lambda i: predict(m, i), test)["iou"]},
+        resume=options.resume,
+    )
+    options.keep(MODEL, model.eval())
+    rows = []
+    for name, kind_of, learned in (
+        ("U-Net 12-24-48", lambda image: predict(model, image), True),
+        ("Otsu's threshold", threshold, False),
+    ):
+        odd = measure(kind_of, other)
+        figures = measure(kind_of, test) | {"other": odd["iou"], "other_objects": odd["objects"]}
+        seconds, count = (trainer.seconds, parameters(model)) if learned else (None, None)
+        rows.append(Row(name, figures, seconds, count, baseline=not learned))
+    sizes = any_size(model, test[0][0], options.few(14, 3), options.seed)
+    return Result(
+        name="outline",
+        title="Cell nuclei and their outlines",
+        about=f"{len(train)} images to learn from (crops of {CROP}x{CROP}), {len(test)} held back, and "
+        f"{len(other)} of other "
+        "sizes and another look. IoU of the nuclei's pixels; F1 of whole nuclei found (IoU over 0.5); F1 of "
+        "outline pixels "
+        "within 2 pixels.",
+        rows=rows,
+        columns={
+            "iou": ("IoU", ".3f"),
+            "objects": ("objects F1", ".3f"),
+            "outline": ("outline F1", ".3f"),
+            "other": ("IoU, other sizes", ".3f"),
+            "other_objects": ("objects, other sizes", ".3f"),
+        },
+        say=f"The network marks the nuclei with IoU {rows[0].figures['iou']:.3f} (Otsu "
+        f"{rows[1].figures['iou']:.3f}); on "
+        f"images of other sizes {rows[0].figures['other']:.3f} ({rows[1].figures['other']:.3f}).",
+        pictures=[
+            Picture(
+                "outlines",
+                "What it marks",
+                "Held-back images: the picture, the truth, and what the network says (light inside, dark "
+                "outline).",
+                marked(model, [*test[:2], *other[:2]]),
+            ),
+            Picture(
+                "curves",
+                "Learning",
+                "Training loss, and IoU on the held-back images.",
+                pictures.curves({"U-Net": trainer.history}, {"iou": "held-back IoU"}),
+            ),
+        ],
+        samples=[sizes],
+        history={"U-Net": trainer.history},
+    )
+
+
+def any_size(model: nn.Module, image: np.ndarray, count: int, seed: int) -> str:
+    """The same network on images of many sizes, in one run."""
+    rng = np.random.default_rng(seed)
+    sizes = [
+        (32, 32),
+        (520, 520),
+        *((int(h), int(w)) for h, w in rng.integers(32, 521, (max(0, count - 2), 2))),
+    ]
+    tall = np.tile(image, (3, 3))
+    shapes = [predict(model, np.ascontiguousarray(tall[:h, :w])).shape for h, w in sizes]
+    if shapes != sizes:
+        raise AssertionError(f"outline: sizes {sizes} gave {shapes}")
+    return f"Run on {len(sizes)} sizes: " + ", ".join(f"{h}x{w}" for h, w in sizes)
+
+
+def marked(model: nn.Module, items: list[Item]):
+    figure, axes = pictures.new(9.4, 2.5 * 3, 3, len(items), squeeze=False)
+    for column, (image, true, _) in enumerate(items):
+        axes[0, column].imshow(image, cmap="gray")
+        axes[1, column].imshow(true, cmap="Blues", vmin=0, vmax=2)
+        axes[2, column].imshow(predict(model, image), cmap="Oranges", vmin=0, vmax=2)
+        axes[0, column].set_title(f"{image.shape[0]}x{image.shape[1]}")
+    for ax in axes.ravel():
+        ax.axis("off")
+    return figure
+
+
+def apply(options: Options) -> str:
+    """Mark the nuclei on the user's picture: a PNG beside the model, and how many there are."""
+    ndimage = require("scipy.ndimage", "data")
+    image_module = require("PIL.Image", "data")
+    model = UNet()
+    options.restore(MODEL, model)
+    image = data.read_image(options.inputs["image"])
+    if min(image.shape) < 8:
+        raise ValueError(f"--image: expected at least 8x8 pixels, got {image.shape[0]}x{image.shape[1]}")
+    said = predict(model, scaled(image))
+    count = ndimage.label(said == 1)[1]
+    shown = np.stack([image] * 3, -1)
+    shown[said == 2] = (255, 140, 0)
+    path = options.folder / "outline.png"
+    image_module.fromarray(shown).save(path)
+    return f"{count} nuclei, {(said > 0).mean():.1%} of the picture; outlines drawn in {path}"
