@@ -67,6 +67,25 @@ inline void store_n(T* p, vec<T> v, ptrdiff_t n) {
 #endif
 }
 
+// A store past the caches, for results larger than they are: a plain store first reads the line that it overwrites.
+// p must be a multiple of the vector's size. What was written so is seen by other threads after stream_end().
+template <class T>
+inline void stream(T* p, vec<T> v) {
+#if defined(__x86_64__)
+  if constexpr (sizeof v == 64) return _mm512_stream_ps(reinterpret_cast<float*>(p), __builtin_bit_cast(__m512, v));
+  else if constexpr (sizeof v == 32)
+    return _mm256_stream_ps(reinterpret_cast<float*>(p), __builtin_bit_cast(__m256, v));
+  else if constexpr (sizeof v == 16) return _mm_stream_ps(reinterpret_cast<float*>(p), __builtin_bit_cast(__m128, v));
+#endif
+  store<T>(p, v);
+}
+
+inline void stream_end() {
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
+}
+
 // ---- lanes ----
 
 template <class T>

@@ -22,6 +22,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
   static constexpr int masked = isa_vector_bytes == 64;  // AVX-512 stores a part of a vector as fast as a whole one
   static constexpr ptrdiff_t slice_bytes = 300 << 10;  // weights of a slice: 3 x 3 x 256 x 32 x 4 = 288 KB, half an L2
   static constexpr ptrdiff_t ahead_bytes = 32 << 10;   // a slice from here on does not stay in L1 (32 or 48 KB)
+  static constexpr ptrdiff_t stream_bytes = 4 << 20;   // y from here on goes past the caches (found by trying)
   static constexpr ptrdiff_t chunk_bytes = 256 << 10;  // x that every block of channels uses again: the other half
 
   // An axis cut into parts whose lengths differ by at most one.
@@ -69,6 +70,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     ptrdiff_t depth;                             // ic of the slice
     ptrdiff_t tap_h, tap_w;                      // in the packed weights, from one tap to the next
     ptrdiff_t x_down, x_right, y_down, y_right;  // from one pixel of the block to the next
+    bool past;                                   // y goes past the caches
   };
   // Where a block lies. Handed on by reference: a copy would load as one vector what was just stored in pieces, and
   // wait until those stores, which stand behind the last block's, have reached the cache.
@@ -80,6 +82,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     ptrdiff_t left;            // channels from the first one to the end of the group
     bool fresh;                // sums start from the bias, otherwise from y
     bool last;                 // sums are whole after this slice
+    bool stream;               // y goes past the caches
     ptrdiff_t count;           // this many such blocks ...
     ptrdiff_t x_next, y_next;  // ... so far apart
     const T* ahead;  // weights to fetch while it runs, 1 / ahead_share of what it reads; or null: the next block's x
@@ -141,7 +144,10 @@ struct conv2d_r5_pack : Plain<Conv2d> {
           const T* ahead = at.ahead ? at.ahead + tap / at.ahead_share : x + at.x_next;
           multiply_grid<R, C, true>(b, x, j.x_down, j.x_right, dense ? 1 : a.x_c, at.w + tap, depth, ahead, ahead_k);
         }
-      if (whole) {
+      if (R == 1 && VB == V && at.stream) {
+        UNROLL for (int m = 0; m < R * C; m++) UNROLL for (int v = 0; v < VB; v++)
+            stream<T>(y + m % C * j.y_right + v * lanes<T>, b.sum[m][v]);
+      } else if (whole) {
         UNROLL for (int m = 0; m < R * C; m++) UNROLL for (int v = 0; v < VB; v++) {
           T* to = y + m / C * j.y_down + m % C * j.y_right + v * lanes<T>;
           if (masked && v == VB - 1) store_n<T>(to, b.sum[m][v], last);
@@ -297,6 +303,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     Job j;
     j.onto_y = onto_y;
     j.a = flat(given);
+    j.past = !onto_y && past(j.a);
     const Conv2d& a = j.a;
     Grid cut = grid(a);
     j.images = cut.images;
@@ -314,6 +321,16 @@ struct conv2d_r5_pack : Plain<Conv2d> {
         if (end > size) end = size;
         if (begin < end) channels(j, cut, block, begin, end);
       }
+    if (j.past) stream_end();
+  }
+
+  // Whether y goes past the caches, which it would not stay in: then each place must be written once, with no tap on
+  // padding. (1x1, 128 -> 512 on 8 images of 28x28: 12.8 MB.)
+  static bool past(const Conv2d& a) {
+    bool once = !a.pad_h && !a.pad_w && (a.oh - 1) * a.stride_h + (a.kh - 1) * a.dilation_h < a.ih &&
+                (a.ow - 1) * a.stride_w + (a.kw - 1) * a.dilation_w < a.iw && !a.activation && !a.add;
+    return once && a.y_c == 1 && a.n * a.oh * a.ow * a.oc * ptrdiff_t(sizeof(T)) >= stream_bytes &&
+           uintptr_t(a.y_n | a.y_h | a.y_w) * sizeof(T) % sizeof(vec<T>) == 0;
   }
 
   // One block of channels for the blocks of pixels [begin, end): slice after slice.
@@ -328,6 +345,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     at.y = static_cast<T*>(a.y) + (g * group_oc + oc0) * a.y_c;
     at.left = group_oc - oc0;
     Axis axis(group_ic, slices(a));
+    at.stream = j.past && axis.parts == 1 && at.left >= width && uintptr_t(at.y) % sizeof(vec<T>) == 0;
     for (ptrdiff_t slice = 0; slice < axis.parts; slice++) {
       j.depth = axis.count(slice);
       j.tap_w = j.depth * wide, j.tap_h = a.kw * j.tap_w;

@@ -17,6 +17,7 @@ struct conv2d_r7_winograd2 : Plain<Conv2d> {
   static const char* supports(const Conv2d& a) { return W::supports(a); }
   static const char* declines(const Conv2d& a) {
     if (a.precision >= Exact) return "the precision setting is \"exact\": only sums of the formula's products";
+    if (a.groups > 1 && a.oc / a.groups <= lanes<T>) return "groups of one vector: taps and group are faster";
     typename W::Job j = W::job(a);
     return W::cycles(j) < W::direct_cycles(j) ? nullptr : "the transforms would cost more than they save";
   }

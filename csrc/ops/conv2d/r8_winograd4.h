@@ -17,6 +17,7 @@ struct conv2d_r8_winograd4 : Plain<Conv2d> {
   static const char* declines(const Conv2d& a) {
     if (a.precision >= Exact) return "the precision setting is \"exact\": only sums of the formula's products";
     if (a.precision >= High) return "the precision setting is \"high\": F(2x2, 3x3) at most";
+    if (a.groups > 1 && a.oc / a.groups <= lanes<T>) return "groups of one vector: taps and group are faster";
     typename W::Job j = W::job(a);
     double cycles = W::cycles(j);
     if (cycles >= W::direct_cycles(j)) return "the transforms would cost more than they save";

@@ -1,0 +1,297 @@
+// Idea:  a number of x, once broadcast, meets all taps of a kernel row: their weights lie in registers beside the sums.
+// Since: r5_pack loads a number of x for each tap, 16 loads for 28 multiply-adds; its edges are smaller blocks.
+// Why:   12 pixels x 2 vectors under 3 taps are 72 multiply-adds for 14 + 6 loads. What feeds the FMA units less
+//        often also lets some CPUs run them at a higher clock. One vector of channels (16 maps) gains most. At the
+//        edges columns of x that are not in the image are left out with all their taps, known when compiled.
+// Price: kernels 3, 5 and 7 wide, strides 1 and 2 along the width, no dilation there; channels-last y; 170 blocks.
+#pragma once
+#include "parts.h"
+
+#define UNROLL_ALL _Pragma("GCC unroll 64")
+
+template <class T>
+struct conv2d_r10_taps : Plain<Conv2d> {
+  static constexpr bool epilogue = true;
+  static constexpr int L = lanes<T>, V = isa_registers == 32 ? 2 : 1;
+  static constexpr ptrdiff_t slice_bytes = 300 << 10;  // weights of a slice: half an L2 (see r5_pack)
+  static constexpr ptrdiff_t chunk_bytes = 256 << 10;  // x that every block of channels uses again: the other half
+  static constexpr ptrdiff_t near_bytes = 1 << 20;     // weights beyond that are fetched ahead
+  static constexpr ptrdiff_t stream_bytes = 4 << 20;   // y from here on goes past the caches
+
+  // Widths of blocks. P * V sums + KW * V weights + 1 number of x in 32 (16) registers:
+  //   12 x 2 + 3 x 2 + 1 = 31      8 x 2 + 7 x 2 + 1 = 31      16 + 7 + 1 = 24      16 registers: 8 + 7 + 1 = 16
+  template <int KW, int VB>
+  static constexpr int most = V == 1    ? 8
+                              : VB == 1 ? 16
+                              : KW == 3 ? 12
+                                        : 8;
+
+  static const char* supports(const Conv2d& a) {
+    if (a.kw != 3 && a.kw != 5 && a.kw != 7) return "wants a kernel 3, 5 or 7 wide";
+    if (a.stride_w > 2 || a.dilation_w != 1) return "wants stride 1 or 2 and dilation 1 along the width";
+    if (a.y_c != 1) return "wants channels-last y (y_c = 1)";
+    return nullptr;
+  }
+
+  static const char* declines(const Conv2d& a) {
+    if (a.stride_w == 2 && a.kw <= 5 && a.ic / a.groups >= 16)
+      return "a number of x meets 1.5 to 2.5 taps: with many input channels pack is 5 to 10 % faster";
+    Cut c = a.kw == 3 ? cut<3, V>(a.ow) : cut<5, V>(a.ow);
+    if (5 * c.width() >= 6 * a.ow) return "blocks of 4, 7, 8 and 12 outputs do not fit the rows";
+    return nullptr;
+  }
+
+  // An axis cut into parts whose lengths differ by at most one.
+  struct Axis {
+    ptrdiff_t size, parts;
+    ptrdiff_t begin(ptrdiff_t i) const { return size * i / parts; }
+    ptrdiff_t count(ptrdiff_t i) const { return begin(i + 1) - begin(i); }
+  };
+
+  // ---- weights: [groups, blocks, slices, kh, ic of the slice, kw, width]; the last block may be one vector wide ----
+
+  static ptrdiff_t vectors(const Conv2d& a) { return ceil_div(a.oc / a.groups, L); }
+  static Axis slices(const Conv2d& a) {
+    ptrdiff_t group_ic = a.ic / a.groups, bytes = a.kh * a.kw * group_ic * V * L * ptrdiff_t(sizeof(T));
+    ptrdiff_t count = ceil_div(bytes, slice_bytes);
+    return {group_ic, count < group_ic ? count : group_ic};
+  }
+  static size_t packed_bytes(const Conv2d& a) { return size_t(a.kh * a.kw * a.ic * vectors(a) * L) * sizeof(T); }
+
+  static void prepare(const Conv2d& a, void* packed, const Team& team) noexcept {
+    ptrdiff_t group_ic = a.ic / a.groups, group_oc = a.oc / a.groups, blocks = ceil_div(vectors(a), V);
+    Axis axis = slices(a);
+    Range mine = share(a.groups * blocks * axis.parts, team);
+    for (ptrdiff_t item = mine.begin; item < mine.end; item++) {
+      ptrdiff_t block = item / axis.parts, slice = item % axis.parts;
+      ptrdiff_t g = block / blocks, oc0 = block % blocks * V * L, left = group_oc - oc0;
+      ptrdiff_t wide = left > L ? V * L : L, depth = axis.count(slice);
+      const T* w = static_cast<const T*>(a.w) + (g * group_oc + oc0) * a.w_o + axis.begin(slice) * a.w_i;
+      T* to =
+          static_cast<T*>(packed) + ((g * vectors(a) * L + oc0) * group_ic + axis.begin(slice) * wide) * a.kh * a.kw;
+      for (ptrdiff_t oc = 0; oc < wide; oc++)  // a filter at a time: its weights are neighbours in PyTorch's order
+        for (ptrdiff_t ic = 0; ic < depth; ic++)
+          for (ptrdiff_t kh = 0; kh < a.kh; kh++)
+            for (ptrdiff_t kw = 0; kw < a.kw; kw++)
+              to[((kh * depth + ic) * a.kw + kw) * wide + oc] =
+                  oc < left ? w[oc * a.w_o + ic * a.w_i + kh * a.w_h + kw * a.w_w] : T(0);
+    }
+  }
+
+  // ---- one block: P pixels of a row x VB vectors of channels, one slice of ic ----
+
+  struct At {
+    const T* x;       // kernel row 0 of its first column, first ic of the slice
+    const T* w;       // the packed slice
+    const T* bias;    // of its first channel, or null
+    T* y;             // its first pixel and channel
+    const T* ahead;   // what the next blocks will need: a vector of it is fetched with each step, or null
+    ptrdiff_t depth;  // ic of the slice
+    ptrdiff_t left;   // channels from the first one to the end of the group
+    Range kh;         // kernel rows that lie in the image
+    uint64_t inside;  // bit i: column i of x lies in the image, and some pixel that counts wants it
+    ptrdiff_t count;  // pixels that count
+    bool fresh;       // sums start from the bias, otherwise from y
+    bool last;        // sums are whole after this slice
+    bool stream;      // y goes past the caches
+  };
+
+  // What is known of a block when it is compiled: whether its first and its last columns, as many as padding "same"
+  // has, lie outside the image and are left out; or nothing, then each column is asked.
+  enum Edge { Inner, Left, Right, Both, Any };
+
+  template <int KW, int S, int P, int VB, Edge edge>
+  static void block(const Conv2d& a, const At& at) noexcept {
+    constexpr int columns = (P - 1) * S + KW, pad = (KW - 1) / 2;
+    constexpr int low = edge == Left || edge == Both ? pad : 0;
+    constexpr int high = edge == Right || edge == Both ? columns - pad : columns;
+    ptrdiff_t x_w = a.x_w, x_c = a.x_c, y_w = a.y_w;
+    ptrdiff_t last = at.left - (VB - 1) * L < L ? at.left - (VB - 1) * L : L;  // channels in the last vector
+    T* y = at.y;
+    vec<T> sum[P][VB];
+    if (at.fresh) {
+      UNROLL for (int v = 0; v < VB; v++) {
+        vec<T> bias = {};
+        if (at.bias) bias = load_n<T>(at.bias + v * L, v < VB - 1 ? L : last);
+        UNROLL for (int p = 0; p < P; p++) sum[p][v] = bias;
+      }
+    } else {
+      UNROLL for (int p = 0; p < P; p++) UNROLL for (int v = 0; v < VB; v++) {
+        if (edge != Any || p < at.count) sum[p][v] = load_n<T>(y + p * y_w + v * L, v < VB - 1 ? L : last);
+        else sum[p][v] = vec<T>{};
+      }
+    }
+    const T* ahead = at.ahead;
+    uint64_t inside = at.inside;
+    asm("" : "+r"(inside));  // in a register, not as many flags in memory
+    ptrdiff_t ahead_step = ahead ? L : 0;
+    for (ptrdiff_t kh = at.kh.begin; kh < at.kh.end; kh++) {
+      const T* row = at.x + kh * a.dilation_h * a.x_h;
+      const T* w = at.w + kh * at.depth * KW * VB * L;
+      for (ptrdiff_t ic = 0; ic < at.depth; ic++, row += x_c, w += KW * VB * L) {
+        __builtin_prefetch(ahead);
+        ahead += ahead_step;
+        vec<T> tap[KW][VB];
+        UNROLL for (int k = 0; k < KW; k++) UNROLL for (int v = 0; v < VB; v++) tap[k][v] =
+            load<T>(w + (k * VB + v) * L);
+        const T* x = row;
+        UNROLL_ALL for (int i = 0; i < columns; i++) {
+          if (edge == Any ? inside >> i & 1 : i >= low && i < high) {
+            T xi = *x;
+            UNROLL for (int p = 0; p < P; p++) if (i - p * S >= 0 && i - p * S < KW) UNROLL for (int v = 0; v < VB; v++)
+                sum[p][v] += xi * tap[(i - p * S) % KW][v];
+          }
+          x += x_w;
+          asm("" : "+r"(x));  // one pointer that moves on: multiples of x_w would not fit into the registers
+        }
+      }
+    }
+    if (edge != Any && at.stream) {
+      UNROLL for (int p = 0; p < P; p++) UNROLL for (int v = 0; v < VB; v++) stream<T>(y + p * y_w + v * L, sum[p][v]);
+    } else {
+      UNROLL for (int p = 0; p < P; p++) if (edge != Any || p < at.count) {
+        UNROLL for (int v = 0; v < VB; v++) {
+          if (v < VB - 1) store<T>(y + p * y_w + v * L, sum[p][v]);
+          else store_n<T>(y + p * y_w + v * L, sum[p][v], last);
+        }
+      }
+    }
+  }
+
+  // The compiled widths.
+  template <int KW, int S, int VB, int P>
+  static void choose(const Conv2d& a, const At& at, Edge edge) noexcept {
+    if (edge == Inner) return block<KW, S, P, VB, Inner>(a, at);
+    if (edge == Left) return block<KW, S, P, VB, Left>(a, at);
+    if constexpr (S == 1) {
+      if (edge == Right) return block<KW, S, P, VB, Right>(a, at);
+      if (edge == Both) return block<KW, S, P, VB, Both>(a, at);
+    }
+    block<KW, S, P, VB, Any>(a, at);
+  }
+  template <int KW, int S, int VB>
+  static void pick(const Conv2d& a, const At& at, ptrdiff_t width, Edge edge) noexcept {
+    if constexpr (most<KW, VB> >= 16)
+      if (width == 16) return choose<KW, S, VB, 16>(a, at, edge);
+    if constexpr (most<KW, VB> == 12)
+      if (width == 12) return choose<KW, S, VB, 12>(a, at, edge);
+    if constexpr (most<KW, VB> == 16)
+      if (width == 14) return choose<KW, S, VB, 14>(a, at, edge);
+    if (width == 8) return choose<KW, S, VB, 8>(a, at, edge);
+    if (width == 7) return choose<KW, S, VB, 7>(a, at, edge);
+    choose<KW, S, VB, 4>(a, at, edge);
+  }
+  template <int KW, int VB>
+  static bool compiled(ptrdiff_t width) {
+    return width == most<KW, VB> || width == 8 || width == 7 || width == 4 || (most<KW, VB> == 16 && width == 14);
+  }
+
+  // A row cut into blocks: `wide` of the widest, then two that fit what is left, with as few idle pixels as can be.
+  struct Cut {
+    ptrdiff_t wide, widest, tail[2] = {0, 0};
+    ptrdiff_t parts() const { return wide + (tail[0] > 0) + (tail[1] > 0); }
+    ptrdiff_t width(ptrdiff_t i) const { return i < wide ? widest : tail[i - wide]; }
+    ptrdiff_t width() const { return wide * widest + tail[0] + tail[1]; }
+    ptrdiff_t begin(ptrdiff_t i) const { return i <= wide ? i * widest : wide * widest + tail[0]; }
+  };
+  template <int KW, int VB>
+  static Cut cut(ptrdiff_t ow) {
+    Cut c;
+    c.widest = most<KW, VB>;
+    c.wide = ow > 2 * c.widest ? (ow - c.widest - 1) / c.widest : 0;
+    ptrdiff_t rest = ow - c.wide * c.widest, best = 1000;
+    for (ptrdiff_t first = 4; first <= c.widest; first++)
+      for (ptrdiff_t second = 0; second <= first; second++) {
+        if (first + second < rest || !compiled<KW, VB>(first) || (second && !compiled<KW, VB>(second))) continue;
+        ptrdiff_t cost = first + second + (second ? 2 : 0);  // a block costs about two pixels more than its width
+        if (cost < best) best = cost, c.tail[0] = first, c.tail[1] = second;
+      }
+    return c;
+  }
+
+  // ---- the loops around the block ----
+
+  // One slice of weights, one block of channels, rows [begin, end) of the batch.
+  template <int KW, int S, int VB>
+  static void pixels(const Conv2d& a, At at, const Cut& cut, ptrdiff_t begin, ptrdiff_t end, bool far) noexcept {
+    const T *x = at.x, *next = at.w + a.kh * at.depth * KW * VB * L;
+    T* y = at.y;
+    ptrdiff_t fetchers = 0;
+    for (ptrdiff_t row = begin; row < end; row++) {
+      ptrdiff_t n = row / a.oh, oh = row - n * a.oh, ih = oh * a.stride_h - a.pad_h;
+      at.kh = window(ih, a.ih, a.kh, a.dilation_h);
+      for (ptrdiff_t i = 0; i < cut.parts(); i++) {
+        ptrdiff_t ow = cut.begin(i), width = cut.width(i), iw = ow * S - a.pad_w;
+        at.count = a.ow - ow < width ? a.ow - ow : width;
+        ptrdiff_t first = iw < 0 ? -iw : 0, columns = (at.count - 1) * S + KW;
+        ptrdiff_t after = a.iw - iw < columns ? a.iw - iw : columns;
+        ptrdiff_t beyond = (width - 1) * S + KW - after, pad = (KW - 1) / 2;
+        Edge edge = Any;
+        if (at.count == width && (first == 0 || first == pad) && (beyond == 0 || beyond == pad))
+          edge = first == 0 ? (beyond == 0 ? Inner : Right) : beyond == 0 ? Left : Both;
+        at.inside = after > first ? (~uint64_t(0) >> (64 - (after - first))) << first : 0;
+        at.x = x + n * a.x_n + ih * a.x_h + iw * a.x_w;
+        at.y = y + n * a.y_n + oh * a.y_h + ow * a.y_w;
+        // The next slice, or the next block's, follows in memory: KW * VB blocks fetch a vector of it with each step.
+        at.ahead = nullptr;
+        if (far && fetchers < KW * VB) at.ahead = next + fetchers++ * a.kh * at.depth * L;
+        pick<KW, S, VB>(a, at, width, edge);
+        if (at.last) finish_sums<T>(a, at.y, 1, 0, at.count, a.y_w, at.left < VB * L ? at.left : VB * L);
+      }
+    }
+  }
+
+  // One block of channels, rows [begin, end): slice after slice.
+  template <int KW, int S, int VB>
+  static void channels(const Conv2d& a, ptrdiff_t g, ptrdiff_t oc0, ptrdiff_t begin, ptrdiff_t end) noexcept {
+    ptrdiff_t group_ic = a.ic / a.groups, group_oc = a.oc / a.groups;
+    Cut row = cut<KW, VB>(a.ow);
+    Axis axis = slices(a);
+    At at = {};
+    at.w = static_cast<const T*>(a.workspace.packed) + (g * vectors(a) * L + oc0) * a.kh * KW * group_ic;
+    at.bias = a.bias ? static_cast<const T*>(a.bias) + g * group_oc + oc0 : nullptr;
+    at.y = static_cast<T*>(a.y) + (g * group_oc + oc0) * a.y_c;
+    at.left = group_oc - oc0;
+    at.stream = axis.parts == 1 && at.left >= VB * L && past(a) && uintptr_t(at.y) % sizeof(vec<T>) == 0;
+    bool far = packed_bytes(a) > near_bytes;
+    for (ptrdiff_t slice = 0; slice < axis.parts; slice++) {
+      at.depth = axis.count(slice);
+      at.x = static_cast<const T*>(a.x) + (g * group_ic + axis.begin(slice)) * a.x_c;
+      at.fresh = slice == 0, at.last = slice == axis.parts - 1;
+      pixels<KW, S, VB>(a, at, row, begin, end, far);
+      at.w += a.kh * at.depth * KW * VB * L;
+    }
+  }
+
+  static bool past(const Conv2d& a) {
+    return a.n * a.oh * a.ow * a.oc * ptrdiff_t(sizeof(T)) >= stream_bytes && !a.activation && !a.add &&
+           uintptr_t(a.y_n | a.y_h | a.y_w) * sizeof(T) % sizeof(vec<T>) == 0;
+  }
+
+  template <int KW, int S>
+  static void all(const Conv2d& a, const Team& team) noexcept {
+    ptrdiff_t group_oc = a.oc / a.groups, blocks = ceil_div(vectors(a), V), rows = a.n * a.oh;
+    ptrdiff_t bytes = a.stride_h * a.iw * (a.ic / a.groups) * ptrdiff_t(sizeof(T));  // x that a row adds
+    ptrdiff_t chunk = bytes < chunk_bytes ? chunk_bytes / bytes : 1;
+    Range mine = share(a.groups * blocks * rows, team);  // channels outermost: members share neither weights nor y
+    for (ptrdiff_t first = 0; first < rows; first += chunk)
+      for (ptrdiff_t block = mine.begin / rows; block * rows < mine.end; block++) {
+        ptrdiff_t begin = mine.begin - block * rows, end = mine.end - block * rows;
+        if (begin < first) begin = first;
+        if (end > first + chunk) end = first + chunk;
+        if (end > rows) end = rows;
+        if (begin >= end) continue;
+        ptrdiff_t g = block / blocks, oc0 = block % blocks * V * L;
+        if (V == 1 || group_oc - oc0 > L) channels<KW, S, V>(a, g, oc0, begin, end);
+        else channels<KW, S, 1>(a, g, oc0, begin, end);
+      }
+    if (past(a)) stream_end();
+  }
+
+  static void run(const Conv2d& a, const Team& team) noexcept {
+    if (a.n == 0 || a.oh == 0) return;
+    if (a.kw == 3) a.stride_w == 1 ? all<3, 1>(a, team) : all<3, 2>(a, team);
+    else if (a.kw == 5) a.stride_w == 1 ? all<5, 1>(a, team) : all<5, 2>(a, team);
+    else a.stride_w == 1 ? all<7, 1>(a, team) : all<7, 2>(a, team);
+  }
+};

@@ -1,0 +1,144 @@
+// Idea:  depthwise, every number of dy and x once: a tile of pixels passes, and all taps of a vector of channels wait
+// for
+//        it in registers; then the next vector of channels, and the next tile.
+// Since: r3_depthwise held one kernel row's taps while all pixels passed, in steps of a whole pixel through memory:
+//        dy and x came kh times from afar, a line here and a line there.
+// Why:   9 taps are 9 independent sums for one load of dy, and neighbouring channels are neighbours in memory. Totals
+//        wait in scratch memory; the gradient of the bias is one more sum.
+// Price: loads and stores of the totals, once per tile (64 pixels x 9 multiply-adds); kernels 3, 5 and 7 wide only.
+#pragma once
+#include "bias.h"
+
+template <class T>
+struct conv2d_backward_weight_r4_slide : Plain<Conv2d> {
+  static constexpr int L = lanes<T>;
+  static constexpr int most = isa_registers == 32 ? 25 : 12;  // sums in registers, beside dy and x
+  static constexpr ptrdiff_t tile_pixels = 64;
+
+  static const char* supports(const Conv2d& a) {
+    if (a.ic != a.groups || a.oc != a.groups) return "needs one input and one output channel per group";
+    if (a.x_c != 1 || a.y_c != 1) return "needs channels-last arrays (x_c = y_c = 1)";
+    if (a.ic < L) return "needs a vector full of channels";
+    if (a.kw != 3 && a.kw != 5 && a.kw != 7) return "needs a kernel 3, 5 or 7 wide";
+    return nullptr;
+  }
+
+  // Vectors of channels; the last one overlaps its neighbour rather than being short.
+  static ptrdiff_t vectors(const Conv2d& a) { return (a.ic + L - 1) / L; }
+  static ptrdiff_t channel(const Conv2d& a, ptrdiff_t v) { return (v + 1) * L <= a.ic ? v * L : a.ic - L; }
+
+  static ptrdiff_t totals(const Conv2d& a) { return (a.kh * a.kw + 1) * L; }  // of a vector: [kh * kw + bias, L]
+  static size_t scratch_bytes(const Conv2d& a, int) { return size_t(vectors(a) * totals(a)) * sizeof(T); }
+
+  // Outputs o with 0 <= o * stride - pad + k * dilation < in.
+  static Range meeting(ptrdiff_t k, ptrdiff_t dilation, ptrdiff_t pad, ptrdiff_t stride, ptrdiff_t in, ptrdiff_t out) {
+    ptrdiff_t low = pad - k * dilation, high = in + pad - k * dilation;
+    ptrdiff_t begin = low > 0 ? low : 0, end = high > 0 ? high : 0;
+    if (stride != 1) begin = (begin + stride - 1) / stride, end = (end + stride - 1) / stride;
+    return {begin, end < out ? end : out};
+  }
+
+  struct Tile {
+    ptrdiff_t n;
+    Range h, w;       // its pixels
+    Range all_h;      // rows of pixels where the group's kernel rows all meet the image
+    Range all_w;      // columns where all taps do
+    ptrdiff_t kh, c;  // first kernel row of the group, first channel
+    T* total;         // [G, KW, L]
+    T* bias;          // or null
+  };
+
+  static bool inside(ptrdiff_t i, ptrdiff_t size) { return size_t(i) < size_t(size); }
+
+  // total += sums over a tile of pixels, for the kernel rows kh .. kh + G - 1
+  template <int KW, int G>
+  static __attribute__((noinline)) void block(const Conv2d& a, const Tile& t) noexcept {
+    vec<T> sum[G][KW], bias = {};
+    UNROLL for (int g = 0; g < G; g++) UNROLL for (int k = 0; k < KW; k++) sum[g][k] = vec<T>{};
+    ptrdiff_t x_w = a.stride_w * a.x_w, x_kw = a.dilation_w * a.x_w, x_kh = a.dilation_h * a.x_h, y_w = a.y_w;
+    for (ptrdiff_t h = t.h.begin; h < t.h.end; h++) {
+      ptrdiff_t ih = h * a.stride_h - a.pad_h + t.kh * a.dilation_h, iw = t.w.begin * a.stride_w - a.pad_w;
+      const T* y = static_cast<const T*>(a.y) + t.n * a.y_n + h * a.y_h + t.w.begin * y_w + t.c;
+      const T* x = static_cast<const T*>(a.x) + t.n * a.x_n + ih * a.x_h + iw * a.x_w + t.c;
+      bool whole = h >= t.all_h.begin && h < t.all_h.end;
+      for (ptrdiff_t w = t.w.begin; w < t.w.end; w++, y += y_w, x += x_w, iw += a.stride_w) {
+        vec<T> yv = load<T>(y);
+        if (t.bias) bias += yv;
+        if (whole && w >= t.all_w.begin && w < t.all_w.end) {
+          const T* row = x;
+          UNROLL for (int g = 0; g < G; g++) {
+            UNROLL for (int k = 0; k < KW; k++) sum[g][k] += yv * load<T>(row + k * x_kw);
+            row += x_kh;
+            asm("" : "+r"(row));
+          }
+        } else {  // at an edge: ask for each kernel row and each tap
+          const T* row = x;
+          UNROLL for (int g = 0; g < G; g++) {
+            if (inside(ih + g * a.dilation_h, a.ih))
+              UNROLL for (int k = 0; k < KW; k++) if (inside(iw + k * a.dilation_w, a.iw)) sum[g][k] +=
+                  yv * load<T>(row + k * x_kw);
+            row += x_kh;
+            asm("" : "+r"(row));
+          }
+        }
+      }
+    }
+    UNROLL for (int g = 0; g < G; g++) UNROLL for (int k = 0; k < KW; k++) {
+      T* total = t.total + (g * KW + k) * L;
+      store<T>(total, load<T>(total) + sum[g][k]);
+    }
+    if (t.bias) store<T>(t.bias, load<T>(t.bias) + bias);
+  }
+
+  template <int KW, int G = (most / KW < 5 ? most / KW : 5)>
+  static void pick(ptrdiff_t g, const Conv2d& a, const Tile& t) noexcept {
+    if constexpr (G > 1)
+      if (g < G) return pick<KW, G - 1>(g, a, t);
+    block<KW, G>(a, t);
+  }
+
+  template <int KW>
+  static void all(const Conv2d& a, const Team& team) noexcept {
+    constexpr ptrdiff_t group = most / KW < 5 ? most / KW : 5;
+    Range mine = share(vectors(a), team);
+    T* scratch = static_cast<T*>(a.workspace.scratch);
+    for (ptrdiff_t i = mine.begin * totals(a); i < mine.end * totals(a); i += L) store<T>(scratch + i, vec<T>{});
+    ptrdiff_t parts = (a.ow + tile_pixels - 1) / tile_pixels, rows = a.ow > 0 ? tile_pixels * parts / a.ow : 1;
+    Tile t;
+    t.all_w = {meeting(0, a.dilation_w, a.pad_w, a.stride_w, a.iw, a.ow).begin,
+               meeting(KW - 1, a.dilation_w, a.pad_w, a.stride_w, a.iw, a.ow).end};
+    for (t.n = 0; t.n < a.n; t.n++)
+      for (ptrdiff_t oh = 0; oh < a.oh; oh += rows)
+        for (ptrdiff_t part = 0; part < parts; part++)
+          for (ptrdiff_t v = mine.begin; v < mine.end; v++) {
+            t.h = {oh, oh + rows < a.oh ? oh + rows : a.oh};
+            t.w = {a.ow * part / parts, a.ow * (part + 1) / parts};
+            t.c = channel(a, v);
+            T* total = scratch + v * totals(a);
+            for (t.kh = 0; t.kh < a.kh; t.kh += group) {
+              ptrdiff_t size = a.kh - t.kh < group ? a.kh - t.kh : group;
+              t.all_h = {meeting(t.kh, a.dilation_h, a.pad_h, a.stride_h, a.ih, a.oh).begin,
+                         meeting(t.kh + size - 1, a.dilation_h, a.pad_h, a.stride_h, a.ih, a.oh).end};
+              t.total = total + t.kh * KW * L;
+              t.bias = a.bias && t.kh == 0 ? total + a.kh * KW * L : nullptr;
+              pick<KW>(size, a, t);
+            }
+          }
+    for (ptrdiff_t v = mine.begin; v < mine.end; v++) write(a, v, scratch + v * totals(a));
+  }
+
+  // The lanes go to filters that lie apart; those that the vector before has as well are its.
+  static void write(const Conv2d& a, ptrdiff_t v, const T* total) noexcept {
+    for (ptrdiff_t c = v * L, i = c - channel(a, v); i < L; c++, i++) {
+      T* w = static_cast<T*>(a.w) + c * a.w_o;
+      for (ptrdiff_t tap = 0; tap < a.kh * a.kw; tap++) w[tap / a.kw * a.w_h + tap % a.kw * a.w_w] = total[tap * L + i];
+      if (a.bias) static_cast<T*>(a.bias)[c] = total[a.kh * a.kw * L + i];
+    }
+  }
+
+  static void run(const Conv2d& a, const Team& team) noexcept {
+    if (a.kw == 3) all<3>(a, team);
+    else if (a.kw == 5) all<5>(a, team);
+    else all<7>(a, team);
+  }
+};
