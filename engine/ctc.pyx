@@ -9,7 +9,7 @@ import numpy
 
 cimport cython
 cimport numpy as cnp
-from libc.math cimport INFINITY, exp, log1p
+from libc.math cimport INFINITY, exp, log, log1p
 from libc.stdint cimport int64_t
 from libcpp.algorithm cimport partial_sort, sort
 from libcpp.pair cimport pair
@@ -30,6 +30,17 @@ cdef inline double either(double a, double b) noexcept nogil:
     if a < b:
         a, b = b, a
     return a if b == NEVER else a + log1p(exp(b - a))
+
+
+cdef inline double any_of(double a, double b, double c) noexcept nogil:
+    """log(exp(a) + exp(b) + exp(c)) with one logarithm and at most two exponentials that are not 1."""
+    cdef double most = a if a > b else b
+    if c > most:
+        most = c
+    if most == NEVER:
+        return NEVER
+    return most + log((1.0 if a == most else exp(a - most)) + (1.0 if b == most else exp(b - most))
+                      + (1.0 if c == most else exp(c - most)))
 
 
 cdef inline int64_t label_of(const int64_t* target, int64_t s, int64_t blank) noexcept nogil:
@@ -58,11 +69,10 @@ cdef double forward(const double[:, :] lp, int64_t steps, const int64_t* target,
             if s < states - 2 * (steps - t) or s > 2 * t + 1:
                 alpha[t, s] = NEVER
                 continue
-            a = alpha[t - 1, s]
-            if s > 0:
-                a = either(a, alpha[t - 1, s - 1])
             if may_skip(target, s):
-                a = either(a, alpha[t - 1, s - 2])
+                a = any_of(alpha[t - 1, s], alpha[t - 1, s - 1], alpha[t - 1, s - 2])
+            else:
+                a = either(alpha[t - 1, s], alpha[t - 1, s - 1]) if s > 0 else alpha[t - 1, s]
             alpha[t, s] = NEVER if a == NEVER else a + lp[t, label_of(target, s, blank)]
     a = alpha[steps - 1, states - 1]
     return either(a, alpha[steps - 1, states - 2]) if length else a
@@ -85,11 +95,10 @@ cdef void backward(const double[:, :] lp, int64_t steps, const int64_t* target, 
             if t == steps - 1:
                 b = 0.0 if s >= states - 2 else NEVER
             else:  # later[s]: from state s at t + 1, its own probability included
-                b = later[s]
-                if s + 1 < states:
-                    b = either(b, later[s + 1])
                 if s + 2 < states and may_skip(target, s + 2):
-                    b = either(b, later[s + 2])
+                    b = any_of(later[s], later[s + 1], later[s + 2])
+                else:
+                    b = either(later[s], later[s + 1]) if s + 1 < states else later[s]
             beta[s] = b
             if b != NEVER and alpha[t, s] != NEVER:
                 k = label_of(target, s, blank)
