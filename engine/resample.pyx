@@ -186,7 +186,8 @@ cdef ndarray compute(ndarray x, tuple hows, bint turned, double fill, object out
     cdef list keep = []
     cdef int64_t shape[5]
     cdef int rank = cnp.PyArray_NDIM(x), i
-    cdef bint planes = cnp.PyArray_IS_C_CONTIGUOUS(x) and cnp.PyArray_DIMS(x)[1] > 1
+    # A (N, C, 1, 1) is both: then it is channels-last, as what comes and goes elsewhere.
+    cdef bint planes = cnp.PyArray_IS_C_CONTIGUOUS(x) and not without_gaps(x)
     if planes and cnp.PyArray_ISALIGNED(x):
         for i in range(rank):
             shape[i] = out_shape[i]
