@@ -116,6 +116,7 @@ class BuildExt(build_ext):
     def finalize_options(self) -> None:
         super().finalize_options()
         self.build_temp = OBJECTS
+        self.parallel = self.parallel or os.cpu_count()
 
     def run(self) -> None:
         self.run_command("build_clib")
