@@ -79,13 +79,12 @@ def conv2d_scalars(s: shapes.Conv2dShape) -> dict[str, int | float]:
 
 
 def winograd_limits(
-    s: shapes.Conv2dShape, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, dtype: np.dtype, exact: bool
+    s: shapes.Conv2dShape, exact: bool, limit: Callable[[int], np.ndarray]
 ) -> dict[str, np.ndarray | float]:
     """F(2x2, 3x3) has only halves as constants, so small integers stay exact; F(4x4, 3x3) divides by 225."""
     if (s.kh, s.kw, s.stride, s.dilation) != (3, 3, (1, 1), (1, 1)):
         return {}
-    two, four = (bound.winograd_bound(m, x, w, bias, s.padding, s.g, dtype) for m in (2, 4))
-    return {"winograd2": 0.0 if exact else two, "winograd4": four}
+    return {"winograd2": 0.0 if exact else limit(2), "winograd4": limit(4)}
 
 
 @case("conv2d", texts("conv2d"))
@@ -108,7 +107,9 @@ def conv2d(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
                 reference.conv2d(x, w, bias, *how),
                 number.limit(bound.conv2d_bound(x, w, bias, *how, dtype=dtype)),
                 batch=0,
-                limits=winograd_limits(s, x, w, bias, dtype, exact),
+                limits=winograd_limits(
+                    s, exact, lambda m: bound.winograd_bound(m, x, w, bias, s.padding, s.g, dtype)
+                ),
             )
         ],
         conv2d_scalars(s),
@@ -128,9 +129,12 @@ def conv2d_backward_input(text: str, dtype: np.dtype, exact: bool, optional: boo
         s.oc // s.g * s.kh * s.kw,
         dtype,
     )
+    others = winograd_limits(
+        s, exact, lambda m: bound.winograd_backward_input_bound(m, s.x, w, dy, bias, s.padding, s.g, dtype)
+    )
     return Problem(
         [Operand("y", dy, Y, NHWC, batch=0), Operand("w", w, W), Operand("bias", bias, [None])],
-        [Operand("x", None, X, NHWC, dx, number.limit(limit), batch=0)],
+        [Operand("x", None, X, NHWC, dx, number.limit(limit), batch=0, limits=others)],
         conv2d_scalars(s),
     )
 

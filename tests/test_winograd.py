@@ -105,3 +105,21 @@ def test_a_column_outside_the_image():
     x, w = x.astype(np.float32), w.astype(np.float32)
     how = {"padding": (5, 6)}
     assert (ops.conv2d(x, w, **how, rung="winograd2") == reference.conv2d(x, w, **how)).all()
+
+
+@pytest.mark.parametrize("rung", ["winograd2", "winograd4"])
+def test_weights_that_are_transformed_on_the_way(rung):
+    """More than 20 MB of them for F(4x4, 3x3); members share panels: right, and the same for any team."""
+    args, options = ladder.inputs("conv2d", ladder.parse("conv2d", "n2 ic520 ih5 iw9 oc528 kh3 kw3 p1"))
+    y = ops.conv2d(*args, **options, rung=rung, threads=1)
+    x, w, b = args
+    limit = bound.winograd_bound(int(rung[-1]), x, w, b, options["padding"])
+    assert (np.abs(y - reference.conv2d(*args, **options)) <= limit).all()
+    for threads in (2, 3):
+        assert ops.conv2d(*args, **options, rung=rung, threads=threads).tobytes() == y.tobytes()
+
+
+def test_input_gradient_is_chosen_too():
+    assert ladder.explain("conv2d_backward_input", LAYER)["rung"] == "winograd4"
+    with loopnest.precision("exact"):
+        assert not ladder.explain("conv2d_backward_input", LAYER)["rung"].startswith("winograd")

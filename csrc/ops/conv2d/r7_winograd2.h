@@ -16,13 +16,11 @@ struct conv2d_r7_winograd2 : Plain<Conv2d> {
   static constexpr bool epilogue = true;
   static const char* supports(const Conv2d& a) { return W::supports(a); }
   static const char* declines(const Conv2d& a) {
-    if (a.precision >= Exact) return "the precision setting is \"exact\": only sums of the formula's products";
     if (a.groups > 1 && a.oc / a.groups <= lanes<T>) return "groups of one vector: taps and group are faster";
-    typename W::Job j = W::job(a);
-    return W::cycles(j) < W::direct_cycles(j) ? nullptr : "the transforms would cost more than they save";
+    return W::declines(a, W::job);
   }
   static size_t packed_bytes(const Conv2d& a) { return W::packed_bytes(W::job(a)); }
   static void prepare(const Conv2d& a, void* packed, const Team& team) noexcept { W::prepare(W::job(a), packed, team); }
-  static size_t scratch_bytes(const Conv2d& a, int threads) { return W::job(a).scratch_bytes(threads); }
+  static size_t scratch_bytes(const Conv2d& a, int threads) { return W::scratch_bytes(W::job(a), threads); }
   static void run(const Conv2d& a, const Team& team) noexcept { W::run(W::job(a), team); }
 };

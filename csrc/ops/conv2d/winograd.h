@@ -100,7 +100,10 @@ struct Winograd {
   // multiply-adds; 16 registers: 6 x 2 + 2 + 1 = 15.
   static constexpr int most = isa_registers == 32 ? 4 : 2, pad = 64 / int(sizeof(T));
   static constexpr ptrdiff_t block_bytes = 5 << 18;  // v and m of a block of tiles: most of an L2 cache of 2 MB
-  static constexpr ptrdiff_t least_tiles = 24;       // each number of u is used this often when it comes from far
+  static constexpr ptrdiff_t least_tiles = 48;       // each number of u is used this often when it comes from far
+  static constexpr ptrdiff_t raw_bytes = 20 << 20;   // larger u are made where they are used ...
+  static constexpr ptrdiff_t raw_part = 64;          // ... for 64 inputs and a panel: 36 * 64 * 64 * 4 = 590 KB
+  static constexpr ptrdiff_t raw_tiles = 64;         // ... and as many tiles, to be worth it
 
   // A convolution with stride 1 of 3 x 3 weights, whichever operator it came from.
   struct Job {
@@ -117,6 +120,7 @@ struct Winograd {
     ptrdiff_t y_n, y_c, y_h, y_w;
     const T* add;  // epilogue (simd/epilogue.h): lies as y does, or null
     int64_t activation;
+    bool raw_allowed;  // see raw()
 
     // Tiles of the output.
     ptrdiff_t down() const { return ceil_div(oh, M); }
@@ -130,10 +134,16 @@ struct Winograd {
     ptrdiff_t first_vector(ptrdiff_t panel) const { return vectors() * panel / panels(); }
     int panel_vectors(ptrdiff_t panel) const { return int(first_vector(panel + 1) - first_vector(panel)); }
 
-    // u: [groups][panel][point][ic][vectors of the panel * L], and after each point `pad` numbers. Without them the
-    // points of a pair of channels, which prepare writes together, could all fall into the same set of the cache.
-    ptrdiff_t u_point(int panel_vectors) const { return ic * panel_vectors * L + pad; }
-    ptrdiff_t u_panel(ptrdiff_t panel) const { return points * (first_vector(panel) * ic * L + panel * pad); }
+    // Packed weights are u, ready to be multiplied, if that stays in or near L2: [groups][panel][point][ic][vectors of
+    // the panel * L], and after each point `pad` numbers. Without them the points of a pair of channels, which are
+    // written together, could all fall into the same set of the cache. Larger weights are only brought into the order
+    // of the panels, [groups][panel][ic][9][vectors * L], and transformed in parts while a block of tiles is done: 9
+    // numbers come from L3 instead of 36, and packing, which training does in every step, writes 9.
+    bool raw() const { return raw_allowed && points * ic * vectors() * L * ptrdiff_t(sizeof(T)) > raw_bytes; }
+    ptrdiff_t u_point(int panel_vectors) const { return (raw() ? raw_part : ic) * panel_vectors * L + pad; }
+    ptrdiff_t u_panel(ptrdiff_t panel) const {
+      return raw() ? 9 * first_vector(panel) * ic * L : points * (first_vector(panel) * ic * L + panel * pad);
+    }
     ptrdiff_t u_group() const { return u_panel(panels()); }
 
     // v: [point][tile of the block][ic + pad], and a plane's end padded for the same reason.
@@ -147,16 +157,41 @@ struct Winograd {
 
     // Tiles that are done together.
     ptrdiff_t block() const {
+      if (raw()) return raw_tiles;
       ptrdiff_t fit = block_bytes / ((points * v_row() + m_tile) * ptrdiff_t(sizeof(T)));
       return fit > least_tiles ? fit : least_tiles;
     }
+    // Of a team whose members have v and m of their own.
     size_t scratch_bytes(int threads) const {
-      ptrdiff_t all = ceil_div(tiles(), threads), tiles = block() < all ? block() : all;
-      return size_t(threads) * size_t(member(tiles)) * sizeof(T);
+      ptrdiff_t all = ceil_div(tiles(), threads), count = block() < all ? block() : all;
+      ptrdiff_t member = (points * v_plane(count) + count * m_tile + pad - 1) / pad * pad;
+      return size_t(threads) * size_t(member) * sizeof(T);
     }
-    static ptrdiff_t round_up(ptrdiff_t n) { return (n + pad - 1) / pad * pad; }
-    ptrdiff_t member(ptrdiff_t tiles) const { return round_up(points * v_plane(tiles) + tiles * m_tile); }
   };
+
+  // How a team shares the work, and its scratch. Either each member has tiles of its own, or all do the same tiles:
+  // each transforms some of them, they meet, and each takes some panels. The latter if weights are transformed on the
+  // way, so that no two members do that for the same ones. Either way an output is the same sum.
+  struct Plan {
+    bool together;
+    ptrdiff_t tiles;           // of a block, at the most
+    ptrdiff_t plane, v, m, u;  // sizes in numbers
+    Plan(const Job& j, int threads) {
+      together = threads > 1 && j.raw() && (j.panels() % threads == 0 || j.panels() >= 4 * threads);
+      ptrdiff_t all = together ? j.tiles() : ceil_div(j.tiles(), threads);
+      tiles = j.block() < all ? j.block() : all;
+      plane = j.v_plane(tiles);
+      v = points * plane;
+      m = (tiles * Job::m_tile + pad - 1) / pad * pad;
+      u = j.raw() ? points * j.u_point(most) : 0;
+    }
+    ptrdiff_t member() const { return (together ? 0 : v) + m + u; }
+    ptrdiff_t first() const { return together ? v : 0; }  // of the members' own
+  };
+  static size_t scratch_bytes(const Job& j, int threads) {
+    Plan plan(j, threads);
+    return size_t(plan.first() + threads * plan.member()) * sizeof(T);
+  }
 
   // ---- weights ----
 
@@ -170,22 +205,41 @@ struct Winograd {
       ptrdiff_t wide = j.panel_vectors(panel) * L, oc = vector * L, count = j.oc - oc < L ? j.oc - oc : L;
       T* u = static_cast<T*>(packed) + g * j.u_group() + j.u_panel(panel) + (vector - j.first_vector(panel)) * L;
       const T* w = j.w + g * j.w_g + oc * j.w_o;
-      for (ptrdiff_t ic = 0; ic < j.ic; ic++)
-        weights(j, w + ic * j.w_i, count, u + ic * wide, j.u_point(int(wide / L)));
+      if (j.raw()) {
+        for (ptrdiff_t ic = 0; ic < j.ic; ic++)
+          for (int tap = 0; tap < 9; tap++, u += wide)
+            store<T>(u, load_strided<T>(w + ic * j.w_i + tap / 3 * j.w_h + tap % 3 * j.w_w, j.w_o, count));
+        continue;
+      }
+      ptrdiff_t u_point = j.u_point(int(wide / L));
+      for (ptrdiff_t ic = 0; ic < j.ic; ic++) weights(j, w + ic * j.w_i, count, u + ic * wide, u_point);
       for (int p = 0; vector + 1 == j.first_vector(panel + 1) && p < points; p++)  // not needed, but never undefined
-        for (ptrdiff_t i = 0; i < pad; i++) u[(p + 1) * j.u_point(int(wide / L)) - pad - (wide - L) + i] = 0;
+        for (ptrdiff_t i = 0; i < pad; i++) u[(p + 1) * u_point - pad - (wide - L) + i] = 0;
     }
   }
 
   // The points of one input and a vector of output channels.
   static void weights(const Job& j, const T* w, ptrdiff_t count, T* u, ptrdiff_t u_point) noexcept {
+    weights([&](int i, int k) { return load_strided<T>(w + i * j.w_h + k * j.w_w, j.w_o, count); }, u, u_point);
+  }
+  // The same; g(i, k) loads.
+  template <class G>
+  static inline __attribute__((always_inline)) void weights(G load_g, T* u, ptrdiff_t u_point) noexcept {
     vec<T> g[3][3], half[N][3];
-    UNROLL for (int i = 0; i < 3; i++) UNROLL for (int k = 0; k < 3; k++) g[i][k] =
-        load_strided<T>(w + i * j.w_h + k * j.w_w, j.w_o, count);
+    UNROLL for (int i = 0; i < 3; i++) UNROLL for (int k = 0; k < 3; k++) g[i][k] = load_g(i, k);
     UNROLL for (int k = 0; k < 3; k++)
-        Point::template weight<T>([&](int i) { return g[i][k]; }, [&](auto i, vec<T> v) { half[i.value][k] = v; });
+        Point::template weight<T>([&](int i) __attribute__((always_inline)) { return g[i][k]; },
+                                  [&](auto i, vec<T> v) __attribute__((always_inline)) { half[i.value][k] = v; });
     UNROLL for (int i = 0; i < N; i++) Point::template weight<T>(
-        [&](int k) { return half[i][k]; }, [&](auto k, vec<T> v) { store<T>(u + (i * N + k.value) * u_point, v); });
+        [&](int k) __attribute__((always_inline)) { return half[i][k]; },
+        [&](auto k, vec<T> v) __attribute__((always_inline)) { store<T>(u + (i * N + k.value) * u_point, v); });
+  }
+  // Those of a part of the inputs of a panel, from packed weights that are not transformed yet.
+  static void raw_weights(const T* w, ptrdiff_t ic, ptrdiff_t wide, T* u, ptrdiff_t u_point) noexcept {
+    for (ptrdiff_t i = 0; i < ic; i++, w += 9 * wide, u += wide)
+      for (ptrdiff_t v = 0; v < wide; v += L)
+        weights([=](int r, int k) __attribute__((always_inline)) { return load<T>(w + (r * 3 + k) * wide + v); }, u + v,
+                u_point);
   }
 
   // ---- tiles ----
@@ -296,47 +350,61 @@ struct Winograd {
 
   // ---- all ----
 
+  // m of one panel of `tiles` tiles.
   template <int V>
-  static void products(const Job& j, const T* u, ptrdiff_t tiles, const T* v, ptrdiff_t plane, T* m) noexcept {
-    for (int p = 0; p < points; p++)
-      add_product<V, T>(m + p * Job::m_point, Job::m_tile, V * L, tiles, false, v + p * plane, j.v_row(), 1,
-                        u + p * j.u_point(V), j.ic);
-  }
-
-  static void run(const Job& j, const Team& team) noexcept {
-    ptrdiff_t all = ceil_div(j.tiles(), team.size), most_tiles = j.block() < all ? j.block() : all;
-    ptrdiff_t plane = j.v_plane(most_tiles);
-    T* v = j.scratch + team.rank * j.member(most_tiles);
-    T* m = v + points * plane;
-    Range mine = share(j.tiles(), team);
-    ptrdiff_t blocks = ceil_div(mine.end - mine.begin, most_tiles);
-    for (ptrdiff_t block = 0; block < blocks; block++) {
-      ptrdiff_t first = mine.begin + (mine.end - mine.begin) * block / blocks;
-      ptrdiff_t count = mine.begin + (mine.end - mine.begin) * (block + 1) / blocks - first;
-      for (ptrdiff_t g = 0; g < j.groups; g++) {
-        inputs(j, j.x + g * j.ic * j.x_c, first, count, v, plane);
-        for (ptrdiff_t panel = 0; panel < j.panels(); panel++) {
-          const T* u = j.packed + g * j.u_group() + j.u_panel(panel);
-          int vectors = j.panel_vectors(panel);
-          if (vectors == 1) products<1>(j, u, count, v, plane, m);
-          else if (vectors == 2) products<2>(j, u, count, v, plane, m);
-          if constexpr (most == 4) {
-            if (vectors == 3) products<3>(j, u, count, v, plane, m);
-            else if (vectors == 4) products<4>(j, u, count, v, plane, m);
-          }
-          outputs(j, j.y + g * j.oc * j.y_c, j.bias ? j.bias + g * j.oc : nullptr, j.first_vector(panel) * L, vectors,
-                  first, count, m);
-        }
-      }
+  static void products(const Job& j, const T* packed, T* u, ptrdiff_t tiles, const T* v, ptrdiff_t plane,
+                       T* m) noexcept {
+    ptrdiff_t part = j.raw() ? raw_part : j.ic;
+    for (ptrdiff_t ic = 0; ic < j.ic; ic += part) {
+      ptrdiff_t depth = j.ic - ic < part ? j.ic - ic : part;
+      if (j.raw()) raw_weights(packed + 9 * ic * V * L, depth, V * L, u, j.u_point(V));
+      const T* from = j.raw() ? u : packed;
+      for (int p = 0; p < points; p++)
+        add_product<V, T>(m + p * Job::m_point, Job::m_tile, V * L, tiles, ic > 0, v + p * plane + ic, j.v_row(), 1,
+                          from + p * j.u_point(V), depth);
     }
   }
 
-  static const char* supports(const Conv2d& a) {
-    if (a.kh != 3 || a.kw != 3) return "the kernel is not 3x3";
-    if ((a.stride_h != 1 && a.oh > 1) || (a.stride_w != 1 && a.ow > 1)) return "the stride is not 1";
-    if (a.dilation_h != 1 || a.dilation_w != 1) return "the kernel is dilated";
-    if ((a.activation || a.add) && a.y_c != 1) return "an epilogue wants channels-last y (y_c = 1)";
-    return nullptr;
+  // One panel of a block of tiles, from transformed inputs to outputs.
+  static void panel(const Job& j, ptrdiff_t g, ptrdiff_t panel, ptrdiff_t first, ptrdiff_t count, const T* v,
+                    ptrdiff_t plane, T* m, T* u) noexcept {
+    const T* packed = j.packed + g * j.u_group() + j.u_panel(panel);
+    int vectors = j.panel_vectors(panel);
+    if (vectors == 1) products<1>(j, packed, u, count, v, plane, m);
+    else if (vectors == 2) products<2>(j, packed, u, count, v, plane, m);
+    if constexpr (most == 4) {
+      if (vectors == 3) products<3>(j, packed, u, count, v, plane, m);
+      else if (vectors == 4) products<4>(j, packed, u, count, v, plane, m);
+    }
+    outputs(j, j.y + g * j.oc * j.y_c, j.bias ? j.bias + g * j.oc : nullptr, j.first_vector(panel) * L, vectors, first,
+            count, m);
+  }
+
+  static void run(const Job& j, const Team& team) noexcept {
+    Plan plan(j, team.size);
+    T* own = j.scratch + plan.first() + team.rank * plan.member();
+    T* v = plan.together ? j.scratch : own;
+    T* m = plan.together ? own : own + plan.v;
+    T* u = m + plan.m;
+    Range tiles = plan.together ? Range{0, j.tiles()} : share(j.tiles(), team);
+    ptrdiff_t size = tiles.end - tiles.begin, blocks = ceil_div(size, plan.tiles);
+    for (ptrdiff_t block = 0; block < blocks; block++) {
+      ptrdiff_t first = tiles.begin + size * block / blocks, count = tiles.begin + size * (block + 1) / blocks - first;
+      for (ptrdiff_t g = 0; g < j.groups; g++) {
+        const T* x = j.x + g * j.ic * j.x_c;
+        Range panels = {0, j.panels()};
+        if (plan.together) {
+          if (block + g > 0) team.barrier(&team);  // all have read v
+          Range mine = share(count, team);
+          inputs(j, x, first + mine.begin, mine.end - mine.begin, v + mine.begin * j.v_row(), plan.plane);
+          team.barrier(&team);
+          panels = share(j.panels(), team);
+        } else {
+          inputs(j, x, first, count, v, plan.plane);
+        }
+        for (ptrdiff_t p = panels.begin; p < panels.end; p++) panel(j, g, p, first, count, v, plan.plane, m, u);
+      }
+    }
   }
 
   // ---- what it takes: cycles of one core that starts two multiply-adds of a vector per cycle, as found on a Xeon ----
@@ -346,8 +414,9 @@ struct Winograd {
   static double cycles(const Job& j) {
     double tiles = double(j.tiles()), vectors = double(j.vectors()), ic = double(j.ic);
     double products = tiles * points * ic * vectors / 2 * (j.vectors() == 1 ? 1.5 : 1.1);
-    double fetching = fetch_cycles(double(j.u_group())) * double(ceil_div(j.tiles(), j.block()));
+    double passes = double(ceil_div(j.tiles(), j.block())), fetching = passes * fetch_cycles(double(j.u_group()));
     double transforms = tiles * (double(ceil_div(j.ic, L)) * (M == 4 ? 200 : 90) + vectors * (M == 4 ? 160 : 70));
+    if (j.raw()) transforms += passes * ic * vectors * (M == 4 ? 170 : 60);
     return double(j.groups) * ((products > fetching ? products : fetching) + transforms);
   }
   static double fetch_cycles(double weights) { return weights * sizeof(T) < (1 << 20) ? 0 : weights * sizeof(T) / 9; }
@@ -369,6 +438,39 @@ struct Winograd {
   }
 
   // ---- conv2d ----
+
+  // dx is a convolution of dy with the weights turned round; its padding is what theirs lacks.
+  static Job input_gradient(const Conv2d& a) {
+    Job j = job(a);
+    ptrdiff_t w_i = j.w_i;
+    j.x = static_cast<const T*>(a.y), j.y = static_cast<T*>(a.x), j.bias = static_cast<const T*>(a.bias);
+    j.ic = a.oc / a.groups, j.oc = a.ic / a.groups;
+    j.ih = a.oh, j.iw = a.ow, j.oh = a.ih, j.ow = a.iw;
+    j.pad_h = 2 - a.pad_h, j.pad_w = 2 - a.pad_w;
+    j.x_n = a.y_n, j.x_c = a.y_c, j.x_h = a.y_h, j.x_w = a.y_w;
+    j.y_n = a.x_n, j.y_c = a.x_c, j.y_h = a.x_h, j.y_w = a.x_w;
+    j.w += 2 * a.w_h + 2 * a.w_w;
+    j.w_i = j.w_o, j.w_o = w_i, j.w_h = -a.w_h, j.w_w = -a.w_w;
+    j.add = nullptr, j.activation = ActNone;
+    return j;
+  }
+
+  // Why not to take this rung unasked, for the operator whose job `make` is.
+  template <class Make>
+  static const char* declines(const Conv2d& a, Make make) {
+    if (a.precision >= Exact) return "the precision setting is \"exact\": only sums of the formula's products";
+    if (M == 4 && a.precision >= High) return "the precision setting is \"high\": F(2x2, 3x3) at most";
+    Job j = make(a);
+    return cycles(j) < direct_cycles(j) ? nullptr : "the transforms would cost more than they save";
+  }
+
+  static const char* supports(const Conv2d& a) {
+    if (a.kh != 3 || a.kw != 3) return "the kernel is not 3x3";
+    if ((a.stride_h != 1 && a.oh > 1) || (a.stride_w != 1 && a.ow > 1)) return "the stride is not 1";
+    if (a.dilation_h != 1 || a.dilation_w != 1) return "the kernel is dilated";
+    if ((a.activation || a.add) && a.y_c != 1) return "an epilogue wants channels-last y (y_c = 1)";
+    return nullptr;
+  }
 
   static Job job(const Conv2d& a) {
     ptrdiff_t group_oc = a.oc / a.groups;
@@ -402,6 +504,7 @@ struct Winograd {
             a.y_h,
             a.y_w,
             static_cast<const T*>(a.add),
-            a.activation};
+            a.activation,
+            true};
   }
 };

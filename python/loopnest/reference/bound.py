@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ._args import Array, IntOrPair, Padding, as_float64
+from ._args import Array, IntOrPair, Padding, as_float64, pad_pairs
 from .activation import sigmoid as exact_sigmoid
 from .activation import tanh as exact_tanh
 from .conv import conv, conv_backward_input, conv_backward_weight, conv_transpose
@@ -140,6 +140,36 @@ def winograd_bound(
     if bias is not None:
         size = size + np.abs(as_float64(bias))[:, None, None]
     return gamma(k, dtype) * size + _tiny(passes, dtype) * tiny + _tiny(k, dtype)
+
+
+def winograd_backward_input_bound(
+    tile: int,
+    input_size: tuple[int, int, int, int],
+    weight: ArrayLike,
+    grad_output: ArrayLike,
+    bias: ArrayLike | None = None,
+    padding: Padding = 0,
+    groups: int = 1,
+    dtype: DTypeLike = np.float32,
+) -> Array:
+    """`winograd_bound` for dx: a convolution of dy with the weights turned round, channels exchanged, and the
+    padding that theirs lacks (where that is negative, dy is cut).
+
+    >>> w, dy = np.ones((1, 8, 3, 3)), np.ones((1, 1, 4, 4))
+    >>> winograd_backward_input_bound(4, (1, 8, 6, 6), w, dy).shape
+    (1, 8, 6, 6)
+    """
+    w, dy = as_float64(weight), as_float64(grad_output)
+    oc, group_ic = w.shape[:2]
+    w = w.reshape(groups, oc // groups, group_ic, 3, 3).swapaxes(1, 2)[..., ::-1, ::-1]
+    w = w.reshape(groups * group_ic, oc // groups, 3, 3)
+    pads = []
+    for axis, (before, _) in zip((2, 3), pad_pairs(padding, (3, 3), (1, 1)), strict=True):
+        first = 2 - before
+        last = input_size[axis] + 2 - dy.shape[axis] - first
+        dy = dy[(slice(None),) * axis + (slice(max(-first, 0), dy.shape[axis] - max(-last, 0)),)]
+        pads.append((max(first, 0), max(last, 0)))
+    return winograd_bound(tile, dy, w, bias, (pads[0], pads[1]), groups, dtype)
 
 
 def conv2d_backward_input_bound(
