@@ -14,13 +14,14 @@ from loopnest.systems import Options
 for needed in ("sklearn", "matplotlib", "safetensors"):
     pytest.importorskip(needed)
 
-# system: the files it reads, and what the model of a quick run must beat: (figure, "above" or "below", value)
+# system: the files it reads, and what the model of a quick run must beat, as (figure, "above" or "below",
+# value); "loss" is that of the last epoch of training, where a quick run is too short for the figure itself
 RUNS = {
     "classify": (["mnist_10k_2k.npz"], ("accuracy", "above", 0.6)),
     "outline": (["nuclei_dsb2018_46.npz"], ("iou", "above", 0.3)),
     "features": (["mnist_10k_2k.npz"], ("labels100", "above", 0.6)),
     "video": (["radar_fmi_20160928_4km.npz", "mnist_10k_2k.npz"], ("share", "below", 1.2)),
-    "caption": (["mnist_10k_2k.npz"], ("exact", "above", -1)),
+    "caption": (["mnist_10k_2k.npz"], ("loss", "below", 2.8)),  # 19 words: guessing is 2.94 nats
     "generate": (["tinyshakespeare.txt.gz"], ("nats", "below", 3.6)),
     "translate": (systems_data.PAIRS, ("perplexity", "below", 400)),
     "sentiment": (systems_data.MOOD, ("MR", "above", 0.4)),
@@ -66,7 +67,8 @@ def test_every_system_is_tested(name):
 def test_quick_run(results, place, name):
     result = results(name)
     figure, side, bound = RUNS[name][1]
-    best = result.rows[0].figures[figure]
+    first = next(iter(result.history.values()))
+    best = first[-1]["loss"] if figure == "loss" else result.rows[0].figures[figure]
     assert best > bound if side == "above" else best < bound, (name, figure, best)
     assert any(row.baseline for row in result.rows), "an honest baseline belongs into the table"
     assert all(math.isfinite(v) for row in result.rows for v in row.figures.values())

@@ -186,9 +186,8 @@ def run(options: Options) -> Result:
         name="forecast",
         title="The next step of a time series",
         about="Root mean squared error, in each series' unit, of one step ahead over the last part of the "
-        "series (33 % of "
-        "airline, 20 % of the others), each step from true values before it. "
-        + "; ".join(f"{name}: {series.unit}" for name, (series, _) in tasks.items())
+        "series, each step from true values before it. "
+        + "; ".join(f"{n}: {s.unit}, last {1 - task.share:.0%}" for n, (s, task) in tasks.items())
         + ".",
         rows=list(rows.values()),
         columns={name: (name, ".4g") for name in tasks},

@@ -63,8 +63,7 @@ class Chunks:
         return self.steps
 
     def __iter__(self):
-        done = 0 if self.at % self.steps == 0 else self.at % self.steps
-        for _ in range(done, self.steps):
+        for _ in range(self.at % self.steps, self.steps):
             chunk = self.at % self.per_pass
             part = slice(chunk * self.span, (chunk + 1) * self.span)
             self.at += 1
@@ -131,7 +130,7 @@ def run(options: Options) -> Result:
     ):
         loopnest.manual_seed(options.seed)
         model = CharRNN(len(vocab), hidden, layers, cell)
-        carry, trainer = Carry(), None
+        carry = Carry()
         small = file == "min-char-rnn"
         adam = optim.Adam(model.parameters(), 2e-3)
         trainer = options.trainer(

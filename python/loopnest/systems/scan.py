@@ -3,7 +3,7 @@
     loopnest run scan --data DIR
 
 By rows (28 steps of 28 pixels) with an LSTM, a GRU and a plain tanh RNN; by rows in one fixed shuffled
-order; and pixel by pixel, where the last state must remember 784 steps. DIR is that of classify.
+order; and four pixels a step, where the last state must remember 196 steps. DIR is that of classify.
 """
 
 from __future__ import annotations

@@ -24,7 +24,6 @@ MODEL = "convlstm"
 PAST, SIZE = 5, 48  # frames seen, and the side of a training crop
 SCALE = 128  # codes of 0.5 dBZ that make 1.0: an error of 1.0 is 64 dBZ
 WAYS = [(1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1)]
-NAMES = ["down", "down right", "right", "up right", "up", "up left", "left", "down left"]
 
 
 class ConvLSTM(nn.Module):
