@@ -58,13 +58,14 @@ inline bool window_output(const char* op, const char* axis, int64_t in, int64_t 
                           int64_t pad_high, int64_t dilation, bool ceil_mode, int64_t& out, Error& error) {
   __int128 padded = __int128(in) + pad_low + pad_high;
   __int128 reach = __int128(dilation) * (kernel - 1) + 1;
-  if (reach > padded)
+  __int128 room = padded - reach + (ceil_mode ? stride - 1 : 0);  // with ceil_mode a window may hang over the end
+  if (room < 0)
     return fail(error, Error::Value,
                 "%s: the %s of the kernel does not fit: dilation * (kernel - 1) + 1 = %lld * (%lld - 1) + 1 > padded "
                 "input = %lld + %lld + %lld",
                 op, axis, (long long)dilation, (long long)kernel, (long long)in, (long long)pad_low,
                 (long long)pad_high);
-  __int128 places = (padded - reach + (ceil_mode ? stride - 1 : 0)) / stride + 1;
+  __int128 places = room / stride + 1;
   // With ceil_mode the last window must still start inside the input or the padding before it.
   if (ceil_mode && (places - 1) * stride >= __int128(in) + pad_low) places--;
   if (places > (__int128(1) << 62)) return fail(error, Error::Value, "%s: an output %s of over 2**62 places", op, axis);

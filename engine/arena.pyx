@@ -91,7 +91,7 @@ cdef cnp.ndarray make_channels_innermost(int dtype, int rank, const int64_t* sha
 
 cdef cnp.ndarray make_as(cnp.ndarray a):
     """A new dense array with a's shape and dtype (any), its axes in memory in the same order as a's."""
-    cdef int rank = cnp.PyArray_NDIM(a), i, j, axis
+    cdef int rank = cnp.PyArray_NDIM(a), i, j, place
     cdef cnp.npy_intp* old = cnp.PyArray_STRIDES(a)
     cdef const int64_t* shape = <const int64_t*>cnp.PyArray_DIMS(a)
     cdef int64_t size = cnp.PyArray_ITEMSIZE(a)
@@ -103,14 +103,17 @@ cdef cnp.ndarray make_as(cnp.ndarray a):
     if cnp.PyArray_IS_C_CONTIGUOUS(a):
         count = fill_strides(rank, shape, NULL, size, strides)
         return make_with_strides(cnp.PyArray_TYPE(a), rank, shape, strides, count, size)
-    for i in range(rank):  # insertion sort: falling strides; axes of length 1 or stride 0 stay where they are
-        axis = i
-        j = i
-        while (j > 0 and abs(old[order[j - 1]]) < abs(old[axis])
-               and shape[axis] > 1 and shape[order[j - 1]] > 1):
+    # Insertion sort: falling strides; axes of length 1 stay where they are, and others pass them.
+    for i in range(rank):
+        place = i
+        for j in range(i - 1, -1, -1):
+            if shape[i] == 1 or shape[order[j]] > 1 and abs(old[order[j]]) >= abs(old[i]):
+                break
+            if shape[order[j]] > 1:
+                place = j
+        for j in range(i, place, -1):
             order[j] = order[j - 1]
-            j -= 1
-        order[j] = axis
+        order[place] = i
     count = fill_strides(rank, shape, order, size, strides)
     return make_with_strides(cnp.PyArray_TYPE(a), rank, shape, strides, count, size)
 

@@ -247,8 +247,8 @@ cdef Tensor channelwise(str op, Tensor input, object running_mean, object runnin
     if not from_input and running_mean is None:
         raise ValueError(f"{op}: expected running_mean and running_var, since no statistics are to be taken "
                          "from the input")
-    if momentum != momentum:
-        raise ValueError(f"{op}: expected momentum to be a number, got {momentum}")
+    if not momentum >= 0:  # false for NaN as well
+        raise ValueError(f"{op}: expected momentum of at least 0, got {momentum}")
     options.eps = checked_eps(op, eps)
     options.groups = max(1, input.shape[1])
     options.centre = True

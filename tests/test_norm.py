@@ -90,6 +90,16 @@ def test_norm_as_torch(torch, name, args, options, shape, mode, dtype):
     beside(torch, ours, theirs, 3 + numbers(*shape, dtype=dtype), dtype)
 
 
+@pytest.mark.parametrize(
+    "shape", [(3, 6, 1, 5), (3, 6, 5, 1), (4, 6, 2, 1, 2), (4, 6, 1, 1, 3), (2, 1, 4, 1)]
+)
+def test_norm_of_axes_of_length_1(torch, shape):
+    ours, theirs = (
+        lib.BatchNorm2d(shape[1]) if len(shape) == 4 else lib.BatchNorm3d(shape[1]) for lib in (nn, torch.nn)
+    )
+    beside(torch, ours, theirs, 3 + numbers(*shape, dtype=np.float32), np.float32)
+
+
 @pytest.mark.parametrize("layout", ["channels-last", "strided", "negative", "expanded", "transposed"])
 def test_layouts_of_norms_agree(layout):
     x = numbers(3, 8, 6, 5, dtype=np.float32)
@@ -165,6 +175,8 @@ def test_norm_bad_input():
         (lambda: F.batch_norm(x, None, None, training=True, eps=-1.0), "eps"),
         (lambda: F.batch_norm(x, None, None, training=True, eps=float("nan")), "eps"),
         (lambda: F.batch_norm(x[0, 0], None, None, training=True), "axes"),
+        (lambda: F.batch_norm(x, None, None, training=True, momentum=-0.5), "momentum"),
+        (lambda: F.batch_norm(x, None, None, training=True, momentum=float("nan")), "momentum"),
         (lambda: F.group_norm(x, 3), "num_groups"),
         (lambda: F.group_norm(x, 0), "num_groups"),
         (lambda: F.group_norm(x, -1), "num_groups"),

@@ -73,6 +73,16 @@ def test_as_torch(torch, kind, dimensions):
         assert np.abs(a.grad.numpy() - b.grad.numpy()).max() <= limit, (options, shape)
 
 
+@pytest.mark.parametrize("kind", ["max", "avg"])
+def test_with_ceil_mode_a_window_may_be_larger_than_the_input(torch, kind):
+    x = RNG.integers(-9, 9, (2, 5, 2, 4)).astype(np.float32)
+    ours, theirs = getattr(F, f"{kind}_pool2d"), getattr(torch.nn.functional, f"{kind}_pool2d")
+    y = ours(loopnest.tensor(x), (3, 5), (2, 3), ceil_mode=True)
+    assert np.array_equal(y.numpy(), theirs(torch.tensor(x), (3, 5), (2, 3), ceil_mode=True).numpy())
+    with pytest.raises(ValueError, match="does not fit"):
+        ours(loopnest.tensor(x), (3, 5), 1, ceil_mode=True)
+
+
 @pytest.mark.parametrize("dimensions", [1, 2, 3])
 def test_adaptive_max_and_unpool_as_torch(torch, dimensions):
     for _ in range(10):

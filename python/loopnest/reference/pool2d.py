@@ -17,12 +17,12 @@ from ._args import Array, IntOrPair, as_float64, pair
 
 
 def _output_size(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
-    room = size + 2 * padding - dilation * (kernel - 1) - 1
+    room = size + 2 * padding - dilation * (kernel - 1) - 1 + (stride - 1 if ceil_mode else 0)
     if room < 0:
         raise ValueError(
             f"pool2d: window of {dilation * (kernel - 1) + 1}, padded input of {size + 2 * padding}"
         )
-    out = (room + (stride - 1 if ceil_mode else 0)) // stride + 1
+    out = room // stride + 1
     if ceil_mode and (out - 1) * stride >= size + padding:
         out -= 1
     return out
