@@ -37,7 +37,8 @@ class CharRNN(nn.Module):
         self.out = nn.Linear(hidden, vocabulary)
 
     def forward(self, ids, state=None):
-        states, state = self.rnn(nn.functional.one_hot(ids, self.vocabulary).float(), state)
+        x = nn.functional.one_hot(ids, self.vocabulary).to(self.out.weight.dtype)
+        states, state = self.rnn(x, state)
         return self.out(states), state
 
 

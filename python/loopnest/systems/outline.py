@@ -119,7 +119,8 @@ def smooth(image: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 def loss_of(model: nn.Module, batch: tuple) -> loopnest.Tensor:
     x, y = batch
-    return F.cross_entropy(model(x), y, loopnest.tensor(np.array([1, 1, 2], np.float32)))
+    scores = model(x)
+    return F.cross_entropy(scores, y, loopnest.tensor([1.0, 1.0, 2.0], dtype=scores.dtype))
 
 
 def predict(model: nn.Module, image: np.ndarray) -> np.ndarray:

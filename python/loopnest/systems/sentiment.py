@@ -26,7 +26,7 @@ from loopnest.systems.models import Bag, Recurrent, TextCNN, padded
 
 INPUTS = {"text": "a sentence"}
 MODEL = "model"
-LENGTH = 60
+BATCH, LENGTH = 50, 40  # sentences a step, words of a sentence at most
 
 Sets = dict[str, tuple[Callable[..., Sentences], int]]
 SETS: Sets = {"MR": (data.mr, 8), "SST-2": (data.sst2, 8), "tweets": (data.tweets, 6)}  # and epochs
@@ -81,7 +81,7 @@ def learn(options: Options, file: str, model: nn.Module, encoded: Encoded, epoch
     ids, lengths, labels = encoded.test
     trainer = options.trainer(file, model, optim.Adam(model.parameters(), 1e-3), loss_of, clip_norm=3.0)
     trainer.fit(
-        DataLoader(TensorDataset(*encoded.train), batch_size=64, shuffle=True),
+        DataLoader(TensorDataset(*encoded.train), batch_size=BATCH, shuffle=True),
         epochs,
         validate=lambda m: {"accuracy": metrics.accuracy(scores(m, ids, lengths), labels)},
         resume=options.resume,
@@ -128,7 +128,7 @@ def run(options: Options) -> Result:
         title="The mood of a sentence",
         about="Accuracy on sentences held back, after the last epoch. Words that occur once in training are "
         "unknown "
-        f"words; sentences are cut at {LENGTH} words. Adam 1e-3, batches of 64, dropout 0.5.",
+        f"words; sentences are cut at {LENGTH} words. Adam 1e-3, batches of {BATCH}, dropout 0.5.",
         rows=list(rows.values()),
         columns={name: (name, ".1%") for name in sets},
         say=f"On {first} the LSTM's summary of the sentence gives {rows['LSTM'].figures[first]:.1%}, the "
