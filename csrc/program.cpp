@@ -18,6 +18,10 @@ ProgramApi* program_api() {
       },
       [](const Rung* rung, const void* args) { return rung->packed_bytes(args); },
       [](const Rung* rung, const void* args, void* packed) { prepare_rung(*rung, args, packed, pool_threads()); },
+      [](const Ladder* ladder, const Rung* rung, const void* args, double* flops, double* bytes) {
+        Work work = ladder->op->work(args, rung->dtype);
+        *flops = work.flops, *bytes = work.bytes;
+      },
   };
   return &api;
 }

@@ -14,6 +14,7 @@ struct ProgramApi {
   bool (*run)(const Rung*, const Ladder*, void* args, Error*);
   size_t (*packed_bytes)(const Rung*, const void* args);
   void (*prepare)(const Rung*, const void* args, void* packed);
+  void (*work)(const Ladder*, const Rung*, const void* args, double* flops, double* bytes);
 };
 
 ProgramApi* program_api();

@@ -46,6 +46,7 @@ cdef extern from "program.h" namespace "loopnest" nogil:
         bint (*run)(const Rung*, const Ladder*, void* args, Error*)
         size_t (*packed_bytes)(const Rung*, const void* args)
         void (*prepare)(const Rung*, const void* args, void* packed)
+        void (*work)(const Ladder*, const Rung*, const void* args, double* flops, double* bytes)
 
     cdef cppclass Workspace:
         const void* packed
@@ -70,8 +71,14 @@ cdef extern from *:
     """
     #include <stdint.h>
 
+    #include <chrono>
+
     #include "api.h"
     namespace {
+    double seconds_now() {
+      return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    }
+
     // out = a op b for any strides (in elements), the axes in the order of out's memory; then ReLU, if asked.
     enum { strided_copy, strided_add, strided_sub, strided_mul, strided_div };
     struct Strided {
@@ -154,6 +161,7 @@ cdef extern from *:
         int64_t a_step[8]
         int64_t b_step[8]
     void run_strided(const Strided*) nogil
+    double seconds_now() nogil
     void* plan_recorder
     cbool run_plain(const Ladder*, void*, Error*) noexcept nogil
     void* allocate_plain(size_t) noexcept nogil
@@ -501,47 +509,93 @@ cdef class Program:
 
     def run(self, list inputs not None):
         """The outputs, as new arrays, for arrays that lie as those did that the program was built with."""
+        cdef list results
+        with self.lock:
+            results = self.place(inputs)
+            self.go(NULL)
+        return results
+
+    def time(self, list inputs not None):
+        """The seconds of each step of one run, as float64."""
+        cdef cnp.ndarray seconds = numpy.zeros(self.steps.size() + 1)
+        with self.lock:
+            _results = self.place(inputs)  # kept until the run is over
+            self.go(<double*>cnp.PyArray_DATA(seconds))
+        return seconds[1:] - seconds[:-1]
+
+    def work(self):
+        """(floating-point operations, bytes read and written) of each step, as its operator counts them."""
+        cdef Step step
+        cdef double flops, bytes_
+        cdef list found = []
+        for step in self.steps:
+            flops, bytes_ = 0, 0
+            if step.ladder != NULL:
+                more.work(step.ladder, step.rung, step.args, &flops, &bytes_)
+            else:
+                bytes_ = strided_bytes(<Strided*>step.args)
+            found.append((flops, bytes_))
+        return found
+
+    cdef list place(self, list inputs):
+        """New arrays for the outputs; their addresses and those of the inputs in the steps."""
         cdef int i
         cdef Patch patch
         cdef Out out
         cdef int64_t* word
-        cdef Error e
-        cdef bint done = True
         cdef list blocks = [None] * <int>(self.outside.size() - self.inputs), results = []
         cdef ndarray block, y
-        with self.lock:
-            for i in range(self.inputs):
-                self.outside[i] = <char*>cnp.PyArray_DATA(<ndarray>inputs[i]) + self.shift[i]
-            for out in self.gives:
-                if out.place < self.inputs:
-                    results.append(inputs[out.place])
-                    continue
-                block = blocks[out.place - self.inputs]
-                if block is None:
-                    blocks[out.place - self.inputs] = block = new_block(out.bytes)
-                    self.outside[out.place] = <char*>cnp.PyArray_DATA(block)
-                y = cnp.PyArray_New(cnp.ndarray, out.rank, <cnp.npy_intp*>out.shape, out.number,
-                                    <cnp.npy_intp*>out.strides, self.outside[out.place] + out.offset, 0,
-                                    cnp.NPY_ARRAY_WRITEABLE, <object>NULL)
-                cnp.set_array_base(y, block)
-                results.append(y)
-            for patch in self.patches:
-                word = <int64_t*>self.steps[patch.step].args + patch.word
-                word[0] = <int64_t>self.outside[patch.outside] + patch.offset
-            with nogil:
-                for i in range(<int>self.steps.size()):
-                    if self.steps[i].ladder == NULL:
-                        run_strided(<Strided*>self.steps[i].args)
-                    else:
-                        done = more.run(self.steps[i].rung, self.steps[i].ladder, self.steps[i].args, &e)
-                        if not done:
-                            break
-            if not done:
-                raise_error(e)
+        for i in range(self.inputs):
+            self.outside[i] = <char*>cnp.PyArray_DATA(<ndarray>inputs[i]) + self.shift[i]
+        for out in self.gives:
+            if out.place < self.inputs:
+                results.append(inputs[out.place])
+                continue
+            block = blocks[out.place - self.inputs]
+            if block is None:
+                blocks[out.place - self.inputs] = block = new_block(out.bytes)
+                self.outside[out.place] = <char*>cnp.PyArray_DATA(block)
+            y = cnp.PyArray_New(cnp.ndarray, out.rank, <cnp.npy_intp*>out.shape, out.number,
+                                <cnp.npy_intp*>out.strides, self.outside[out.place] + out.offset, 0,
+                                cnp.NPY_ARRAY_WRITEABLE, <object>NULL)
+            cnp.set_array_base(y, block)
+            results.append(y)
+        for patch in self.patches:
+            word = <int64_t*>self.steps[patch.step].args + patch.word
+            word[0] = <int64_t>self.outside[patch.outside] + patch.offset
         return results
+
+    cdef int go(self, double* seconds) except -1:
+        """Runs the steps; seconds: null, or where the time before each step and after the last goes."""
+        cdef int i
+        cdef Error e
+        cdef bint done = True
+        with nogil:
+            for i in range(<int>self.steps.size()):
+                if seconds != NULL:
+                    seconds[i] = seconds_now()
+                if self.steps[i].ladder == NULL:
+                    run_strided(<Strided*>self.steps[i].args)
+                else:
+                    done = more.run(self.steps[i].rung, self.steps[i].ladder, self.steps[i].args, &e)
+                    if not done:
+                        break
+            if seconds != NULL:
+                seconds[self.steps.size()] = seconds_now()
+        if not done:
+            raise_error(e)
+        return 0
 
     def __len__(self):
         return self.steps.size()
+
+
+cdef double strided_bytes(Strided* s):
+    """What a step of ours reads and writes."""
+    cdef double count = 1
+    for n in s.shape:
+        count *= n
+    return count * (4 if s.dtype == F32 else 8) * (2 if s.op == 0 else 3)
 
 
 cdef cnp.ndarray new_block(size_t size):

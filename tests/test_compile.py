@@ -294,3 +294,19 @@ def test_batch_norm_and_activations():
         same(found, expected)
     steps = [step.split("/")[0] for _, step in loopnest.compile(net, x).describe()]
     assert "norm" not in steps and steps.count("conv2d") == 2
+
+
+def test_profile():
+    """Every step with its layer, rung, time and work; the work is the operators' own count."""
+    net = Residual().eval()
+    x = images(2, 3, 8, 8)
+    fast = loopnest.compile(net, x)
+    steps = fast.profile(x, repeats=3)
+    assert [(s.layer, s.rung) for s in steps] == fast.describe()
+    assert all(s.milliseconds > 0 for s in steps)
+    side = next(s for s in steps if s.layer == "side")
+    assert side.gflop == pytest.approx(2 * 2 * 64 * 3 * 16 / 1e9)
+    assert side.megabytes == pytest.approx(4 * (2 * 64 * 3 + 3 * 16 + 2 * 64 * 16) / 1e6)
+    assert side.gflops == pytest.approx(1e3 * side.gflop / side.milliseconds)
+    with pytest.raises(ValueError, match="repeats of at least 1, got 0"):
+        fast.profile(x, repeats=0)

@@ -3,9 +3,13 @@
 //    finish_sums(a, y, rows, row_step, columns, column_step, channels)
 //
 // A rung calls it when these outputs hold their whole sums: rows x columns places, `channels` neighbours (1 apart) at
-// each. What it costs: a load and a store for each vector, next to the many multiply-adds that made it; only a 1x1
-// convolution of 64 channels or so would gain some per cent from doing it in registers. `a` is any contract with
-// `add`, `activation` and y (or c): add lies as y does, so its element has the same offset.
+// each. What it costs: a load and a store for each vector, next to the many multiply-adds that made it. `a` is any
+// contract with `add`, `activation` and y (or c): add lies as y does, so its element has the same offset.
+//
+//    Finish<T> finish(a);    if (finish.simple) store(y, finish.clamp(sum + load(finish.add(y))))
+//
+// The same in registers for the epilogues of most networks, a residual and ReLU or ReLU6. (1x1, 64 -> 256 channels on
+// 56x56 with both took 1.0 ms with finish_sums, 0.67 without an epilogue.)
 #pragma once
 
 // x * P(a normal variable is below x), the exact GELU (Hendrycks and Gimpel 2016).
@@ -109,3 +113,35 @@ inline void finish_sums(const A& a, T* y, ptrdiff_t rows, ptrdiff_t row_step, pt
   const T* add = a.add ? static_cast<const T*>(a.add) + (y - base) : nullptr;
   finish_outputs<T>(y, add, a.activation, rows, row_step, columns, column_step, channels);
 }
+
+// Residual, ReLU and ReLU6 on sums in registers: bounds that are infinite where there is none.
+template <class T>
+struct Finish {
+  bool simple, clamps;
+  ptrdiff_t way;  // from y to add, in bytes
+  bool adds;
+  T low, high;
+
+  template <class A>
+  explicit Finish(const A& a)
+      : Finish(a.activation, a.add, [&] {
+          if constexpr (requires { a.y; }) return static_cast<const void*>(a.y);
+          else return static_cast<const void*>(a.c);
+        }()) {}
+  Finish(int64_t activation, const void* add, const void* y)
+      : simple(activation == ActNone || activation == ActRelu || activation == ActRelu6),
+        clamps(activation != ActNone),
+        way(add ? reinterpret_cast<intptr_t>(add) - reinterpret_cast<intptr_t>(y) : 0),
+        adds(add != nullptr),
+        low(activation == ActNone ? T(-__builtin_inff()) : T(0)),
+        high(activation == ActRelu6 ? T(6) : T(__builtin_inff())) {}
+
+  bool nothing() const { return !adds && !clamps; }
+  // Where the residual of the output at y lies.
+  const T* add(const T* y) const { return reinterpret_cast<const T*>(reinterpret_cast<intptr_t>(y) + way); }
+  // Comparisons that are false for NaN, so that NaN passes.
+  inline __attribute__((always_inline)) vec<T> clamp(vec<T> sum) const {
+    sum = sum < low ? broadcast<T>(low) : sum;
+    return sum > high ? broadcast<T>(high) : sum;
+  }
+};

@@ -94,6 +94,8 @@ struct conv2d_r10_taps : Plain<Conv2d> {
     bool fresh;       // sums start from the bias, otherwise from y
     bool last;        // sums are whole after this slice
     bool stream;      // y goes past the caches
+    bool finish;      // the epilogue is done in registers, by:
+    Finish<T> how{ActNone, nullptr, nullptr};
   };
 
   // What is known of a block when it is compiled: whether its first and its last columns, as many as padding "same"
@@ -144,6 +146,18 @@ struct conv2d_r10_taps : Plain<Conv2d> {
           x += x_w;
           asm("" : "+r"(x));  // one pointer that moves on: multiples of x_w would not fit into the registers
         }
+      }
+    }
+    if (at.finish) {
+      Finish<T> how = at.how;
+      if (how.adds) {
+        UNROLL for (int p = 0; p < P; p++) UNROLL for (int v = 0; v < VB; v++) {
+          if (edge == Any && p >= at.count) continue;
+          sum[p][v] += load_n<T>(how.add(y + p * y_w + v * L), v < VB - 1 ? L : last);
+        }
+      }
+      if (how.clamps) {
+        UNROLL for (int p = 0; p < P; p++) UNROLL for (int v = 0; v < VB; v++) sum[p][v] = how.clamp(sum[p][v]);
       }
     }
     if (edge != Any && at.stream) {
@@ -236,7 +250,7 @@ struct conv2d_r10_taps : Plain<Conv2d> {
         at.ahead = nullptr;
         if (far && fetchers < KW * VB) at.ahead = next + fetchers++ * a.kh * at.depth * L;
         pick<KW, S, VB>(a, at, width, edge);
-        if (at.last) finish_sums<T>(a, at.y, 1, 0, at.count, a.y_w, at.left < VB * L ? at.left : VB * L);
+        if (at.last && !at.finish) finish_sums<T>(a, at.y, 1, 0, at.count, a.y_w, at.left < VB * L ? at.left : VB * L);
       }
     }
   }
@@ -252,12 +266,14 @@ struct conv2d_r10_taps : Plain<Conv2d> {
     at.bias = a.bias ? static_cast<const T*>(a.bias) + g * group_oc + oc0 : nullptr;
     at.y = static_cast<T*>(a.y) + (g * group_oc + oc0) * a.y_c;
     at.left = group_oc - oc0;
+    at.how = Finish<T>(a);
     at.stream = axis.parts == 1 && at.left >= VB * L && past(a) && uintptr_t(at.y) % sizeof(vec<T>) == 0;
     bool far = packed_bytes(a) > near_bytes;
     for (ptrdiff_t slice = 0; slice < axis.parts; slice++) {
       at.depth = axis.count(slice);
       at.x = static_cast<const T*>(a.x) + (g * group_ic + axis.begin(slice)) * a.x_c;
       at.fresh = slice == 0, at.last = slice == axis.parts - 1;
+      at.finish = at.last && at.how.simple && !at.how.nothing();
       pixels<KW, S, VB>(a, at, row, begin, end, far);
       at.w += a.kh * at.depth * KW * VB * L;
     }

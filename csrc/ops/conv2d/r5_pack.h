@@ -63,14 +63,15 @@ struct conv2d_r5_pack : Plain<Conv2d> {
 
   // ---- one block: R rows x C columns of pixels, VB vectors of channels, one slice of ic, some taps ----
 
-  struct Job {                                   // the same for all blocks of a slice
-    Conv2d a;                                    // as given, or flattened
-    bool images;                                 // the columns of a block are the same pixel of several images
-    bool onto_y;                                 // added to what y holds (and no bias): a sum of several convolutions
-    ptrdiff_t depth;                             // ic of the slice
-    ptrdiff_t tap_h, tap_w;                      // in the packed weights, from one tap to the next
-    ptrdiff_t x_down, x_right, y_down, y_right;  // from one pixel of the block to the next
-    bool past;                                   // y goes past the caches
+  struct Job {                                    // the same for all blocks of a slice
+    Conv2d a;                                     // as given, or flattened
+    bool images;                                  // the columns of a block are the same pixel of several images
+    bool onto_y;                                  // added to what y holds (and no bias): a sum of several convolutions
+    ptrdiff_t depth;                              // ic of the slice
+    ptrdiff_t tap_h, tap_w;                       // in the packed weights, from one tap to the next
+    ptrdiff_t x_down, x_right, y_down, y_right;   // from one pixel of the block to the next
+    bool past;                                    // y goes past the caches
+    Finish<T> finish{ActNone, nullptr, nullptr};  // the epilogue in registers
   };
   // Where a block lies. Handed on by reference: a copy would load as one vector what was just stored in pieces, and
   // wait until those stores, which stand behind the last block's, have reached the cache.
@@ -83,6 +84,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     bool fresh;                // sums start from the bias, otherwise from y
     bool last;                 // sums are whole after this slice
     bool stream;               // y goes past the caches
+    bool finish;               // the epilogue is done in registers
     ptrdiff_t count;           // this many such blocks ...
     ptrdiff_t x_next, y_next;  // ... so far apart
     const T* ahead;  // weights to fetch while it runs, 1 / ahead_share of what it reads; or null: the next block's x
@@ -121,6 +123,10 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     if (last > lanes<T>) last = lanes<T>;
     for (ptrdiff_t i = 0; i < at.count; i++) {
       Block<R * C, VB, T> b;
+      if (at.finish && j.finish.adds) {
+        UNROLL for (int m = 0; m < R * C; m++) UNROLL for (int v = 0; v < VB; v++)
+            __builtin_prefetch(j.finish.add(y + m / C * j.y_down + m % C * j.y_right + v * lanes<T>));
+      }
       if (at.fresh) {
         UNROLL for (int v = 0; v < VB; v++) {
           vec<T> bias = {};
@@ -144,6 +150,18 @@ struct conv2d_r5_pack : Plain<Conv2d> {
           const T* ahead = at.ahead ? at.ahead + tap / at.ahead_share : x + at.x_next;
           multiply_grid<R, C, true>(b, x, j.x_down, j.x_right, dense ? 1 : a.x_c, at.w + tap, depth, ahead, ahead_k);
         }
+      if (at.finish) {
+        if (j.finish.adds) {
+          UNROLL for (int m = 0; m < R * C; m++) UNROLL for (int v = 0; v < VB; v++) {
+            const T* from = j.finish.add(y + m / C * j.y_down + m % C * j.y_right + v * lanes<T>);
+            b.sum[m][v] += masked && v == VB - 1 ? load_n<T>(from, last) : load<T>(from);
+          }
+        }
+        if (j.finish.clamps) {
+          UNROLL for (int m = 0; m < R * C; m++) UNROLL for (int v = 0; v < VB; v++) b.sum[m][v] =
+              j.finish.clamp(b.sum[m][v]);
+        }
+      }
       if (R == 1 && VB == V && at.stream) {
         UNROLL for (int m = 0; m < R * C; m++) UNROLL for (int v = 0; v < VB; v++)
             stream<T>(y + m % C * j.y_right + v * lanes<T>, b.sum[m][v]);
@@ -191,8 +209,9 @@ struct conv2d_r5_pack : Plain<Conv2d> {
   }
 
   // All taps of a slice for rows x columns pixels from (ih, iw) on. The taps that all of them see come first; each
-  // other rectangle of taps that see the same pixels continues with the sums in y.
-  static void taps(const Job& j, At& at, ptrdiff_t ih, ptrdiff_t iw, ptrdiff_t rows, ptrdiff_t columns) noexcept {
+  // other rectangle of taps that see the same pixels continues with the sums in y. Returns whether the epilogue is
+  // done: in registers, if the first block is all.
+  static bool taps(const Job& j, At& at, ptrdiff_t ih, ptrdiff_t iw, ptrdiff_t rows, ptrdiff_t columns) noexcept {
     const Conv2d& a = j.a;
     ptrdiff_t step = j.images ? 0 : a.stride_w;
     Range all_h = common(ih, (rows - 1) * a.stride_h, a.ih, a.kh, a.dilation_h);
@@ -200,8 +219,11 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     bool some = all_h.begin < all_h.end && all_w.begin < all_w.end;
     at.kh.begin = some ? all_h.begin : 0, at.kh.end = some ? all_h.end : 0;
     at.kw.begin = some ? all_w.begin : 0, at.kw.end = some ? all_w.end : 0;
+    bool once = all_h.end - all_h.begin == a.kh && all_w.end - all_w.begin == a.kw;
+    at.finish = once && at.last && j.finish.simple && !j.finish.nothing() && a.y_c == 1 &&
+                (at.left >= width || masked || at.left == lanes<T>);
     if (some || at.fresh) pick(j, at, rows, columns);
-    if (all_h.end - all_h.begin == a.kh && all_w.end - all_w.begin == a.kw) return;
+    if (once) return at.finish;
     bool fresh = at.fresh;
     at.fresh = false;
     const T* x = at.x;
@@ -223,6 +245,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
       }
     }
     at.fresh = fresh;
+    return false;
   }
 
   // ---- the loops around the block ----
@@ -284,8 +307,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
       while (at.count > 1 && (iw < 0 || iw + (at.count * step - 1) * a.stride_w + reach >= a.iw)) at.count--;
       ptrdiff_t rows = grid.h.count(h), columns = grid.images ? grid.n.count(n) : step;
       T* out = at.y;
-      taps(j, at, ih, iw, rows, columns);
-      if (at.last) {
+      if (!taps(j, at, ih, iw, rows, columns) && at.last) {
         ptrdiff_t channels = at.left < width ? at.left : width;
         for (ptrdiff_t i = 0; i < at.count; i++, out += at.y_next)
           finish_sums<T>(a, out, rows, j.y_down, columns, j.y_right, channels);
@@ -304,6 +326,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     j.onto_y = onto_y;
     j.a = flat(given);
     j.past = !onto_y && past(j.a);
+    j.finish = Finish<T>(j.a);
     const Conv2d& a = j.a;
     Grid cut = grid(a);
     j.images = cut.images;

@@ -58,6 +58,8 @@ struct conv2d_r9_slide : Plain<Conv2d> {
 
   template <int KW, int S, bool edge>
   static void tile(const Conv2d& a, const Tile& t) noexcept {
+    Finish<T> finish(a);
+    bool clamps = finish.simple && !finish.adds && finish.clamps;  // in registers
     constexpr int columns = (P - 1) * S + KW;
     ptrdiff_t x_w = a.x_w, y_w = a.y_w, x_row = a.dilation_h * a.x_h;
     const T* bias = static_cast<const T*>(a.bias);
@@ -85,6 +87,9 @@ struct conv2d_r9_slide : Plain<Conv2d> {
       if (t.ahead)
         for (ptrdiff_t h = 0; h < a.stride_h; h++)
           for (ptrdiff_t i = 0; i < P * S; i++) __builtin_prefetch(t.ahead + h * a.x_h + i * x_w + c);
+      if (clamps) {
+        UNROLL for (int p = 0; p < P; p++) sum[p] = finish.clamp(sum[p]);
+      }
       T* y = t.y + c;
       if (edge) {
         UNROLL for (int p = 0; p < P; p++) if (p < t.count) store<T>(y + p * y_w, sum[p]);
@@ -94,6 +99,7 @@ struct conv2d_r9_slide : Plain<Conv2d> {
         UNROLL for (int p = 0; p < P; p++) store<T>(y + p * y_w, sum[p]);
       }
     }
+    if (clamps) return;
     ptrdiff_t begin = channel(a, t.vectors.begin), end = channel(a, t.vectors.end - 1) + L;
     finish_sums<T>(a, t.y + begin, 1, 0, t.count, y_w, end - begin);
   }

@@ -319,6 +319,7 @@ struct Winograd {
   // A panel of output channels, from oc on, of `count` tiles.
   static void outputs(const Job& j, T* y, const T* bias, ptrdiff_t oc, int vectors, ptrdiff_t first, ptrdiff_t count,
                       const T* m) noexcept {
+    Finish<T> finish(j.activation, j.add, j.y);
     for (ptrdiff_t t = 0; t < count; t++, m += Job::m_tile) {
       Place at = place(j, first + t);
       T* to = y + at.n * j.y_n + at.h * j.y_h + at.w * j.y_w + oc * j.y_c;
@@ -327,25 +328,42 @@ struct Winograd {
         ptrdiff_t left = j.oc - oc - v * L;
         vec<T> b = {};
         if (bias) b = load_channels<T>(bias + oc + v * L, 1, left);
-        if (rows >= M && columns >= M && left >= L && j.y_c == 1)
+        bool whole = rows >= M && columns >= M && left >= L && j.y_c == 1;
+        if (whole && finish.adds && finish.simple)
+          output_tile(m + v * L, b, [=](int i, int k, vec<T> value) __attribute__((always_inline)) {
+            T* at = to + i * j.y_h + k * j.y_w;
+            store<T>(at, finish.clamp(value + load<T>(finish.add(at))));
+          });
+        else if (whole && finish.clamps && finish.simple)
+          output_tile(m + v * L, b, [=](int i, int k, vec<T> value) __attribute__((always_inline)) {
+            store<T>(to + i * j.y_h + k * j.y_w, finish.clamp(value));
+          });
+        else if (whole)
           output_tile(m + v * L, b, [=](int i, int k, vec<T> value) __attribute__((always_inline)) {
             store<T>(to + i * j.y_h + k * j.y_w, value);
           });
-        else output_edge(j, to, rows, columns, left, b, m + v * L);
+        else output_edge(j, finish, to, rows, columns, left, b, m + v * L);
       }
-      if (!j.activation && !j.add) continue;
+      if (finish.simple) continue;
       T* tile = y + at.n * j.y_n + at.h * j.y_h + at.w * j.y_w + oc;
       ptrdiff_t left = j.oc - oc < vectors * L ? j.oc - oc : vectors * L;
       finish_outputs<T>(tile, j.add ? j.add + (tile - j.y) : nullptr, j.activation, rows < M ? rows : M, j.y_h,
                         columns < M ? columns : M, j.y_w, left);
     }
   }
-  static __attribute__((noinline)) void output_edge(const Job& j, T* y, ptrdiff_t rows, ptrdiff_t columns,
-                                                    ptrdiff_t left, vec<T> bias, const T* m) noexcept {
+  static __attribute__((noinline)) void output_edge(const Job& j, const Finish<T>& finish, T* y, ptrdiff_t rows,
+                                                    ptrdiff_t columns, ptrdiff_t left, vec<T> bias,
+                                                    const T* m) noexcept {
     vec<T> out[M][M];
     output_tile(m, bias, [&](int i, int k, vec<T> value) __attribute__((always_inline)) { out[i][k] = value; });
     for (int i = 0; i < M && i < rows; i++)
-      for (int k = 0; k < M && k < columns; k++) store_channels<T>(y + i * j.y_h + k * j.y_w, j.y_c, out[i][k], left);
+      for (int k = 0; k < M && k < columns; k++) {
+        T* at = y + i * j.y_h + k * j.y_w;
+        vec<T> value = out[i][k];
+        if (finish.adds && finish.simple) value += load_channels<T>(finish.add(at), j.y_c, left);
+        if (finish.clamps && finish.simple) value = finish.clamp(value);
+        store_channels<T>(at, j.y_c, value, left);
+      }
   }
 
   // ---- all ----

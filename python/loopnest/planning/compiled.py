@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 import loopnest
@@ -28,6 +29,21 @@ class CacheInfo(NamedTuple):
     maxsize: int
     currsize: int
     bytes: int
+
+
+class StepTime(NamedTuple):
+    """One step of a plan: the layer, the operator and its rung, shares of the work and of the time."""
+
+    layer: str
+    rung: str  # operator/rung; of a step that is not a kernel, what it does: copy, add ...
+    milliseconds: float  # the median of all runs
+    gflop: float  # 10^9 multiplications and additions; padding is not counted
+    megabytes: float  # 10^6 bytes of operands and results
+
+    @property
+    def gflops(self) -> float:
+        """10^9 operations a second."""
+        return 1e3 * self.gflop / self.milliseconds if self.milliseconds else 0.0
 
 
 class Entry(NamedTuple):
@@ -130,6 +146,34 @@ class CompiledModule:
         if not self._plans:
             return []
         return list(next(reversed(self._plans.values())).program.description)
+
+    def profile(self, *inputs: Any, repeats: int = 10) -> list[StepTime]:
+        """How long each step of the plan for these inputs takes, in the plan's order.
+
+        The whole plan runs `repeats` times, so each step finds the caches as it does in use. Sorted by
+        milliseconds the list shows what to look at; gflops beside `loopnest bench conv` or
+        machine.peak shows which steps are far from what is possible.
+
+        Example:
+          >>> import numpy as np, loopnest
+          >>> from loopnest import nn
+          >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()).eval()
+          >>> x = loopnest.tensor(np.ones((1, 3, 6, 6), np.float32))
+          >>> [(step.layer, step.rung.split("/")[0]) for step in loopnest.compile(net).profile(x)]
+          [('0', 'conv2d')]
+        """
+        if repeats < 1:
+            raise ValueError(f"profile: expected repeats of at least 1, got {repeats}")
+        self(*inputs)
+        assert self._last is not None
+        program, arrays = self._last.program, _arrays(inputs)
+        seconds = np.median([program.time(arrays) for _ in range(repeats)], axis=0)
+        return [
+            StepTime(layer, rung, 1e3 * float(s), flops / 1e9, size / 1e6)
+            for (layer, rung), s, (flops, size) in zip(
+                program.description, seconds, program.work(), strict=True
+            )
+        ]
 
     def __repr__(self) -> str:
         return f"CompiledModule({self._model!r})"
