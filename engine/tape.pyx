@@ -7,6 +7,7 @@ beforehand and no recursion.
 
 The file is in parts, because it is one module for the compiler's sake (calls between the parts are C calls):
     tape.pyx          grad mode, nodes, the run backward, Tensor
+    hooks.pxi         what runs when the gradient of a leaf is complete
     arithmetic.pxi    + - * / ** @ comparisons, exp log sqrt ...
     shape.pxi         reshape, permute, getitem, cat, stack ...
     reduce.pxi        sum, mean, max, argmax, softmax
@@ -27,6 +28,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF, Py_REFCNT
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 from libcpp.algorithm cimport pop_heap, push_heap
+from libcpp.unordered_set cimport unordered_set
 from libcpp.vector cimport vector
 
 from .arena cimport make, make_as, make_channels_last, owns_memory
@@ -322,6 +324,13 @@ cdef Tensor close(str title, ndarray result, tuple inputs, object function, tupl
 # ------------------------------------------------------------------------------------------------------------
 # The run backward
 
+cdef extern from *:
+    """
+    namespace { thread_local PyObject* watch_now = nullptr; }  // borrowed: `watched` in hooks.pxi holds it
+    """
+    PyObject* watch_now  # the Watch of the backward that runs in this thread; NULL if no tensor has hooks
+
+
 cdef bint is_dense(ndarray a) noexcept:
     """The elements fill their memory without gaps, in C order, Fortran order or channels-last."""
     cdef cnp.npy_intp* shape
@@ -425,6 +434,8 @@ cdef class Run:
         """Adds g to the gradient of whatever the edge leads to. g must not be written to afterwards."""
         cdef Node node
         if not isinstance(edge, Node):
+            if watch_now is not NULL and edge is not None:
+                (<Watch>watch_now).arrived.add(<size_t><PyObject*>edge)
             return accumulate(<Tensor>edge, g) if edge is not None else 0
         node = <Node>edge
         if node.grad is None:
@@ -449,6 +460,8 @@ cdef class Run:
             node = <Node>self.heap.back().second
             self.heap.pop_back()
             Py_DECREF(node)  # the local variable holds it now
+            if watch_now is not NULL:
+                (<Watch>watch_now).fire(node.number)
             g = node.grad
             node.grad = None
             node.check()
@@ -753,15 +766,29 @@ cdef class Tensor:
                 raise ValueError(f"backward: expected gradient of shape {self.shape}, got "
                                  f"{tuple(gradient.shape)}")
             g = g.astype(self.array.dtype, copy=False)
-        if self.node is None:
-            accumulate(self, g)
-            return
         run = Run.__new__(Run)
         counter += 1
         run.number = counter
-        run.send(self.node, g)
+        if hooked or watch_now is not NULL:
+            watched(run, self, g, retain_graph)
+            return
+        run.send(self if self.node is None else self.node, g)
         g = None
         run.play(retain_graph)
+
+    def register_post_accumulate_grad_hook(self, hook):
+        """hook(self) runs in every backward when `.grad` of this leaf is complete; its result is ignored.
+
+        It runs as soon as nothing in the graph can add to `.grad` any more, while the rest of backward is
+        still to come, and only if something was added. Returns a handle; `handle.remove()` takes the hook
+        away.
+
+        Raises RuntimeError for a tensor that is no leaf or does not require grad.
+        """
+        if not self.requires or self.node is not None:
+            raise RuntimeError("post accumulate grad hooks can only be registered on leaf tensors that "
+                               "require grad")
+        return add_hook(self, hook)
 
     def detach(self):
         """The same memory, without the tape."""
@@ -1184,6 +1211,7 @@ cdef Tensor tensor_of(object value):
     return <Tensor>value if isinstance(value, Tensor) else wrap(array_of(value))
 
 
+include "hooks.pxi"
 include "arithmetic.pxi"
 include "shape.pxi"
 include "reduce.pxi"

@@ -1,4 +1,4 @@
-"""Grad mode, and the check of gradients against differences."""
+"""Grad mode, the end of backward, and the check of gradients against differences."""
 
 from __future__ import annotations
 
@@ -6,9 +6,24 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from loopnest.engine.tape import Tensor, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from loopnest.engine.tape import (
+    Tensor,
+    enable_grad,
+    is_grad_enabled,
+    no_grad,
+    queue_callback,
+    set_grad_enabled,
+)
 
-__all__ = ["GradcheckError", "enable_grad", "gradcheck", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+__all__ = [
+    "GradcheckError",
+    "enable_grad",
+    "gradcheck",
+    "is_grad_enabled",
+    "no_grad",
+    "queue_callback",
+    "set_grad_enabled",
+]
 
 
 class GradcheckError(RuntimeError):

@@ -1,0 +1,116 @@
+# Hooks: what runs when the gradient of a leaf is complete, and at the end of backward. Part of tape.pyx.
+
+cdef dict hooked = {}  # the id of a leaf: (weak reference to it, {number of the hook: hook})
+
+
+class HookHandle:
+    """Takes a hook away again: by remove(), or at the end of a `with` block."""
+
+    _count = 0
+
+    def __init__(self, key):
+        self._key, self.id = key, HookHandle._count
+        HookHandle._count += 1
+
+    def remove(self):
+        """Take the hook away; a second call does nothing."""
+        held = hooked.get(self._key)
+        if held is not None and held[1].pop(self.id, None) is not None and not held[1]:
+            del hooked[self._key]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *ignored):
+        self.remove()
+
+
+cdef object add_hook(Tensor t, object hook):
+    key = <size_t><PyObject*>t
+    handle = HookHandle(key)
+    if key not in hooked:
+        # The reference's callback forgets the hooks together with the tensor, before its id is used again.
+        hooked[key] = weakref.ref(t, lambda _: hooked.pop(key, None)), {}
+    hooked[key][1][handle.id] = hook
+    return handle
+
+
+cdef int run_hooks(object leaf) except -1:
+    held = hooked.get(<size_t><PyObject*>leaf)
+    if held is not None:
+        for hook in list(held[1].values()):
+            hook(leaf)
+    return 0
+
+
+@cython.final
+@cython.no_gc
+cdef class Watch:
+    """Knows in one run backward which hooked leaves are complete, and what is to be called at its end.
+
+    waiting: (number of the oldest node that sends to a leaf, leaf), the youngest first. Nodes are replayed by
+    falling number, so a leaf is complete when no node is left that is as old as that one. This holds however
+    often a node sends to its edges, or whether it does at all.
+    """
+
+    cdef list waiting, callbacks
+    cdef Py_ssize_t fired
+    cdef set arrived
+
+    cdef int fire(self, long long number) except -1:
+        """Runs the hooks of the leaves to which no node up to `number` sends."""
+        while self.fired < len(self.waiting) and self.waiting[self.fired][0] > number:
+            leaf = self.waiting[self.fired][1]
+            self.fired += 1
+            if <size_t><PyObject*>leaf in self.arrived:
+                run_hooks(leaf)
+        return 0
+
+
+cdef list hooked_leaves(Node root):
+    """What Watch waits for: the leaves with hooks behind root."""
+    cdef dict oldest = {}
+    cdef list waiting = [root]
+    cdef unordered_set[Reference] seen
+    cdef Node node
+    while waiting:
+        node = <Node>waiting.pop()
+        for edge in (node.edge0, node.edge1, node.edge2, *(node.more or ())):
+            if isinstance(edge, Node):
+                if seen.insert(<PyObject*>edge).second:
+                    waiting.append(edge)
+            elif edge is not None:
+                key = <size_t><PyObject*>edge
+                if key in hooked and (key not in oldest or node.number < oldest[key][0]):
+                    oldest[key] = node.number, edge
+    return sorted(oldest.values(), key=lambda pair: -pair[0])
+
+
+cdef int watched(Run run, Tensor root, ndarray g, bint retain) except -1:
+    """The work of Tensor.backward where tensors have hooks."""
+    global watch_now
+    cdef PyObject* before = watch_now
+    cdef Watch watch = Watch.__new__(Watch)
+    watch.waiting = [(0, root)] if root.node is None else hooked_leaves(root.node)
+    watch.callbacks, watch.arrived = [], set()
+    watch_now = <PyObject*>watch
+    try:
+        run.send(root if root.node is None else root.node, g)
+        g = None
+        run.play(retain)
+        watch.fire(-1)
+        while watch.callbacks:
+            watch.callbacks.pop(0)()
+    finally:
+        watch_now = before
+    return 0
+
+
+def queue_callback(callback):
+    """Calls callback() at the end of the backward that is running in this thread, after all hooks.
+
+    Raises RuntimeError if none is running. For hooks that start what has to be finished then.
+    """
+    if watch_now is NULL:
+        raise RuntimeError("queue_callback: no backward is running in this thread; call it from a hook")
+    (<Watch>watch_now).callbacks.append(callback)
