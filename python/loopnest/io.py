@@ -3,6 +3,7 @@
 Needs the `safetensors` package, which is imported at the first use: pip install 'loopnest[io]'.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,6 +40,11 @@ def save(
       ...     model.load_state_dict(loopnest.io.load(f"{folder}/model.safetensors"))
       <All keys matched successfully>
     """
+    _write(Path(path), dumps(state_dict, metadata))
+
+
+def dumps(state_dict: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> bytes:
+    """What `save` writes, as bytes. Raises TypeError for values that are no arrays."""
     if not isinstance(state_dict, Mapping):
         raise TypeError(f"save: expected state_dict to be dict-like, got {type(state_dict).__name__}")
     arrays = {}
@@ -51,8 +57,11 @@ def save(
             raise TypeError(f"save: expected numbers, got {name!r}: an array of dtype {value.dtype}")
         arrays[name] = np.ascontiguousarray(memory(value)).reshape(tuple(value.shape))
     library = require("safetensors.numpy", "io")
-    content = library.save(arrays, metadata=None if metadata is None else dict(metadata))
-    target = Path(path)
+    return bytes(library.save(arrays, metadata=None if metadata is None else dict(metadata)))
+
+
+def _write(target: Path, content: bytes) -> None:
+    """The file appears whole or not at all."""
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with open(beside, "wb") as file:
@@ -75,17 +84,27 @@ def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
 
     Raises ValueError for a file that is damaged or no safetensors file, OSError if it cannot be read.
     """
+    return loads(Path(path).read_bytes(), os.fspath(path))
+
+
+def loads(content: bytes, name: str = "the content") -> dict[str, Tensor]:
+    """`load` for bytes. Raises ValueError that calls them `name` if they are damaged or no safetensors."""
     library, errors = require("safetensors.numpy", "io"), require("safetensors", "io")
-    content = Path(path).read_bytes()
     try:
         arrays = library.load(content)
     except (errors.SafetensorError, KeyError, AttributeError, TypeError) as error:
         raise ValueError(
-            f"load: {os.fspath(path)} is not a whole safetensors file that NumPy can hold: {error}"
+            f"load: {name} is not a whole safetensors file that NumPy can hold: {error}"
         ) from error
     return {
         name: from_numpy(array if array.flags.writeable else array.copy()) for name, array in arrays.items()
     }
+
+
+def header(content: bytes) -> dict[str, str]:
+    """The metadata of whole safetensors content (`loads` tells whether it is): 8 bytes length, then JSON."""
+    length = int.from_bytes(content[:8], "little")
+    return dict(json.loads(content[8 : 8 + length]).get("__metadata__") or {})
 
 
 def metadata(path: str | os.PathLike[str]) -> dict[str, str]:

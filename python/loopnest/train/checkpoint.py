@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from loopnest import io
 from loopnest.engine.tape import Tensor
-from loopnest.extras import require
 
 
 def save(tree: Any, path: str | os.PathLike[str]) -> None:
@@ -23,9 +23,13 @@ def save(tree: Any, path: str | os.PathLike[str]) -> None:
 
     Raises TypeError for values that are neither dicts, lists, tuples, numbers, texts, None nor arrays.
     """
-    arrays: dict[str, np.ndarray] = {}
-    skeleton = json.dumps(_skeleton(tree, arrays), sort_keys=True)
-    io.save(arrays, path, {"loopnest": skeleton, "sha256": _digest(skeleton, arrays)})
+    arrays, metadata = _packed(tree)
+    io.save(arrays, path, metadata)
+
+
+def dumps(tree: Any) -> bytes:
+    """What `save` writes, as bytes. Raises TypeError as it does."""
+    return io.dumps(*_packed(tree))
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -33,14 +37,26 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Raises ValueError for a file that is damaged or no checkpoint, OSError if it cannot be read.
     """
-    arrays = {name: value.numpy() for name, value in io.load(path).items()}
-    with require("safetensors", "io").safe_open(path, "numpy") as file:
-        header = file.metadata() or {}
+    # Read once: another process may put a new file in its place at any moment.
+    return loads(Path(path).read_bytes(), os.fspath(path))
+
+
+def loads(content: bytes, name: str = "the content") -> Any:
+    """`load` for bytes, which are called `name` in errors."""
+    arrays = {key: value.numpy() for key, value in io.loads(content, name).items()}
+    header = io.header(content)
     if "loopnest" not in header:
-        raise ValueError(f"{os.fspath(path)} is no checkpoint: it holds weights alone")
+        raise ValueError(f"{name} is no checkpoint: it holds weights alone")
     if header.get("sha256") != _digest(header["loopnest"], arrays):
-        raise ValueError(f"{os.fspath(path)} is damaged: its checksum does not fit its content")
+        raise ValueError(f"{name} is damaged: its checksum does not fit its content")
     return _tree(json.loads(header["loopnest"]), arrays)
+
+
+def _packed(tree: Any) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Arrays and metadata."""
+    arrays: dict[str, np.ndarray] = {}
+    skeleton = json.dumps(_skeleton(tree, arrays), sort_keys=True)
+    return arrays, {"loopnest": skeleton, "sha256": _digest(skeleton, arrays)}
 
 
 def _digest(skeleton: str, arrays: dict[str, np.ndarray]) -> str:
