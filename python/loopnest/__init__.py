@@ -179,6 +179,7 @@ from loopnest.streaming import stream as stream
 if TYPE_CHECKING:
     from loopnest import data as data
     from loopnest import decode as decode
+    from loopnest import distributed as distributed
     from loopnest import io as io
     from loopnest import ladder as ladder
     from loopnest import machine as machine
@@ -203,6 +204,7 @@ _LATER = (
     "bench",
     "data",
     "decode",
+    "distributed",
     "io",
     "ladder",
     "machine",

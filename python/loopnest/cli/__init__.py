@@ -17,5 +17,9 @@ def main() -> None:
 
         app(prog_name="loopnest")
     except (ModuleNotFoundError, ValueError, OSError) as error:
+        from loopnest import distributed
+
+        if distributed.get_world_size() > 1:  # the other ranks would wait for this one
+            distributed.group.current().abort(f"rank {distributed.get_rank()}: {error}")
         print(f"loopnest: {error}", file=sys.stderr)
         raise SystemExit(1) from None

@@ -89,6 +89,10 @@ class DataLoader:
         return len(self.sampler if self.batch_sampler is None else self.batch_sampler)
 
     def __iter__(self) -> Iterator[Any]:
+        return self.batches(self.draw())
+
+    def draw(self) -> list[Any]:
+        """Begin an epoch: the order of its batches, without those that were done (load_state_dict)."""
         rng = source(self.generator)
         after = None
         if self._skip and self._order_state is not None:
@@ -99,11 +103,20 @@ class DataLoader:
         order = list(self.sampler if self.batch_sampler is None else self.batch_sampler)
         if after is not None:
             rng.bit_generator.state = after
-        skip, self._skip = self._skip, 0
-        self._done = skip
-        return self._batches(order[skip:])
+        self._done, self._skip = self._skip, 0
+        return order[self._done :]
 
-    def _batches(self, order: list[Any]) -> Iterator[Any]:
+    @property
+    def done(self) -> int:
+        """How many batches of this epoch were handed out."""
+        return self._done
+
+    def drawn(self, done: int) -> None:
+        """Begin an epoch whose order another loader has drawn, and of which `done` batches are done."""
+        self._done, self._skip = done, 0
+
+    def batches(self, order: list[Any]) -> Iterator[Any]:
+        """The batches of an order, fetched ahead."""
         fetched = self._ahead(order) if self.num_workers else map(self._fetch, order)
         for batch in fetched:
             self._done += 1

@@ -15,6 +15,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from loopnest import distributed
 from loopnest.systems.frame import Options, Picture, Result, Row
 
 __all__ = ["SYSTEMS", "Options", "Picture", "Result", "Row", "apply", "load", "run"]
@@ -55,12 +56,15 @@ def run(name: str, options: Options | None = None) -> Result:
     options = options or Options()
     options.begin(name)
     result: Result = module.run(options)
-    page.write(result, options)
+    if distributed.get_rank() == 0:
+        page.write(result, options)
     return result
 
 
 def apply(name: str, options: Options) -> Any:
     """What the trained system says of the user's own input (`options.inputs`), trained first if need be.
+
+    Of several ranks (loopnest.distributed) rank 0 answers, the others return None.
 
     Raises ValueError for an input that this system does not take.
     """
@@ -73,6 +77,6 @@ def apply(name: str, options: Options) -> Any:
             f"run {name}: expected one of its inputs ({takes}), got {', '.join(unknown) or 'none'}"
         )
     options.begin(name)
-    if not options.model_path(module.MODEL).is_file():
+    if distributed.from_first(not options.model_path(module.MODEL).is_file()):
         run(name, options)
-    return module.apply(options)
+    return module.apply(options) if distributed.get_rank() == 0 else None

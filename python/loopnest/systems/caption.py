@@ -112,6 +112,11 @@ def loss_of(model: nn.Module, batch: tuple) -> loopnest.Tensor:
     return F.cross_entropy(scores.reshape(-1, len(WORDS)), ids[:, 1:].reshape(-1), ignore_index=PAD)
 
 
+def words_in(batch: tuple) -> int:
+    """How many words the loss of a batch is the mean of."""
+    return int((batch[1].numpy()[:, 1:] != PAD).sum())
+
+
 def write(model: Captioner, images: np.ndarray) -> tuple[list[list[str]], np.ndarray | None]:
     """The sentence of each image, the likeliest word each time, and where every word looked (n, LENGTH,
     49)."""
@@ -149,7 +154,8 @@ def run(options: Options) -> Result:
     for name, file, attention in (("with attention", MODEL, True), ("without", "plain", False)):
         loopnest.manual_seed(options.seed)
         model = Captioner(attention)
-        trainer = options.trainer(file, model, optim.Adam(model.parameters(), 1e-3), loss_of)
+        adam = optim.Adam(model.parameters(), 1e-3)
+        trainer = options.trainer(file, model, adam, loss_of, weigh=words_in)
         trainer.fit(
             DataLoader(TensorDataset(x, ids), batch_size=64, shuffle=True),
             options.few(16, 2),

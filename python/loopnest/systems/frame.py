@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import loopnest
-from loopnest import io
+from loopnest import distributed, io
 from loopnest.train import Callback, Progress, Trainer
 
 if TYPE_CHECKING:
@@ -46,8 +47,12 @@ class Options:
 
     def begin(self, name: str) -> None:
         """Make the folder, set threads and seed."""
-        self.folder = Path(self.save) if self.save is not None else Path(f"loopnest-{name}")
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if distributed.get_rank() == 0:
+            self.folder = Path(self.save) if self.save is not None else Path(f"loopnest-{name}")
+            self.folder.mkdir(parents=True, exist_ok=True)
+        else:  # of several ranks only the first one's files are kept
+            self._scratch = tempfile.TemporaryDirectory(prefix="loopnest-rank-")
+            self.folder = Path(self._scratch.name)
         self.command = self.command or f"loopnest run {name}"
         if self.threads is not None:
             loopnest.set_num_threads(self.threads)

@@ -117,10 +117,18 @@ def smooth(image: np.ndarray, at: np.ndarray) -> np.ndarray:
     return rows[:, low] * (1 - part.T) + rows[:, low + 1] * part.T
 
 
+WEIGHTS = np.array([1, 1, 2], np.float32)  # of the classes in the loss
+
+
 def loss_of(model: nn.Module, batch: tuple) -> loopnest.Tensor:
     x, y = batch
     scores = model(x)
-    return F.cross_entropy(scores, y, loopnest.tensor([1.0, 1.0, 2.0], dtype=scores.dtype))
+    return F.cross_entropy(scores, y, loopnest.tensor(WEIGHTS, dtype=scores.dtype))
+
+
+def weight_of(batch: tuple) -> float:
+    """What the loss of a batch is divided by: the sum of its pixels' weights."""
+    return float(WEIGHTS[batch[1].numpy()].sum(dtype=np.float64))
 
 
 def predict(model: nn.Module, image: np.ndarray) -> np.ndarray:
@@ -193,6 +201,7 @@ def run(options: Options) -> Result:
         loss_of,
         scheduler=optim.lr_scheduler.CosineAnnealingLR(adam, steps),
         schedule="step",
+        weigh=weight_of,
     )
     trainer.fit(
         Drawn(Crops(train), steps // epochs, options.seed),

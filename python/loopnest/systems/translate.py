@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 import loopnest
-from loopnest import data, metrics, nn, optim
+from loopnest import data, distributed, metrics, nn, optim
 from loopnest.data import Vocabulary
 from loopnest.data.text import END, START, UNKNOWN, word_tokens
 from loopnest.nn import functional as F
@@ -107,6 +107,11 @@ def loss_of(model: nn.Module, batch: tuple) -> loopnest.Tensor:
     source, target = batch
     scores = model(source, target[:, :-1])
     return F.cross_entropy(scores.reshape(-1, scores.shape[-1]), target[:, 1:].reshape(-1), ignore_index=0)
+
+
+def words_in(batch: tuple) -> int:
+    """How many words the loss of a batch is the mean of."""
+    return int((batch[1].numpy()[:, 1:] != 0).sum())
 
 
 def perplexity(model: nn.Module, language: Language, pairs: list[tuple[list[str], list[str]]]) -> float:
@@ -207,7 +212,15 @@ def run(options: Options) -> Result:
     for name, file, attention in (("with attention", MODEL, True), ("without", "plain", False)):
         loopnest.manual_seed(options.seed)
         model = Translator(len(language.source), len(language.target), attention)
-        trainer = options.trainer(file, model, optim.Adam(model.parameters(), 1e-3), loss_of, clip_norm=1.0)
+        trainer = options.trainer(
+            file,
+            model,
+            optim.Adam(model.parameters(), 1e-3),
+            loss_of,
+            clip_norm=1.0,
+            split=distributed.by_rows,
+            weigh=words_in,
+        )
         trainer.fit(
             data.DataLoader(Grouped(language, train), batch_size=None, shuffle=True),
             options.few(8, 2),

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
 
 class Callback:
-    """Base: every method does nothing. What `state_dict` returns is kept in checkpoints."""
+    """Base: every method does nothing. What `state_dict` returns is kept in checkpoints.
+
+    Attributes:
+      first_rank_only: of several ranks that train together only rank 0 calls it: for what writes or shows.
+      per_rank: whether checkpoints keep every rank's state; False: rank 0's is everybody's.
+    """
+
+    first_rank_only = False
+    per_rank = True
 
     def begin(self, trainer: Trainer) -> None:
         """Training begins, or goes on."""
@@ -44,6 +52,8 @@ class EarlyStopping(Callback):
       mode: "min" or "max": what is better.
       restore_best: go back to the weights of the best epoch at the end.
     """
+
+    per_rank = False  # weights and figures are the same on all
 
     def __init__(
         self,
@@ -88,6 +98,8 @@ class EarlyStopping(Callback):
 class Log(Callback):
     """The history as a file, written anew after every epoch: .csv or .jsonl by its ending."""
 
+    first_rank_only, per_rank = True, False
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         if self.path.suffix not in (".csv", ".jsonl"):
@@ -112,6 +124,8 @@ class Log(Callback):
 
 class Progress(Callback):
     """A progress bar by rich (extra `cli`): steps of all epochs, the running loss, the last record."""
+
+    first_rank_only, per_rank = True, False
 
     def __init__(self, title: str = "training") -> None:
         self.title = title
