@@ -1,9 +1,10 @@
-// Idea:  depthwise, column by column of dy: each vector of dy is loaded once for a kernel row and meets all its taps.
+// Idea:  depthwise, stride 2, column by column of dy: each vector of dy is loaded once for a kernel row and meets all
+//        its taps.
 // Since: r3_depthwise loaded dy anew for each tap, and went down the whole of w and dy for each column at the edges.
-// Why:   8 columns of dx under 3 taps need 10 + 3 loads for 24 multiply-adds, not 24 + 3. With stride 2 half of the
-// taps
-//        meet a column of dx: which ones is known to the compiler. A column of dy outside the image is left out.
-// Price: compiled for kernels 3, 5 and 7 wide and strides 1 and 2 only; blocks are 8 columns wide, however many count.
+// Why:   half of the taps meet a column of dx: which ones is known to the compiler. 8 columns of dx under 3 taps need
+//        5 + 3 loads for 12 multiply-adds, not 12 + 3. A column of dy outside the image is left out.
+// Price: compiled for kernels 3, 5 and 7 wide and stride 2 only (stride 1 is r8_slide_phases'); blocks are 8 columns
+//        wide, however many count.
 #pragma once
 
 template <class T>
@@ -18,7 +19,7 @@ struct conv2d_backward_input_r5_slide : Plain<Conv2d> {
     if (a.x_c != 1 || a.y_c != 1) return "needs channels-last arrays (x_c = y_c = 1)";
     if (a.ic < L) return "needs a vector full of channels";
     if (a.kw != 3 && a.kw != 5 && a.kw != 7) return "needs a kernel 3, 5 or 7 wide";
-    if (a.stride_w > 2 || a.dilation_w != 1) return "needs stride 1 or 2 and dilation 1 along the width";
+    if (a.stride_w != 2 || a.dilation_w != 1) return "needs stride 2 and dilation 1 along the width";
     return nullptr;
   }
 
@@ -147,8 +148,7 @@ struct conv2d_backward_input_r5_slide : Plain<Conv2d> {
 
   template <int KW>
   static void strides(const Conv2d& a, const Team& team) noexcept {
-    if (a.stride_w == 1) rows<KW, 1, 0>(a, team);
-    else if (a.pad_w % 2 == 0) rows<KW, 2, 0>(a, team);
+    if (a.pad_w % 2 == 0) rows<KW, 2, 0>(a, team);
     else rows<KW, 2, 1>(a, team);
   }
 

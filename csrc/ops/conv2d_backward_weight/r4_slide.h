@@ -1,11 +1,11 @@
 // Idea:  depthwise, every number of dy and x once: a tile of pixels passes, and all taps of a vector of channels wait
-// for
-//        it in registers; then the next vector of channels, and the next tile.
+//        for it in registers; then the next vector of channels, and the next tile.
 // Since: r3_depthwise held one kernel row's taps while all pixels passed, in steps of a whole pixel through memory:
 //        dy and x came kh times from afar, a line here and a line there.
 // Why:   9 taps are 9 independent sums for one load of dy, and neighbouring channels are neighbours in memory. Totals
 //        wait in scratch memory; the gradient of the bias is one more sum.
-// Price: loads and stores of the totals, once per tile (64 pixels x 9 multiply-adds); kernels 3, 5 and 7 wide only.
+// Price: loads and stores of the totals, once per tile (64 pixels x 9 multiply-adds). Kernels over 7 wide go by pieces,
+//        of equal width give or take one, and read dy for each.
 #pragma once
 #include "bias.h"
 
@@ -19,7 +19,6 @@ struct conv2d_backward_weight_r4_slide : Plain<Conv2d> {
     if (a.ic != a.groups || a.oc != a.groups) return "needs one input and one output channel per group";
     if (a.x_c != 1 || a.y_c != 1) return "needs channels-last arrays (x_c = y_c = 1)";
     if (a.ic < L) return "needs a vector full of channels";
-    if (a.kw != 3 && a.kw != 5 && a.kw != 7) return "needs a kernel 3, 5 or 7 wide";
     return nullptr;
   }
 
@@ -40,12 +39,12 @@ struct conv2d_backward_weight_r4_slide : Plain<Conv2d> {
 
   struct Tile {
     ptrdiff_t n;
-    Range h, w;       // its pixels
-    Range all_h;      // rows of pixels where the group's kernel rows all meet the image
-    Range all_w;      // columns where all taps do
-    ptrdiff_t kh, c;  // first kernel row of the group, first channel
-    T* total;         // [G, KW, L]
-    T* bias;          // or null
+    Range h, w;           // its pixels
+    Range all_h;          // rows of pixels where the group's kernel rows all meet the image
+    Range all_w;          // columns where all taps do
+    ptrdiff_t kh, kw, c;  // first kernel row of the group, first tap of the piece, first channel
+    T* total;             // of tap (kh, kw): [G, kw of the kernel, L]
+    T* bias;              // or null
   };
 
   static bool inside(ptrdiff_t i, ptrdiff_t size) { return size_t(i) < size_t(size); }
@@ -57,7 +56,8 @@ struct conv2d_backward_weight_r4_slide : Plain<Conv2d> {
     UNROLL for (int g = 0; g < G; g++) UNROLL for (int k = 0; k < KW; k++) sum[g][k] = vec<T>{};
     ptrdiff_t x_w = a.stride_w * a.x_w, x_kw = a.dilation_w * a.x_w, x_kh = a.dilation_h * a.x_h, y_w = a.y_w;
     for (ptrdiff_t h = t.h.begin; h < t.h.end; h++) {
-      ptrdiff_t ih = h * a.stride_h - a.pad_h + t.kh * a.dilation_h, iw = t.w.begin * a.stride_w - a.pad_w;
+      ptrdiff_t ih = h * a.stride_h - a.pad_h + t.kh * a.dilation_h,
+                iw = t.w.begin * a.stride_w - a.pad_w + t.kw * a.dilation_w;
       const T* y = static_cast<const T*>(a.y) + t.n * a.y_n + h * a.y_h + t.w.begin * y_w + t.c;
       const T* x = static_cast<const T*>(a.x) + t.n * a.x_n + ih * a.x_h + iw * a.x_w + t.c;
       bool whole = h >= t.all_h.begin && h < t.all_h.end;
@@ -84,29 +84,50 @@ struct conv2d_backward_weight_r4_slide : Plain<Conv2d> {
       }
     }
     UNROLL for (int g = 0; g < G; g++) UNROLL for (int k = 0; k < KW; k++) {
-      T* total = t.total + (g * KW + k) * L;
+      T* total = t.total + (g * a.kw + k) * L;
       store<T>(total, load<T>(total) + sum[g][k]);
     }
     if (t.bias) store<T>(t.bias, load<T>(t.bias) + bias);
   }
 
-  template <int KW, int G = (most / KW < 5 ? most / KW : 5)>
+  // Kernel rows that go together.
+  template <int KW>
+  static constexpr int group = most / KW < 5 ? most / KW : 5;
+
+  template <int KW, int G = group<KW>>
   static void pick(ptrdiff_t g, const Conv2d& a, const Tile& t) noexcept {
     if constexpr (G > 1)
       if (g < G) return pick<KW, G - 1>(g, a, t);
     block<KW, G>(a, t);
   }
 
+  // The taps [t.kw, t.kw + KW) of all kernel rows, over a tile of pixels.
   template <int KW>
-  static void all(const Conv2d& a, const Team& team) noexcept {
-    constexpr ptrdiff_t group = most / KW < 5 ? most / KW : 5;
-    Range mine = share(vectors(a), team);
-    T* scratch = static_cast<T*>(a.workspace.scratch);
+  static void piece(ptrdiff_t width, const Conv2d& a, Tile& t, T* total) noexcept {
+    if constexpr (KW > 1)
+      if (width < KW) return piece<KW - 1>(width, a, t, total);
+    t.all_w = {meeting(t.kw, a.dilation_w, a.pad_w, a.stride_w, a.iw, a.ow).begin,
+               meeting(t.kw + KW - 1, a.dilation_w, a.pad_w, a.stride_w, a.iw, a.ow).end};
+    for (t.kh = 0; t.kh < a.kh; t.kh += group<KW>) {
+      ptrdiff_t size = a.kh - t.kh < group<KW> ? a.kh - t.kh : group<KW>;
+      t.all_h = {meeting(t.kh, a.dilation_h, a.pad_h, a.stride_h, a.ih, a.oh).begin,
+                 meeting(t.kh + size - 1, a.dilation_h, a.pad_h, a.stride_h, a.ih, a.oh).end};
+      t.total = total + (t.kh * a.kw + t.kw) * L;
+      t.bias = a.bias && t.kh == 0 && t.kw == 0 ? total + a.kh * a.kw * L : nullptr;
+      pick<KW>(size, a, t);
+    }
+  }
+
+  // totals[vector] = 0, for this member's vectors
+  static void clear(const Conv2d& a, T* scratch, Range mine) noexcept {
     for (ptrdiff_t i = mine.begin * totals(a); i < mine.end * totals(a); i += L) store<T>(scratch + i, vec<T>{});
+  }
+
+  // totals += all pixels of a
+  static void add(const Conv2d& a, T* scratch, Range mine) noexcept {
     ptrdiff_t parts = (a.ow + tile_pixels - 1) / tile_pixels, rows = a.ow > 0 ? tile_pixels * parts / a.ow : 1;
+    ptrdiff_t pieces = (a.kw + 6) / 7;
     Tile t;
-    t.all_w = {meeting(0, a.dilation_w, a.pad_w, a.stride_w, a.iw, a.ow).begin,
-               meeting(KW - 1, a.dilation_w, a.pad_w, a.stride_w, a.iw, a.ow).end};
     for (t.n = 0; t.n < a.n; t.n++)
       for (ptrdiff_t oh = 0; oh < a.oh; oh += rows)
         for (ptrdiff_t part = 0; part < parts; part++)
@@ -114,17 +135,11 @@ struct conv2d_backward_weight_r4_slide : Plain<Conv2d> {
             t.h = {oh, oh + rows < a.oh ? oh + rows : a.oh};
             t.w = {a.ow * part / parts, a.ow * (part + 1) / parts};
             t.c = channel(a, v);
-            T* total = scratch + v * totals(a);
-            for (t.kh = 0; t.kh < a.kh; t.kh += group) {
-              ptrdiff_t size = a.kh - t.kh < group ? a.kh - t.kh : group;
-              t.all_h = {meeting(t.kh, a.dilation_h, a.pad_h, a.stride_h, a.ih, a.oh).begin,
-                         meeting(t.kh + size - 1, a.dilation_h, a.pad_h, a.stride_h, a.ih, a.oh).end};
-              t.total = total + t.kh * KW * L;
-              t.bias = a.bias && t.kh == 0 ? total + a.kh * KW * L : nullptr;
-              pick<KW>(size, a, t);
+            for (ptrdiff_t p = 0; p < pieces; p++) {
+              t.kw = a.kw * p / pieces;
+              piece<7>(a.kw * (p + 1) / pieces - t.kw, a, t, scratch + v * totals(a));
             }
           }
-    for (ptrdiff_t v = mine.begin; v < mine.end; v++) write(a, v, scratch + v * totals(a));
   }
 
   // The lanes go to filters that lie apart; those that the vector before has as well are its.
@@ -137,8 +152,10 @@ struct conv2d_backward_weight_r4_slide : Plain<Conv2d> {
   }
 
   static void run(const Conv2d& a, const Team& team) noexcept {
-    if (a.kw == 3) all<3>(a, team);
-    else if (a.kw == 5) all<5>(a, team);
-    else all<7>(a, team);
+    Range mine = share(vectors(a), team);
+    T* scratch = static_cast<T*>(a.workspace.scratch);
+    clear(a, scratch, mine);
+    add(a, scratch, mine);
+    for (ptrdiff_t v = mine.begin; v < mine.end; v++) write(a, v, scratch + v * totals(a));
   }
 };

@@ -1,0 +1,315 @@
+// The depthwise convolution of conv1d, conv2d and conv3d and, with stride 1, of their gradients of x: r9_slide's loops,
+// over volumes, so that one copy of the code serves them all.
+//
+// A block is 8 pixels of one row of y, or of two, for one vector of channels. It walks down the rows of x under it;
+// each row's taps wait in registers, and each vector of x is loaded once and meets all taps of all kernel rows that see
+// it.
+//
+//   loads for a multiply-add, 3x3:   one row   10 x + 3 w for 24        two rows   40 x + 18 w for 144
+//   registers, 7x7, two rows:        16 sums + 14 taps + 1 of x = 31 of 32; with 16 registers one row, 8 + 7 + 1
+//
+// Kernels over 7 wide are cut into pieces of equal width, give or take one. Dilation with stride 1 is a convolution
+// without it on every d-th row and column: each phase is a sweep of its own, all that differs is strides.
+#pragma once
+#include "parts.h"
+
+// An image as a volume of one plane.
+inline Conv3d as_volume(const Conv2d& a) {
+  Conv3d v = {};
+  v.workspace = a.workspace, v.x = a.x, v.w = a.w, v.bias = a.bias, v.y = a.y;
+  v.n = a.n, v.ic = a.ic, v.oc = a.oc, v.groups = a.groups;
+  v.id = v.od = v.kd = v.stride_d = v.dilation_d = 1;
+  v.ih = a.ih, v.kh = a.kh, v.oh = a.oh, v.stride_h = a.stride_h, v.pad_h = a.pad_h, v.dilation_h = a.dilation_h;
+  v.iw = a.iw, v.kw = a.kw, v.ow = a.ow, v.stride_w = a.stride_w, v.pad_w = a.pad_w, v.dilation_w = a.dilation_w;
+  v.x_n = a.x_n, v.x_c = a.x_c, v.x_h = a.x_h, v.x_w = a.x_w;
+  v.y_n = a.y_n, v.y_c = a.y_c, v.y_h = a.y_h, v.y_w = a.y_w;
+  v.w_o = a.w_o, v.w_i = a.w_i, v.w_h = a.w_h, v.w_w = a.w_w;
+  return v;
+}
+
+template <class T>
+struct Slide {
+  static constexpr int L = lanes<T>, P = 8;                 // 8 sums cover an FMA's latency (4 cycles x 2 a cycle)
+  static constexpr int pair = isa_registers == 32 ? 2 : 1;  // rows of y in a block
+
+  // One axis: sizes of x, kernel and y. Planes have dilation as well; what rows and columns had is gone (phases).
+  struct Axis {
+    ptrdiff_t in, kernel, out, stride, pad, dilation, x, y;  // the last two: steps in memory
+  };
+  struct Args {
+    Axis d, h, w;
+    ptrdiff_t n, c, x_n, y_n;
+    const T* x;            // [n, d.in, h.in, w.in, c]
+    T* y;                  // [n, d.out, h.out, w.out, c]
+    const T *taps, *bias;  // packed; [c] or null
+    const T* add;          // lies as y does, or null
+    int64_t activation;
+  };
+
+  // x and y together from here on leave L2 (1 to 2 MB): then y goes past the caches, or it would drive x out.
+  // 56x56x144, 3x3: 137 us, past the caches 98.
+  static constexpr ptrdiff_t stream_bytes = 3 << 20;
+  // Half an L1 for the rows of x under a strip of blocks. With stride 2 along the rows most of them pass but once, and
+  // long runs through memory are worth more: L2.
+  static constexpr ptrdiff_t near_bytes = 24 << 10, far_bytes = 256 << 10;
+
+  static const char* supports(ptrdiff_t c, const Axis& w) {
+    if (c < L) return "wants a vector full of channels";
+    if (w.stride > 2) return "wants stride 1 or 2 along the width";
+    if (w.stride == 2 && (w.kernel > 7 || w.dilation != 1))
+      return "wants kernels of at most 7, undilated, for stride 2";
+    return nullptr;
+  }
+
+  static Args args(const Conv3d& a) {
+    Args s = {};
+    s.d = {a.id, a.kd, a.od, a.stride_d, a.pad_d, a.dilation_d, a.x_d, a.y_d};
+    s.h = {a.ih, a.kh, a.oh, a.stride_h, a.pad_h, a.dilation_h, a.x_h, a.y_h};
+    s.w = {a.iw, a.kw, a.ow, a.stride_w, a.pad_w, a.dilation_w, a.x_w, a.y_w};
+    s.n = a.n, s.c = a.oc, s.x_n = a.x_n, s.y_n = a.y_n;
+    s.x = static_cast<const T*>(a.x), s.y = static_cast<T*>(a.y);
+    s.taps = static_cast<const T*>(a.workspace.packed), s.bias = static_cast<const T*>(a.bias);
+    return s;
+  }
+
+  // Vectors of channels; the last one overlaps its neighbour rather than being short.
+  static ptrdiff_t vectors(ptrdiff_t c) { return ceil_div(c, L); }
+  static ptrdiff_t channel(ptrdiff_t c, ptrdiff_t v) { return (v + 1) * L <= c ? v * L : c - L; }
+
+  // packed: [vectors, kd, kh, kw, L], w[c, d, h, w] with these steps
+  static size_t packed_bytes(ptrdiff_t c, ptrdiff_t taps) { return size_t(vectors(c) * taps * L) * sizeof(T); }
+  static void prepare(ptrdiff_t c, ptrdiff_t kd, ptrdiff_t kh, ptrdiff_t kw, const T* w, ptrdiff_t w_c, ptrdiff_t w_d,
+                      ptrdiff_t w_h, ptrdiff_t w_w, void* packed, const Team& team) noexcept {
+    Range mine = share(vectors(c), team);
+    for (ptrdiff_t v = mine.begin; v < mine.end; v++) {
+      T* to = static_cast<T*>(packed) + v * kd * kh * kw * L;
+      for (ptrdiff_t i = 0; i < L; i++) {  // a filter at a time: its taps are neighbours in PyTorch's order
+        const T* from = w + (channel(c, v) + i) * w_c;
+        T* lane = to + i;
+        for (ptrdiff_t d = 0; d < kd; d++)
+          for (ptrdiff_t h = 0; h < kh; h++)
+            for (ptrdiff_t k = 0; k < kw; k++, lane += L) *lane = from[d * w_d + h * w_h + k * w_w];
+      }
+    }
+  }
+
+  // ---- a block ----
+
+  struct Tile {
+    const T* x;              // under its first pixel: kernel row and column 0 of the first plane that counts
+    T* y;                    // its first pixel
+    ptrdiff_t planes, kd;    // planes of x that lie in the volume, the first under kernel plane kd
+    Range in;                // rows of x that lie in the image, from kernel row 0 of the first row of y
+    Range columns;           // of x that lie in the image and that a pixel that counts wants
+    ptrdiff_t count;         // pixels that count
+    ptrdiff_t wide, narrow;  // pieces of a kernel row, KW and KW - 1 taps
+    Range vectors;           // of channels
+    bool stream;
+  };
+
+  // One row of x, KW taps: up, those of the upper row of y (w0), and down, of the lower (w1).
+  template <int KW, int S, bool edge, bool up, bool down, int R>
+  static inline __attribute__((always_inline)) void row(vec<T> (&sum)[R][P], const T* x, ptrdiff_t x_w, const T* w0,
+                                                        const T* w1, Range in) {
+    ptrdiff_t low = in.begin, high = in.end;
+    asm("" : "+r"(low), "+r"(high));  // tested here, for each column: GCC makes loops of their own, and spills sums
+    vec<T> tap[2][KW];
+    UNROLL for (int k = 0; k < KW; k++) {
+      if (up) tap[0][k] = load<T>(w0 + k * L);
+      if (down) tap[1][k] = load<T>(w1 + k * L);
+    }
+#pragma GCC unroll 32
+    for (int i = 0; i < (P - 1) * S + KW; i++) {
+      if (!edge || (i >= low && i < high)) {
+        vec<T> xv = load<T>(x);
+        UNROLL for (int p = 0; p < P; p++) if (i - p * S >= 0 && i - p * S < KW) {
+          if (up) sum[0][p] += xv * tap[0][(i - p * S) % KW];
+          if (down) sum[R - 1][p] += xv * tap[1][(i - p * S) % KW];
+        }
+      }
+      x += x_w;
+      asm("" : "+r"(x));  // one pointer that moves on, not a register for each column
+    }
+  }
+
+  // One row of x for one row of y, any number of taps.
+  template <int KW, int S, bool edge, bool pieces, int R>
+  static inline __attribute__((always_inline)) void whole(vec<T> (&sum)[R][P], const Tile& t, const T* x, ptrdiff_t x_w,
+                                                          const T* w) {
+    if constexpr (!pieces) {
+      row<KW, S, edge, true, false, R>(sum, x, x_w, w, w, t.columns);
+    } else {
+      Range in = t.columns;
+      for (ptrdiff_t i = 0; i < t.wide; i++, x += KW * x_w, w += KW * L, in.begin -= KW, in.end -= KW)
+        row<KW, S, edge, true, false, R>(sum, x, x_w, w, w, in);
+      for (ptrdiff_t i = 0; i < t.narrow; i++, x += (KW - 1) * x_w, w += (KW - 1) * L) {
+        row<KW - 1, S, edge, true, false, R>(sum, x, x_w, w, w, in);
+        in.begin -= KW - 1, in.end -= KW - 1;
+      }
+    }
+  }
+
+  static ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+  static ptrdiff_t most(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
+
+  template <int KW, int S, int R, bool edge, bool pieces>
+  static inline __attribute__((always_inline)) void tile(const Args& a, const Tile& t) noexcept {
+    ptrdiff_t x_w = a.w.x, x_h = a.h.x, y_w = a.w.y, kh = a.h.kernel, down = a.h.stride;
+    ptrdiff_t w_h = a.w.kernel * L, w_d = kh * w_h, w_v = a.d.kernel * w_d;
+    const T* wv = a.taps + t.vectors.begin * w_v + t.kd * w_d;
+    for (ptrdiff_t v = t.vectors.begin; v < t.vectors.end; v++, wv += w_v) {
+      ptrdiff_t c = channel(a.c, v);
+      vec<T> sum[R][P], start = a.bias ? load<T>(a.bias + c) : vec<T>{};
+      UNROLL for (int r = 0; r < R; r++) UNROLL for (int p = 0; p < P; p++) sum[r][p] = start;
+      const T *plane = t.x + c, *w = wv;
+      for (ptrdiff_t d = 0; d < t.planes; d++, plane += a.d.dilation * a.d.x, w += w_d) {
+        if constexpr (R == 1) {
+          for (ptrdiff_t j = t.in.begin; j < t.in.end; j++)
+            whole<KW, S, edge, pieces, R>(sum, t, plane + j * x_h, x_w, w + j * w_h);
+        } else {
+          ptrdiff_t j = t.in.begin, end = least(t.in.end, least(down, kh));
+          for (; j < end; j++) row<KW, S, edge, true, false, R>(sum, plane + j * x_h, x_w, w + j * w_h, w, t.columns);
+          for (end = least(t.in.end, kh); j < end; j++)
+            row<KW, S, edge, true, true, R>(sum, plane + j * x_h, x_w, w + j * w_h, w + (j - down) * w_h, t.columns);
+          for (j = most(j, down), end = t.in.end; j < end; j++)
+            row<KW, S, edge, false, true, R>(sum, plane + j * x_h, x_w, w, w + (j - down) * w_h, t.columns);
+        }
+      }
+      T* y = t.y + c;
+      if (a.add || a.activation > ActRelu6) {
+        T kept[R * P * L];
+        UNROLL for (int r = 0; r < R; r++) UNROLL for (int p = 0; p < P; p++)
+            store<T>(kept + (r * P + p) * L, sum[r][p]);
+        finish(a, kept, y, R, edge ? t.count : P);
+        continue;
+      }
+      if (a.activation) {
+        vec<T> low = {}, high = broadcast<T>(a.activation == ActRelu ? T(__builtin_inf()) : T(6));
+        UNROLL for (int r = 0; r < R; r++) UNROLL for (int p = 0; p < P; p++) {
+          vec<T> s = low > sum[r][p] ? low : sum[r][p];  // false for NaN, which passes
+          sum[r][p] = high < s ? high : s;
+        }
+      }
+      UNROLL for (int r = 0; r < R; r++, y += a.h.y) {
+        if (t.stream && c == v * L) {
+          UNROLL for (int p = 0; p < P; p++) if (!edge || p < t.count) stream<T>(y + p * y_w, sum[r][p]);
+        } else {
+          UNROLL for (int p = 0; p < P; p++) if (!edge || p < t.count) store<T>(y + p * y_w, sum[r][p]);
+        }
+      }
+    }
+  }
+
+  // Any epilogue. y is written once, with finished numbers: blocks of two members may share channels.
+  static __attribute__((noinline)) void finish(const Args& a, const T* sums, T* y, ptrdiff_t rows,
+                                               ptrdiff_t count) noexcept {
+    for (ptrdiff_t r = 0; r < rows; r++, y += a.h.y)
+      for (ptrdiff_t p = 0; p < count; p++) {
+        vec<T> sum = load<T>(sums + (r * P + p) * L);
+        if (a.add) sum += load<T>(a.add + (y - a.y) + p * a.w.y);
+        store<T>(y + p * a.w.y, activate<T>(sum, a.activation));
+      }
+  }
+
+  // ---- the loops around it ----
+
+  // Places phase, phase + dilation ... of y along one axis of stride 1: an undilated convolution.
+  static Axis phase_of(const Axis& a, ptrdiff_t phase, ptrdiff_t& x_offset, ptrdiff_t& y_offset) {
+    x_offset = y_offset = 0;
+    if (a.dilation == 1) return a;
+    ptrdiff_t d = a.dilation, first = ((phase - a.pad) % d + d) % d;  // the first column of x of that kind
+    Axis p = a;
+    p.in = ceil_div(a.in - first, d), p.out = ceil_div(a.out - phase, d);
+    p.pad = (a.pad + first - phase) / d, p.dilation = 1;
+    p.x = a.x * d, p.y = a.y * d;
+    x_offset = first * a.x, y_offset = phase * a.y;
+    return p;
+  }
+
+  // Where an item is along an axis of `size` places; what is left of it counts the others. Divisions are slow.
+  static ptrdiff_t split(ptrdiff_t& item, ptrdiff_t size) {
+    if (size == 1) return 0;
+    ptrdiff_t rest = item / size, place = item - rest * size;
+    item = rest;
+    return place;
+  }
+
+  template <int KW, int S, bool pieces>
+  static void sweep(const Args& all, ptrdiff_t wide, ptrdiff_t narrow, const Team& team) noexcept {
+    constexpr int R = pieces || (KW != 3 && KW != 5 && KW != 7) ? 1 : pair;
+    // Rows of y that share rows of x go two by two; a dilated kernel that also strides shares none of that kind.
+    bool rows_dilated = all.h.dilation > 1 && all.h.stride > 1;
+    ptrdiff_t rows = rows_dilated ? 1 : R;
+    ptrdiff_t phases_h = rows_dilated ? 1 : all.h.dilation, phases_w = all.w.dilation;
+    ptrdiff_t pairs = ceil_div(ceil_div(all.h.out, phases_h), rows), tiles = ceil_div(ceil_div(all.w.out, phases_w), P);
+    ptrdiff_t bytes =
+        all.n * all.c * ptrdiff_t(sizeof(T)) * (all.d.in * all.h.in * all.w.in + all.d.out * all.h.out * all.w.out);
+    // Vectors of channels that pass a strip together: as many as leave the rows under one block in L1.
+    ptrdiff_t under = (all.h.kernel + rows - 1) * ((P - 1) * S + all.w.kernel) * L * ptrdiff_t(sizeof(T));
+    ptrdiff_t slice = S == 1 || bytes < stream_bytes ? most(4, least(16, near_bytes / under)) : 16,
+              slices = ceil_div(vectors(all.c), slice);
+    ptrdiff_t strip = most(1, (all.h.stride == 1 ? near_bytes : far_bytes) / (under * least(slice, vectors(all.c))));
+    ptrdiff_t strips = ceil_div(tiles, strip);
+    bool past = bytes >= stream_bytes &&
+                (uintptr_t(all.y) | uintptr_t(all.y_n | all.d.y | all.h.y | all.w.y) * sizeof(T)) % sizeof(vec<T>) == 0;
+    Range mine = share(all.n * all.d.out * slices * phases_h * phases_w * strips * pairs, team);
+    for (ptrdiff_t begin = mine.begin, end; begin < mine.end; begin = end) {
+      ptrdiff_t part = begin / pairs;  // a strip of a phase of a plane
+      end = least((part + 1) * pairs, mine.end);
+      Range oh = {(begin - part * pairs) * rows, (end - part * pairs) * rows};
+      ptrdiff_t left = split(part, strips) * strip;
+      ptrdiff_t x_h = 0, x_w, y_h = 0, y_w;
+      Args a = all;
+      a.w = phase_of(all.w, split(part, phases_w), x_w, y_w);
+      if (!rows_dilated) a.h = phase_of(all.h, split(part, phases_h), x_h, y_h);
+      else a.h.x *= all.h.dilation;  // from kernel row to kernel row
+      ptrdiff_t first = split(part, slices), od = split(part, all.d.out), n = part;
+      Tile t;
+      t.wide = wide, t.narrow = narrow, t.stream = past;
+      t.vectors = {vectors(a.c) * first / slices, vectors(a.c) * (first + 1) / slices};
+      ptrdiff_t id = od * a.d.stride - a.d.pad;
+      Range kd = window(id, a.d.in, a.d.kernel, a.d.dilation);
+      t.kd = kd.begin, t.planes = kd.end - kd.begin;
+      const T* x = a.x + n * a.x_n + (id + kd.begin * a.d.dilation) * a.d.x + x_h + x_w;
+      T* y = a.y + n * a.y_n + od * a.d.y + y_h + y_w;
+      ptrdiff_t parts = ceil_div(a.w.out, P), width = 0, wider = 0;  // the first `wider` are one pixel wider
+      if (parts > 0) width = a.w.out / parts, wider = a.w.out % parts;
+      for (ptrdiff_t row = oh.begin; row < oh.end && row < a.h.out; row += rows) {
+        ptrdiff_t count = least(rows, a.h.out - row), ih = row * a.h.stride - a.h.pad;
+        if (rows_dilated) t.in = window(ih, a.h.in, a.h.kernel, all.h.dilation);
+        else t.in = {most(0, -ih), least(a.h.in - ih, (count - 1) * a.h.stride + a.h.kernel)};
+        for (ptrdiff_t i = left; i < parts && i < left + strip; i++) {
+          ptrdiff_t ow = i * width + least(i, wider), iw = ow * S - a.w.pad;
+          t.count = width + (i < wider);
+          t.columns = {-iw, least(a.w.in - iw, (t.count - 1) * S + a.w.kernel)};
+          t.x = x + ih * (rows_dilated ? all.h.x : a.h.x) + iw * a.w.x;
+          t.y = y + row * a.h.y + ow * a.w.y;
+          bool edge = t.columns.begin > 0 || t.columns.end < (P - 1) * S + a.w.kernel;
+          if (count == 1) edge ? tile<KW, S, 1, true, pieces>(a, t) : tile<KW, S, 1, false, pieces>(a, t);
+          else if constexpr (R == 2) edge ? tile<KW, S, 2, true, false>(a, t) : tile<KW, S, 2, false, false>(a, t);
+        }
+      }
+    }
+    if (past) stream_end();
+  }
+
+  template <int KW>
+  static void pieces(const Args& a, ptrdiff_t count, ptrdiff_t width, const Team& team) noexcept {
+    if constexpr (KW > 4)
+      if (width < KW) return pieces<KW - 1>(a, count, width, team);
+    ptrdiff_t narrow = count * width - a.w.kernel;
+    sweep<KW, 1, true>(a, count - narrow, narrow, team);
+  }
+  template <int KW>
+  static void one(const Args& a, const Team& team) noexcept {
+    if constexpr (KW > 1)
+      if (a.w.kernel < KW) return one<KW - 1>(a, team);
+    if (a.w.stride == 1) sweep<KW, 1, false>(a, 1, 0, team);
+    else sweep<KW, 2, false>(a, 1, 0, team);
+  }
+  static void run(const Args& a, const Team& team) noexcept {
+    if (a.w.kernel <= 7) return one<7>(a, team);
+    ptrdiff_t count = ceil_div(a.w.kernel, 7);
+    pieces<7>(a, count, ceil_div(a.w.kernel, count), team);
+  }
+};
