@@ -12,7 +12,7 @@ def main() -> None:
     try:
         require("typer", "cli")
         require("rich", "cli")
-        from loopnest.cli import run  # noqa: F401 (adds its command)
+        from loopnest.cli import claims, run  # noqa: F401 (they add their commands)
         from loopnest.cli.app import app
 
         app(prog_name="loopnest")

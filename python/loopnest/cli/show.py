@@ -287,6 +287,33 @@ def system(result: Any, options: Any) -> None:
     console.print(Text(f"Page, pictures and models: {options.folder / 'result.html'}"))
 
 
+VERDICTS = {"holds": "green", "holds in part": "yellow", "does not hold here": "red"}
+OUTCOMES = {"passes": "green", "open": "yellow", "fails": "red"}
+
+
+def finding(found: Any) -> None:
+    """A claim, what was measured, and the verdict."""
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 2))
+    for heading, side in (("", "left"), ("measured", "right"), ("must be", "right"), ("", "left")):
+        table.add_column(heading, justify=side)  # type: ignore[arg-type]
+    for check in found.checks:
+        outcome = Text(check.outcome, style=OUTCOMES[check.outcome])
+        what = f"control: {check.what}" if check.control else check.what
+        table.add_row(what, check.measured, check.must, outcome, style="dim" if check.control else "")
+    console.print(Text(f"{found.name}  {found.statement}", style="bold"))
+    console.print(table)
+    console.print(Text.assemble((found.verdict, f"bold {VERDICTS[found.verdict]}"), ". ", found.say))
+    if found.standins:
+        console.print(Text(f"Made up in place of real data: {', '.join(found.standins)}.", style="dim"))
+    console.print()
+
+
+def claimed(findings: list[Any], options: Any) -> None:
+    """Where the page with the claims is."""
+    seconds = sum(f.seconds for f in findings)
+    console.print(Text(f"Page and pictures: {options.folder / 'claims.html'} ({seconds:.0f} s)"))
+
+
 def answered(name: str, answer: Any, json: bool) -> None:
     """What a system says of the user's own input."""
     if json:
