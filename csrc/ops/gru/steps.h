@@ -1,4 +1,4 @@
-// A sequence through packed weights, step by step; batch and few differ in how many panels they take at a time.
+// A sequence through packed weights, step by step; batch and persistent differ in how many panels they take at a time.
 //
 // The sums of a unit stand as n r z q: the product with x fills the first three, the product with h the last three (q
 // is h * w_hn^T + b_hn, which r is to be multiplied with). So both are one packed product of three vectors.
@@ -47,7 +47,7 @@ struct GruPanels {
   }
 };
 
-template <class T, bool few>
+template <class T, bool persistent>
 struct GruSteps : Plain<Gru> {
   using Panels = GruPanels<T>;
   static constexpr ptrdiff_t L = lanes<T>, width = Panels::width, sums = Panels::sums;
@@ -97,9 +97,9 @@ struct GruSteps : Plain<Gru> {
     part.far = (part.panels.end - part.panels.begin) * a.h * width * ptrdiff_t(sizeof(T)) > thin_near;
     begin(a, part);
     if (a.lengths && !alone) team.barrier(&team);
-    ptrdiff_t most = few ? panels_at_once<3>(part.count) : 1, all = part.panels.end - part.panels.begin;
+    ptrdiff_t most = persistent ? panels_at_once<3>(part.count) : 1, all = part.panels.end - part.panels.begin;
     for (ptrdiff_t t = 0; t < a.t; t++) {
-      bool back = few && (a.pass + t) % 2 != 0;  // begin with what the step before has read last
+      bool back = persistent && (a.pass + t) % 2 != 0;  // begin with what the step before has read last
       for (ptrdiff_t done = 0; done < all; done += most) {
         ptrdiff_t panels = all - done < most ? all - done : most;
         ptrdiff_t p = back ? part.panels.end - done - panels : part.panels.begin + done;

@@ -1,4 +1,4 @@
-// A sequence through packed weights, step by step; batch and few differ in how many panels they take at a time.
+// A sequence through packed weights, step by step; batch and persistent differ in how many panels they take at a time.
 //
 //   packed = bias [panels][2][lanes]  (b_ih + b_hh)
 //            w_ih^T [panels][i][2][lanes]
@@ -36,7 +36,7 @@ struct RnnPanels {
   }
 };
 
-template <class T, bool few>
+template <class T, bool persistent>
 struct RnnSteps : Plain<Rnn> {
   using Panels = RnnPanels<T>;
   static constexpr int V = Panels::V;
@@ -84,9 +84,9 @@ struct RnnSteps : Plain<Rnn> {
     part.far = (part.panels.end - part.panels.begin) * a.h * width * ptrdiff_t(sizeof(T)) > thin_near;
     begin(a, part);
     if (a.lengths && !alone) team.barrier(&team);
-    ptrdiff_t most = few ? panels_at_once<V>(part.count) : 1, all = part.panels.end - part.panels.begin;
+    ptrdiff_t most = persistent ? panels_at_once<V>(part.count) : 1, all = part.panels.end - part.panels.begin;
     for (ptrdiff_t t = 0; t < a.t; t++) {
-      bool back = few && (a.pass + t) % 2 != 0;  // begin with what the step before has read last
+      bool back = persistent && (a.pass + t) % 2 != 0;  // begin with what the step before has read last
       for (ptrdiff_t done = 0; done < all; done += most) {
         ptrdiff_t panels = all - done < most ? all - done : most;
         ptrdiff_t p = back ? part.panels.end - done - panels : part.panels.begin + done;

@@ -7,4 +7,4 @@
 #pragma once
 
 template <class T>
-struct rnn_r5_few : RnnSteps<T, true> {};
+struct rnn_r5_persistent : RnnSteps<T, true> {};

@@ -7,4 +7,4 @@
 #pragma once
 
 template <class T>
-struct gru_r5_few : GruSteps<T, true> {};
+struct gru_r5_persistent : GruSteps<T, true> {};
