@@ -144,6 +144,7 @@ cdef extern from "api.h" namespace "loopnest" nogil:
         void* y
         void* hn
         int64_t t, n, i, h, x_t, x_n, y_t, y_n
+        int64_t passes "pass"
 
     cdef cppclass RnnBackward:
         void* dx
@@ -161,6 +162,7 @@ cdef extern from "api.h" namespace "loopnest" nogil:
         void* hn
         void* gates
         int64_t t, n, i, h, x_t, x_n, y_t, y_n, gates_t
+        int64_t passes "pass"
 
     cdef cppclass GruBackward:
         void* dx

@@ -208,9 +208,11 @@ cdef class Step(Weights):
         if self.kind < RNN_TANH:
             gru = self.gru[k]
             gru.x, gru.h0, gru.y, gru.hn = x, h0, y, hn
+            gru.passes = self.passes
             return api.run(self.ladder, &gru, e)
         rnn = self.rnn[k]
         rnn.x, rnn.h0, rnn.y, rnn.hn = x, h0, y, hn
+        rnn.passes = self.passes
         return api.run(self.ladder, &rnn, e)
 
     cdef ndarray state_of(self, object t, str name, int rank, int64_t count):
