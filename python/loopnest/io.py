@@ -3,8 +3,13 @@
 Needs the `safetensors` package, which is imported at the first use: pip install 'loopnest[io]'.
 """
 
+import contextlib
+import fcntl
+import glob
 import json
 import os
+import secrets
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,7 +45,7 @@ def save(
       ...     model.load_state_dict(loopnest.io.load(f"{folder}/model.safetensors"))
       <All keys matched successfully>
     """
-    _write(Path(path), dumps(state_dict, metadata))
+    write_whole(Path(path), dumps(state_dict, metadata))
 
 
 def dumps(state_dict: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> bytes:
@@ -60,15 +65,22 @@ def dumps(state_dict: Mapping[str, Any], metadata: Mapping[str, str] | None = No
     return bytes(library.save(arrays, metadata=None if metadata is None else dict(metadata)))
 
 
-def _write(target: Path, content: bytes) -> None:
-    """The file appears whole or not at all."""
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+def write_whole(target: Path, content: bytes) -> None:
+    """Write a file that appears whole or not at all, and is on the disk when this returns.
+
+    It is written under another name beside `target` and renamed. A process that was killed meanwhile leaves
+    that file: the next to write takes it away, unless its writer still holds its lock.
+    """
+    _sweep(target)
+    beside = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
-        with open(beside, "wb") as file:
+        with open(beside, "xb") as file:
+            with contextlib.suppress(OSError):  # no locks on this file system: then nobody sweeps, either
+                fcntl.flock(file, fcntl.LOCK_EX)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, target)
+            os.replace(beside, target)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
@@ -77,6 +89,26 @@ def _write(target: Path, content: bytes) -> None:
         os.fsync(folder)  # the new name, too, is on the disk when this returns
     finally:
         os.close(folder)
+
+
+def _sweep(target: Path) -> None:
+    """Takes away what killed processes have left of `target`: parts a minute old that nobody has locked."""
+    for part in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+        with contextlib.suppress(OSError), open(part, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if time.time() - os.fstat(file.fileno()).st_mtime > 60 or _dead(part.name):
+                part.unlink()
+
+
+def _dead(part: str) -> bool:
+    """Was it this machine's process of that number, and is there none now?"""
+    try:
+        os.kill(int(part.split(".")[-2].split("-")[0]), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, ValueError):
+        pass
+    return False
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loopnest.extras import require
+from loopnest.io import write_whole
 
 if TYPE_CHECKING:
     from loopnest.train.trainer import Trainer
@@ -107,9 +108,7 @@ class Log(Callback):
 
     def epoch(self, trainer: Trainer, record: dict[str, Any]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        beside = self.path.with_name(f".{self.path.name}.part")
-        beside.write_text(self.text(trainer.history), encoding="utf-8")
-        os.replace(beside, self.path)
+        write_whole(self.path, self.text(trainer.history).encode())
 
     def text(self, history: list[dict[str, Any]]) -> str:
         if self.path.suffix == ".jsonl":
