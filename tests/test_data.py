@@ -185,9 +185,31 @@ def test_series_of_ones_own(tmp_path):
     assert data.read_series(path, "day").values.tolist() == [1, 2]
     with pytest.raises(ValueError, match="no column 'cold'"):
         data.read_series(path, "cold")
-    path.write_text("a,b\n1,2\n3,nan\n")
+    path.write_text("a,b\n1,2\n3,x\n")
     with pytest.raises(ValueError, match="row 3"):
         data.read_series(path, "b")
+
+
+def test_series_with_gaps_other_marks_and_no_header(tmp_path):
+    path = tmp_path / "s.csv"
+    path.write_text('"Zeit";"Wert"\n1;NA\n2;1,5\n3;?\n4;2,5\n5;\n')
+    read = data.read_series(path)
+    assert read.values.tolist() == [1.5, 2.0, 2.5] and read.filled == 1
+    assert read.name == "Wert" and read.times == ["2", "3", "4"]
+    path.write_text("2020-01-01\t3\n2020-01-02\t4\n")
+    read = data.read_series(path)
+    assert read.values.tolist() == [3, 4] and read.name == "column 2" and read.times[0] == "2020-01-01"
+    path.write_text("3\n4\n\n5\n")
+    assert data.read_series(path).values.tolist() == [3, 4, 5]
+    path.write_text("a,b\n1,2\n3\n")
+    with pytest.raises(ValueError, match="row 3: expected 2 cells"):
+        data.read_series(path)
+    path.write_text("a,b\nx,y\nz,w\n")
+    with pytest.raises(ValueError, match="no column holds numbers"):
+        data.read_series(path)
+    path.write_bytes(b"a,b\n1,\xff\n")
+    with pytest.raises(ValueError, match="UTF-8"):
+        data.read_series(path)
 
 
 def test_vocabularies():
@@ -220,6 +242,13 @@ def test_pictures(tmp_path):
         classes == ["cat", "dog"] and images.x_train.shape == (8, 4, 4) and images.x_test.shape == (2, 4, 4)
     )
     assert images.x_test[0, 0, 0] == 40
+    deep = np.array([[100, 4095], [100, 2098]], np.uint16)  # 12 of 16 bits, as microscopes write
+    image.fromarray(deep).save(tmp_path / "deep.png")
+    assert data.read_image(tmp_path / "deep.png").tolist() == [[0, 255], [0, 128]]
+    clear = np.zeros((2, 3, 4), np.uint8)
+    clear[0, 0, 3] = 255  # black ink on nothing
+    image.fromarray(clear).save(tmp_path / "clear.png")
+    assert data.read_image(tmp_path / "clear.png").tolist() == [[0, 255, 255], [255, 255, 255]]
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(ValueError, match="picture"):
         data.read_image(tmp_path / "text.png")

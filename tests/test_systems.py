@@ -5,11 +5,12 @@ import json
 import math
 import re
 
+import numpy as np
 import pytest
 
 import systems_data
 from loopnest import systems
-from loopnest.systems import Options
+from loopnest.systems import Options, caption
 
 for needed in ("sklearn", "matplotlib", "safetensors"):
     pytest.importorskip(needed)
@@ -129,3 +130,85 @@ def test_classify_reads_a_picture_of_ones_own(results, place, tmp_path):
         "classify", options(place, "classify", inputs={"image": str(tmp_path / "mine.png")})
     )
     assert re.fullmatch(r"\w+ \(\d+%\)(, \w+ \(\d+%\)){2}", answer) and "0 (" in answer
+
+
+@pytest.fixture
+def ask(results, place):
+    """ask(system, kind=value): the answer of its quickly trained model to input of one's own."""
+
+    def answer(name, **inputs):
+        results(name)
+        return systems.apply(name, options(place, name, inputs={k: str(v) for k, v in inputs.items()}))
+
+    return answer
+
+
+def test_texts_of_ones_own(ask):
+    assert ask("generate", prompt="What").startswith("What")
+    assert len(ask("generate", prompt="")) == 400
+    with pytest.raises(ValueError, match="'ж'"):
+        ask("generate", prompt="What ж")
+    assert re.search(r"\(\d+%\)", ask("sentiment", text="zebra"))
+    assert isinstance(ask("translate", text="Donaudampfschiff"), str)
+    for name in ("sentiment", "translate"):
+        for nothing in ("", "  "):
+            with pytest.raises(ValueError, match="at least one word"):
+                ask(name, text=nothing)
+
+
+def test_pictures_of_ones_own(ask, tmp_path):
+    image, rng = pytest.importorskip("PIL.Image"), np.random.default_rng(0)
+    noise = rng.integers(0, 60, (61, 83))
+    noise[20:40, 30:50] += 3000
+    pictures = {
+        "deep.png": image.fromarray(noise.astype(np.uint16)),
+        "colour.png": image.fromarray(np.stack([noise.clip(0, 255).astype(np.uint8)] * 3, -1)),
+        "clear.png": image.fromarray(rng.integers(0, 255, (33, 40, 4), np.uint8)),
+    }
+    for name, picture in pictures.items():
+        picture.save(tmp_path / name)
+        assert re.match(r"\d+ nuclei", ask("outline", image=tmp_path / name))
+        assert set(ask("caption", image=tmp_path / name).split()) <= set(caption.WORDS.tokens)
+        assert "%" in ask("classify", image=tmp_path / name)
+    flat = tmp_path / "flat.png"
+    image.new("L", (40, 40), 7).save(flat)
+    assert re.match(r"\d+ nuclei", ask("outline", image=flat))
+    with pytest.raises(ValueError, match="single colour"):
+        ask("classify", image=flat)
+    with pytest.raises(FileNotFoundError, match=r"gone\.png"):
+        ask("outline", image=tmp_path / "gone.png")
+
+
+def test_sounds_of_ones_own(ask, tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    t = np.arange(22050) / 44100
+    both = np.stack([np.sin(2 * np.pi * 600 * t), np.sin(2 * np.pi * 600 * t)], 1)
+    for name, sound in (("long.wav", both), ("short.wav", both[:30])):
+        soundfile.write(tmp_path / name, 0.4 * sound, 44100)
+        assert re.fullmatch(r"[0-9 ]+|\(no digit heard\)", ask("speech", wav=tmp_path / name))
+    soundfile.write(tmp_path / "empty.wav", both[:0], 44100)
+    with pytest.raises(ValueError, match="without samples"):
+        ask("speech", wav=tmp_path / "empty.wav")
+    (tmp_path / "text.wav").write_text("no sound")
+    with pytest.raises(ValueError, match="expected a sound file"):
+        ask("speech", wav=tmp_path / "text.wav")
+
+
+def test_a_series_a_text_and_sentences_of_ones_own(tmp_path):
+    t = np.arange(90)
+    rows = [f"{k};{'' if k % 17 == 3 else f'{5 + np.sin(k / 3):.2f}'.replace('.', ',')};" for k in t]
+    csv = tmp_path / "wave.csv"
+    csv.write_text("\n".join(["when;height;note", *rows]) + "\n")
+    result = systems.run("forecast", Options(data=csv, quick=True, save=tmp_path / "forecast"))
+    assert result.rows[0].figures["wave"] < 1 and any("missing values" in note for note in result.notes)
+    text = tmp_path / "text.txt"
+    text.write_text("Wer reitet so spät durch Nacht und Wind?\n" * 90, encoding="utf-8")
+    result = systems.run("generate", Options(data=text, quick=True, save=tmp_path / "generate"))
+    assert result.rows[0].figures["nats"] < 4
+    table = tmp_path / "moods.tsv"
+    table.write_text("".join(f"{'up' if k % 2 else 'down'}\t{'yes' if k % 2 else 'no'} {k}\n" for k in t))
+    result = systems.run("sentiment", Options(data=table, quick=True, save=tmp_path / "sentiment"))
+    assert result.rows[0].figures["moods"] >= 0
+    (tmp_path / "latin.txt").write_bytes("spät".encode("latin-1") * 2000)
+    with pytest.raises(ValueError, match="utf-8"):
+        systems.run("generate", Options(data=tmp_path / "latin.txt", quick=True, save=tmp_path / "x"))

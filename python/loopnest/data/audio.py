@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from pathlib import Path
@@ -36,20 +37,26 @@ def mu_law(codes: np.ndarray) -> np.ndarray:
 def read_wav(path: str | os.PathLike[str], rate: int | None = None) -> tuple[np.ndarray, int]:
     """A sound file by soundfile (extra `data`): float32 (samples,), channels averaged, and its rate in Hz.
 
-    With `rate` it is resampled to that by linear interpolation between samples.
+    With `rate` it is resampled to that (scipy.signal.resample_poly: what lies above half of the new rate is
+    filtered away and does not come back as another tone).
 
-    Raises ValueError for a file that is no sound.
+    Raises ValueError for a file that is no sound or holds none, FileNotFoundError for one that is not there.
     """
     library = require("soundfile", "data")
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: there is no such file")
     try:
         sound, own = library.read(path, dtype="float32", always_2d=True)
     except library.LibsndfileError as error:
         raise ValueError(f"{path}: expected a sound file that soundfile reads: {error}") from error
+    if len(sound) == 0:
+        raise ValueError(f"{path}: expected a sound, got a file without samples")
     sound = sound.mean(1)
     if rate is None or own == rate:
         return sound, own
-    at = np.arange(int(len(sound) * rate / own)) * (own / rate)
-    return np.interp(at, np.arange(len(sound)), sound).astype(np.float32), rate
+    both = math.gcd(own, rate)
+    resampled = require("scipy.signal", "data").resample_poly(sound, rate // both, own // both)
+    return resampled.astype(np.float32), rate
 
 
 def mel_bank(
@@ -108,6 +115,12 @@ def _wav_folder(place: Path, rate: int = 8000) -> Spoken:
         digits.append(int(match[1]))
         speakers.append(match[2])
         indices.append(int(match[3]))
+    held = sum(index < 5 for index in indices)
+    if not 0 < held < len(indices):
+        raise ValueError(
+            f"{place}: expected recordings with an index below 5, which are held back, and others to learn "
+            f"from, got {held} and {len(indices) - held}"
+        )
     names = sorted(set(speakers))
     return Spoken(
         sounds,

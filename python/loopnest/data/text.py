@@ -226,8 +226,11 @@ def sentences(path: str | os.PathLike[str]) -> Sentences:
 
 
 def plain(path: str | os.PathLike[str], encoding: str = "utf-8") -> str:
-    """A text file of one's own (or its .gz), whole."""
-    return content(path).decode(encoding)
+    """A text file of one's own (or its .gz), whole. Raises ValueError for bytes that are not `encoding`."""
+    try:
+        return content(path).decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected a text in {encoding}, got bytes that are not: {error}") from error
 
 
 def shakespeare(data: Where = None) -> str:

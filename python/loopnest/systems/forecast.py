@@ -181,6 +181,8 @@ def run(options: Options) -> Result:
         note("persistence", series_name, persistence, baseline=True)
         shown[series_name] = (cut, said)
         notes.append(skill(series_name, cut, said, persistence))
+        if series.filled:
+            notes.append(f"{series_name}: {series.filled} missing values were filled by straight lines.")
     first = next(iter(tasks))
     return Result(
         name="forecast",

@@ -23,7 +23,7 @@ from loopnest.systems import pictures
 from loopnest.systems.frame import Options, Picture, Result, Row, parameters
 from loopnest.train import Callback
 
-INPUTS = {"prompt": "a text to go on from"}
+INPUTS = {"prompt": "a text to go on from, or nothing"}
 MODEL = "lstm"
 
 
@@ -228,8 +228,11 @@ def apply(options: Options) -> str:
     options.restore(MODEL, model)
     prompt = options.inputs["prompt"]
     unknown = sorted(set(prompt) - set(vocab.tokens))
-    if unknown or not prompt:
+    if unknown:
         raise ValueError(
-            f"--prompt: expected characters that the text it learned from has, got {''.join(unknown)!r}"
+            f"--prompt: expected characters of the text it learned from ({''.join(vocab.tokens).strip()}), "
+            f"got {' '.join(map(repr, unknown))} as well: leave out or replace what it has never seen"
         )
-    return prompt + sample(model, vocab, prompt, 400, options.seed)
+    # Without a prompt it starts as if a line had just ended.
+    start = prompt or ("\n" if "\n" in vocab else vocab.tokens[0])
+    return prompt + sample(model, vocab, start, 400, options.seed)
