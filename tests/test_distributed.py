@@ -19,7 +19,7 @@ import pytest
 import loopnest
 from loopnest import nn
 from loopnest.autograd import queue_callback
-from loopnest.distributed import DistributedSampler, by_rows
+from loopnest.distributed import DistributedSampler, by_rows, model
 from loopnest.distributed.shard import share
 
 ROOT = Path(__file__).parent.parent
@@ -189,6 +189,40 @@ def test_distributed_sampler_is_pytorchs(count, size, drop):
     for s in shuffled:
         s.set_epoch(1)
     assert first != [list(s) for s in shuffled]
+
+
+# The model of scaling
+
+
+def step(full, sizes, **more):
+    """30 ms for 30 samples: 10 forward, 20 backward."""
+    return model.Step("step", 0.0, 1e-3, 1 / 3, 2 / 3, full, sizes, **more)
+
+
+def test_the_simulation_follows_the_schedule():
+    """By hand. Two buckets of 1 MB at 10 and 20 ms of backward, 0.5 ms an exchange: the first bucket's second
+    exchange begins when the processor looks, at the end (30 ms); three exchanges follow each other then."""
+    link = model.Link("a gigabyte a second", alpha=0.0, beta=1e-9)
+    two = step((0.5, 1.0), (1e6, 1e6), hooks=(0.5, 1.0))
+    assert model.simulate(two, link, 2, 30)[0] == pytest.approx(31.5e-3)
+    # a look at 16 ms: the first bucket is through before the second is full
+    looked = step((0.5, 1.0), (1e6, 1e6), hooks=(0.5, 0.8, 1.0))
+    assert model.simulate(looked, link, 2, 30) == (pytest.approx(31e-3), pytest.approx(1e-3))
+    assert model.on_paper(looked, link, 2, 30) == pytest.approx(31e-3)
+    # the processor as the link: all is added
+    shared = model.Link("memory", alpha=1e-4, beta=1e-9, gamma=1e-9, delta=1e-3, overlaps=False)
+    said = 30e-3 + 2 * (2 * (1e-4 + 0.5e-3) + 1e-3 + 1e-3)
+    assert model.simulate(two, shared, 2, 30)[0] == pytest.approx(said)
+    assert model.on_paper(two, shared, 2, 30) == pytest.approx(said)
+    assert model.simulate(two, shared, 1, 30) == (pytest.approx(30e-3), 0.0)
+
+
+def test_more_ranks_wait_longer():
+    link = model.Link("network", alpha=1e-6, beta=1e-9)
+    spread = step((0.5, 1.0), (1e6, 1e6), hooks=(0.5, 1.0), spread=0.05)
+    taken = [model.simulate(spread, link, ranks, 30)[0] for ranks in model.ranks_to(1024)]
+    assert taken == sorted(taken) and len(taken) == 11
+    assert taken[-1] > 30e-3 * 1.15  # the slowest of 1,024 is over 3 deviations behind
 
 
 # Several ranks

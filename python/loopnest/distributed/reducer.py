@@ -32,6 +32,7 @@ from loopnest.nn.parameter import memory
 
 MEGABYTE = 1 << 20
 FILLING, SCATTERED, SUMMED, DONE = range(4)
+STEP, END = 1.0, 2.0  # what ranks announce: gradients, or that there are no more
 
 
 class Bucket:
@@ -120,7 +121,7 @@ class Reducer:
         if group.size == 1:
             self.handles: list[Any] = []
             return
-        self.buckets = [Bucket(some, group.size) for some in _cut(params, bucket_megabytes * MEGABYTE)]
+        self.buckets = [Bucket(some, group.size) for some in self.cut(params, bucket_megabytes)]
         self._place = {id(p): (b, k) for b in self.buckets for k, p in enumerate(b.params)}
         complete = weakref.WeakMethod(self._complete)  # the hooks do not keep a Reducer that nobody uses
 
@@ -140,6 +141,20 @@ class Reducer:
     def weights(self) -> np.ndarray:
         """(ranks,): the weights of the last backward pass."""
         return self._heard[:, 1]
+
+    @staticmethod
+    def cut(params: Sequence[Tensor], megabytes: float) -> list[list[Tensor]]:
+        """Buckets of one dtype each, from the last parameter to the first, as backward comes to them."""
+        cut: list[list[Tensor]] = []
+        full: dict[Any, float] = {}
+        for param in reversed(params):
+            size = param.numel() * param.element_size()
+            if not cut or cut[-1][0].dtype != param.dtype or full[id(cut[-1])] + size > megabytes * MEGABYTE:
+                cut.append([])
+                full[id(cut[-1])] = 0
+            cut[-1].append(param)
+            full[id(cut[-1])] += size
+        return cut
 
     # In backward
 
@@ -249,20 +264,3 @@ class Reducer:
         for handle in self.handles:
             handle.remove()
         self.handles = []
-
-
-STEP, END = 1.0, 2.0
-
-
-def _cut(params: Sequence[Tensor], limit: float) -> list[list[Tensor]]:
-    """Buckets of one dtype each, from the last parameter to the first, since backward comes to them so."""
-    cut: list[list[Tensor]] = []
-    full: dict[Any, float] = {}
-    for param in reversed(params):
-        size = param.numel() * param.element_size()
-        if not cut or cut[-1][0].dtype != param.dtype or full[id(cut[-1])] + size > limit:
-            cut.append([])
-            full[id(cut[-1])] = 0
-        cut[-1].append(param)
-        full[id(cut[-1])] += size
-    return cut
