@@ -30,7 +30,10 @@ RUNS = {
     "speech": (["fsdd_900_mulaw.npz"], ("accuracy", "above", 0.3)),
     "scan": (["mnist_10k_2k.npz"], ("accuracy", "above", 0.25)),
     "faceoff": (systems_data.SENTENCES, ("TREC", "above", 0.2)),
-    "interchange": (["JSB_Chorales.mat", "tinyshakespeare.txt.gz"], ("adding", "below", 2)),
+    "interchange": (
+        ["JSB_Chorales.mat", "tinyshakespeare.txt.gz", "mnist_10k_2k.npz"],
+        ("adding", "below", 2),
+    ),
 }
 
 

@@ -4,7 +4,7 @@
 
 DIR is that of classify. Two real digits stand on a 56x56 canvas, beside or above each other; the sentence is
 one of the two true ones, "a seven above a two" or "a two below a seven". The CNN's 7x7 places are the words'
-memory: at each word the writer looks at some of them (Bahdanau, Cho, Bengio 2015; Xu et al. 2015).
+memory: before each word the writer looks at some of them (Bahdanau, Cho, Bengio 2015; Xu et al. 2015).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 import loopnest
 from loopnest import data, nn, optim
-from loopnest.data import DataLoader, TensorDataset, Vocabulary
+from loopnest.data import DataLoader, Drawn, TensorDataset, Vocabulary
 from loopnest.nn import functional as F
 from loopnest.systems import classify, pictures
 from loopnest.systems.frame import Options, Picture, Result, Row, parameters
@@ -29,68 +29,84 @@ LENGTH = 8  # <s> a seven left of a two </s>
 class Captioner(nn.Module):
     """Images (n, 1, 56, 56) and words (n, t) -> scores of the next words (n, t, vocabulary).
 
-    Without attention the image enters as one vector with every word (the model of the PyTorch twin); with
-    it, each word looks at the 49 places of the last feature map.
+    Without attention the image enters as one vector with every word (the model of the PyTorch twin). With
+    it, each word first looks at the 49 places of the last feature map, and what it sees there enters.
     """
 
     def __init__(self, attention: bool, hidden: int = 128, width: int = 32) -> None:
         super().__init__()
         self.attention = attention
-        self.eye = nn.Sequential(
-            nn.Conv2d(1, 16, 3, padding=1),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Conv2d(16, 32, 3, padding=1),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Conv2d(32, 64, 3, padding=1),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-        )
-        self.whole = nn.Linear(64 * 49, hidden)
+        self.eye = nn.Sequential(*part(1, 16, attention), *part(16, 32, attention), *part(32, 64, attention))
         self.embedding = nn.Embedding(len(WORDS), width)
         self.rnn = nn.GRU(width + hidden, hidden, batch_first=True)
         if attention:
             # One convolution more: each of the 49 places has then seen a whole digit (38 pixels against 28).
-            self.around = nn.Conv2d(64, 64, 3, padding=1)
-            self.key = nn.Linear(64, hidden)
-            self.place = nn.Parameter(loopnest.zeros(49, hidden))
-            self.value = nn.Linear(64, hidden)
-            self.mix = nn.Linear(2 * hidden, hidden)
+            self.around = nn.Sequential(nn.Conv2d(64, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU())
+            # What a word looks for depends on itself: after "a seven" on where the seven is.
+            self.ask = nn.Linear(width + hidden, hidden)
+            self.key, self.value = nn.Linear(64, hidden), nn.Linear(64, hidden)
+            # Where a place is: "above" is nothing that a place itself shows.
+            self.place = nn.Parameter(0.5 * loopnest.randn(49, hidden))
+            self.first = nn.Embedding(2, hidden)
+        self.whole = nn.Linear(64 * 49, hidden)
         self.out = nn.Linear(hidden, len(WORDS))
 
     def see(self, images):
-        """What the writer needs of the images: one vector each, and with attention keys and values (n, 49,
-        hidden)."""
+        """What the writer needs of the images: one vector each (n, hidden), and with attention keys and
+        values (n, 49, hidden)."""
         maps = self.eye(images)
         seen = F.relu(self.whole(maps.flatten(1)))
         if not self.attention:
             return seen, None, None
-        places = F.relu(self.around(maps)).flatten(2).transpose(1, 2)  # (n, 49, 64)
-        return seen, self.key(places) + self.place, self.value(places)
+        places = self.around(maps).flatten(2).transpose(1, 2)  # (n, 49, 64)
+        return seen, self.key(places) + self.place, self.value(places) + self.place
 
     def step(self, memory, ids, state):
         """Scores, the state, and where each word looked (n, t, 49), or None."""
         seen, keys, values = memory
         words = self.embedding(ids)
-        beside = seen.unsqueeze(1).expand(-1, ids.shape[1], -1)
-        states, state = self.rnn(loopnest.cat([words, beside], 2), state)
         if not self.attention:
+            beside = seen.unsqueeze(1).expand(-1, ids.shape[1], -1)
+            states, state = self.rnn(loopnest.cat([words, beside], 2), state)
             return self.out(states), state, None
-        look = F.softmax((states @ keys.transpose(1, 2)) * keys.shape[-1] ** -0.5, -1)
-        states = F.relu(self.mix(loopnest.cat([states, look @ values], 2)))
-        return self.out(states), state, look
+        told, looks, keys = [], [], keys.transpose(1, 2) * keys.shape[-1] ** -0.5
+        for t in range(ids.shape[1]):
+            word = words[:, t : t + 1]
+            query = self.ask(loopnest.cat([word, state.transpose(0, 1)], 2))
+            looks.append(F.softmax(query @ keys, -1))
+            states, state = self.rnn(loopnest.cat([word, looks[-1] @ values], 2), state)
+            told.append(states)
+        return self.out(loopnest.cat(told, 1)), state, loopnest.cat(looks, 1)
+
+    def begin(self, memory, ids=None):
+        """The state before the first word (1, n, hidden).
+
+        Which of both digits a sentence begins with is chance, no image shows it. So with attention the
+        writer is told while it learns from `ids`; on its own it begins with the upper or the left one.
+        """
+        state = memory[0].tanh()
+        if self.attention:
+            if ids is None:
+                ids = loopnest.zeros(state.shape[0], 1, dtype=loopnest.int64)
+            other = (ids == WORDS["below"]) | (ids == WORDS["right"])
+            state = state + self.first(other.any(1).long())
+        return state.unsqueeze(0)
 
     def forward(self, images, ids):
         memory = self.see(images)
-        return self.step(memory, ids, memory[0].tanh().unsqueeze(0))[0]
+        return self.step(memory, ids, self.begin(memory, ids))[0]
+
+
+def part(inputs: int, outputs: int, norm: bool) -> list[nn.Module]:
+    made: list[nn.Module] = [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+    return [made[0], nn.BatchNorm2d(outputs), *made[1:]] if norm else made
 
 
 def compose(images: np.ndarray, labels: np.ndarray, count: int, rng: np.random.Generator):
-    """Canvases (count, 1, 56, 56), one true caption each as numbers (count, LENGTH), and both as word
-    lists."""
+    """Canvases (count, 1, 56, 56), both true captions as numbers (count, 2, LENGTH) in random order, and
+    as word lists."""
     canvas = np.zeros((count, 1, 56, 56), np.float32)
-    ids, both = np.zeros((count, LENGTH), np.int64), []
+    ids, both = np.zeros((count, 2, LENGTH), np.int64), []
     for k in range(count):
         a, b, tall = rng.integers(len(labels)), rng.integers(len(labels)), rng.integers(2)
         shift = rng.integers(0, 29, 2)
@@ -101,9 +117,28 @@ def compose(images: np.ndarray, labels: np.ndarray, count: int, rng: np.random.G
         there, back = (["above"], ["below"]) if tall else (["left", "of"], ["right", "of"])
         true = [["a", first, *there, "a", second], ["a", second, *back, "a", first]]
         both.append(true)
-        words = ["<s>", *true[rng.integers(2)], "</s>"]
-        ids[k, : len(words)] = WORDS.encode(words)
+        turned = rng.integers(2)
+        for place in (0, 1):
+            words = ["<s>", *true[(turned + place) % 2], "</s>"]
+            ids[k, place, : len(words)] = WORDS.encode(words)
     return canvas, ids, both
+
+
+class Scenes:
+    """Batches of scenes, each with either of its sentences, moved by up to three pixels.
+
+    A fixed sentence per scene would be learned by heart, which of both it is included. A digit of MNIST has
+    four empty pixels around it, so nothing moves off the canvas but ground.
+    """
+
+    def __init__(self, canvas: np.ndarray, ids: np.ndarray, size: int = 64) -> None:
+        self.canvas, self.ids, self.size = canvas, ids, size
+
+    def __call__(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        some = rng.integers(0, len(self.canvas), self.size)
+        moves = rng.integers(-3, 4, (self.size, 2))
+        moved = [np.roll(self.canvas[k], tuple(by), (1, 2)) for k, by in zip(some, moves, strict=True)]
+        return np.stack(moved), self.ids[some, rng.integers(0, 2, self.size)]
 
 
 def loss_of(model: nn.Module, batch: tuple) -> loopnest.Tensor:
@@ -124,7 +159,7 @@ def write(model: Captioner, images: np.ndarray) -> tuple[list[list[str]], np.nda
     with loopnest.no_grad():
         for k in range(0, len(images), 250):
             memory = model.see(loopnest.tensor(images[k : k + 250]))
-            state = memory[0].tanh().unsqueeze(0)
+            state = model.begin(memory)
             word = loopnest.full((memory[0].shape[0], 1), START, dtype=loopnest.int64)
             said, looked = [], []
             for _ in range(LENGTH):
@@ -153,12 +188,23 @@ def run(options: Options) -> Result:
     rows, history, kept = [], {}, None
     for name, file, attention in (("with attention", MODEL, True), ("without", "plain", False)):
         loopnest.manual_seed(options.seed)
-        model = Captioner(attention)
-        adam = optim.Adam(model.parameters(), 1e-3)
-        trainer = options.trainer(file, model, adam, loss_of, weigh=words_in)
+        model, epochs = Captioner(attention), options.few(16, 2)
+        steps = -(-len(x) // 64)
+        loader: DataLoader | Drawn
+        if attention:
+            adam = optim.Adam(model.parameters(), 2e-3)
+            falling = optim.lr_scheduler.CosineAnnealingLR(adam, epochs * steps)
+            trainer = options.trainer(
+                file, model, adam, loss_of, scheduler=falling, schedule="step", weigh=words_in
+            )
+            loader = Drawn(Scenes(x, ids), steps, options.seed)
+        else:  # as in the twin
+            adam = optim.Adam(model.parameters(), 1e-3)
+            trainer = options.trainer(file, model, adam, loss_of, weigh=words_in)
+            loader = DataLoader(TensorDataset(x, ids[:, 0]), batch_size=64, shuffle=True)
         trainer.fit(
-            DataLoader(TensorDataset(x, ids), batch_size=64, shuffle=True),
-            options.few(16, 2),
+            loader,
+            epochs,
             validate=lambda m: {"exact": exact(write(m, xt)[0], true)},
             resume=options.resume,
         )

@@ -129,6 +129,7 @@ def against_labels(seen: dict[str, dict[int, float]]):
         ax.plot(list(points), list(points.values()), marker="o", lw=1.8, label=name, **style)
     ax.set(xscale="log", xlabel="labels", title="accuracy on held-back images")
     ax.set_xticks(list(points), [str(k) for k in points])
+    ax.set_xticks([], minor=True)
     ax.grid(True, axis="y")
     ax.legend(frameon=False, fontsize=8.5)
     return figure

@@ -3,7 +3,8 @@
     loopnest run interchange --data DIR
 
 Adding two marked numbers among many, copying symbols over a gap, Bach's chorales (DIR holds
-JSB_Chorales.mat) and characters (tinyshakespeare.txt.gz). Beside the table: how far back each trained
+JSB_Chorales.mat), characters (tinyshakespeare.txt.gz) and digits read pixel by pixel (MNIST, see classify).
+Beside the table: how far back each trained
 model's answer still depends on its input, the receptive field of the TCN against the memory of the recurrent
 networks.
 """
@@ -17,7 +18,7 @@ import numpy as np
 
 import loopnest
 from loopnest import data, nn, optim
-from loopnest.data import DataLoader, Drawn, Vocabulary
+from loopnest.data import DataLoader, Drawn, TensorDataset, Vocabulary
 from loopnest.nn import functional as F
 from loopnest.systems import pictures
 from loopnest.systems.frame import Options, Picture, Result, Row, parameters
@@ -77,6 +78,12 @@ def symbol_loss(model: nn.Module, batch: tuple) -> loopnest.Tensor:
     return F.cross_entropy(scores.reshape(-1, scores.shape[-1]), y.reshape(-1))
 
 
+def last_loss(model: nn.Module, batch: tuple) -> loopnest.Tensor:
+    """Cross-entropy of what the last step says."""
+    x, y = batch
+    return F.cross_entropy(model(x)[:, -1], y)
+
+
 def chord_loss(model: nn.Module, roll: Any) -> loopnest.Tensor:
     """Negative log-likelihood of the next chord: summed over the keys, mean over the steps."""
     x = roll if isinstance(roll, loopnest.Tensor) else loopnest.tensor(roll)
@@ -114,7 +121,7 @@ class Task:
 def tasks(options: Options) -> dict[str, Task]:
     """Sizes and settings after Bai et al., table 4, shortened; `quick` shortens them to seconds."""
     t, gap = options.few(200, 20), options.few(100, 8)
-    steps = {"adding": options.few(240, 8), "copy": options.few(200, 8), "text": options.few(60, 5)}
+    steps = {"adding": options.few(240, 8), "copy": options.few(400, 8), "text": options.few(60, 5)}
     hidden = options.few(130, 24)
     held = np.random.default_rng(9)
     add_test = adding(options.few(1000, 50), t)(held)
@@ -154,6 +161,7 @@ def tasks(options: Options) -> dict[str, Task]:
     }
     made["chorales"] = chorale_task(options)
     made["characters"] = character_task(options, steps["text"])
+    made["pixels"] = pixel_task(options)
     return made
 
 
@@ -181,9 +189,36 @@ def chorale_task(options: Options) -> Task:
             "RNN": lambda: Steps(nn.RNN, 88, 88, 200),
         },
         guess,
-        options.few(20, 2),
+        options.few(40, 2),
         dict.fromkeys(("TCN", "LSTM", "GRU", "RNN"), 1e-3),
         0.4,
+    )
+
+
+def pixel_task(options: Options) -> Task:
+    """Sequential MNIST: 784 steps of one pixel; quickly, every fourth pixel of every fourth row."""
+    images, every, hidden = data.mnist(options.data), options.few(1, 4), options.few(130, 24)
+
+    def steps(x: np.ndarray) -> np.ndarray:
+        return (x[:, ::every, ::every].reshape(len(x), -1, 1) / 255).astype(np.float32)
+
+    few, tested = options.few(len(images.x_train), 320), options.few(500, 50)
+    learned = TensorDataset(steps(images.x_train[:few]), images.y_train[:few])
+    held = steps(images.x_test[:tested]), images.y_test[:tested]
+    return Task(
+        last_loss,
+        lambda: DataLoader(learned, batch_size=64, shuffle=True),
+        loss_on(last_loss, held),
+        {
+            "TCN": lambda: TCN(1, 10, 25, options.few(6, 3), options.few(7, 3)),
+            "LSTM": lambda: Steps(nn.LSTM, 1, 10, hidden, open_gate=1.0),
+            "GRU": lambda: Steps(nn.GRU, 1, 10, hidden),
+            "RNN": lambda: Steps(nn.RNN, 1, 10, hidden),
+        },
+        float(np.log(10)),
+        options.few(3, 2),
+        dict.fromkeys(("TCN", "LSTM", "GRU", "RNN"), 2e-3),
+        1.0,
     )
 
 
@@ -240,8 +275,8 @@ def run(options: Options) -> Result:
         name="interchange",
         title="A convolutional network where recurrent ones were usual",
         about="Held-back loss after equal numbers of steps: squared error (adding), nats a symbol (copy, "
-        "characters), nats a "
-        "chord (chorales). Models of about the sizes of Bai et al. 2018, budgets cut to minutes.",
+        "characters), nats a chord (chorales), nats a digit (pixels). Models of about the "
+        "sizes of Bai et al. 2018, budgets cut to minutes.",
         rows=[*rows.values(), guesses],
         columns={name: (name, ".4g") for name in wanted},
         say="Best on " + ", ".join(f"{task}: {name}" for task, name in best.items()) + ".",

@@ -30,8 +30,9 @@ def new(
         return figure, figure.subplots(rows, columns, **more)
 
 
-def curves(history: dict[str, list[dict[str, Any]]], figures: dict[str, str]) -> Figure:
-    """Training loss of every model over its epochs, and beside it each of `figures` (column: heading)."""
+def curves(history: dict[str, list[dict[str, Any]]], figures: dict[str, str], log: bool = False) -> Figure:
+    """Training loss of every model over its epochs, and beside it each of `figures` (column: heading);
+    `log`: losses of several sizes, on a logarithmic axis."""
     figure, axes = new(columns=1 + len(figures), squeeze=False)
     for place, (key, heading) in enumerate({"loss": "training loss", **figures}.items()):
         ax = axes[0, place]
@@ -48,6 +49,8 @@ def curves(history: dict[str, list[dict[str, Any]]], figures: dict[str, str]) ->
         ax.set(title=heading, xlabel="epoch")
         ax.grid(True, axis="y")
         ax.xaxis.get_major_locator().set_params(integer=True)
+    if log:
+        axes[0, 0].set_yscale("log")
     axes[0, 0].legend(frameon=False, labelcolor="linecolor", handlelength=1.2)
     return figure
 

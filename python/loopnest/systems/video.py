@@ -198,7 +198,12 @@ def run(options: Options) -> Result:
                 "and of the ConvLSTM (blue too much, orange too little).",
                 forecast_picture(rain, next_frame(models["ConvLSTM-16"])),
             ),
-            Picture("curves", "Learning", "Training loss.", pictures.curves(history, {})),
+            Picture(
+                "curves",
+                "Learning",
+                "Training loss: squared error for the rain, cross-entropy for the direction.",
+                pictures.curves(history, {}, log=True),
+            ),
         ],
         notes=["Shuffled frames are the control: the same pictures in another order tell no direction."],
         history=history,
