@@ -1,8 +1,9 @@
 """The models of the systems beside the same models in PyTorch: do both say the same, and which is faster?
 
-    python bench/systems --data DIR                        # everything, one thread, under two minutes
+    python bench/systems --data DIR                        # everything, one thread
     python bench/systems generate scan --seconds 8
     python bench/systems --parity                          # only: same weights in, same results out
+    python bench/systems --speed video                     # only the times
     python bench/systems classify --steps 200 --json my.json
 
 Weights and data are the same, the step is the Trainer's: gradients to zero, loss, backward, clipping, Adam.
@@ -50,7 +51,9 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=2.2, help="of measuring for each row")
     parser.add_argument("--steps", type=int, help="just so many steps for each candidate, instead")
-    parser.add_argument("--parity", action="store_true", help="compare results only")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--parity", action="store_true", help="compare results only")
+    what.add_argument("--speed", action="store_true", help="time only")
     parser.add_argument("--json", type=Path, help="keep the figures here; rows of earlier runs stay")
     options = parser.parse_args()
     unknown = set(options.names) - set(NAMES)
@@ -69,10 +72,10 @@ def main() -> int:
         for twin in importlib.import_module(name).twins(options.data):
             if options.only not in f"{name} {twin.name}":
                 continue
-            apart = parity(twin)
+            apart = [] if options.speed else parity(twin)
             bad = [d for d in apart if not d.far <= d.allowed]
             wrong += bool(bad)
-            row = {"system": name, "model": twin.name, "agrees": not bad}
+            row = {"system": name, "model": twin.name, "agrees": None if options.speed else not bad}
             for d in bad:
                 print(f"  {d.what}, {d.dtype}: {d.far:.3g} from PyTorch's float64, allowed {d.allowed:.3g}")
             if not options.parity:
@@ -95,7 +98,8 @@ def main() -> int:
 
 
 def line(row: dict) -> str:
-    text = f"{row['system']:12} {row['model']:28} {'agrees' if row['agrees'] else 'DIFFERS':8}"
+    agrees = {None: "", True: "agrees", False: "DIFFERS"}[row["agrees"]]
+    text = f"{row['system']:12} {row['model']:28} {agrees:8}"
     if "factor" not in row:
         return text
     ours, theirs, factor = row["ours_ms"], row["torch_ms"], row["factor"]
