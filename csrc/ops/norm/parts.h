@@ -26,6 +26,8 @@ struct NormPieces {
     while (places * c % vector) places++;
     bool alone = a.groups == a.c && a.centre && (images == 1 || !a.over_n);
     bool dense = x_s == c && y_s == c && (!a.dx || dx_s == c);
+    // Four vectors at least, where the rows allow it: as many sums under way as hide an addition's latency.
+    while (places * c < 4 * vector && rows % (2 * places) == 0) places *= 2;
     if (alone && dense && c < 4 * vector && places > 1 && rows % places == 0) {
       fold = places, c *= places, rows /= places;
       x_s = y_s = dx_s = c;
@@ -42,6 +44,17 @@ struct NormPieces {
   // Rows that are walked twice while they are in L1: 16 KB of floats.
   ptrdiff_t block_rows(ptrdiff_t channels) const { return 4096 / channels < 8 ? 8 : 4096 / channels; }
 };
+
+// Calls f for all items, the last ones first: a second walk over the rows begins where the first one ended, with what
+// is still in L2. A few neighbours at a time run forwards, as prefetchers like it.
+template <class F>
+inline void from_the_end(Range items, F f) {
+  constexpr ptrdiff_t together = 32;
+  for (ptrdiff_t end = items.end, begin; end > items.begin; end = begin) {
+    begin = end - together > items.begin ? end - together : items.begin;
+    for (ptrdiff_t i = begin; i < end; i++) f(i);
+  }
+}
 
 // The first n lanes of v, 0 in the others.
 template <class T>

@@ -181,7 +181,7 @@ struct norm_r1_channels : Plain<Norm> {
     constexpr ptrdiff_t step = 16;  // rows that share one look into the tables
     ptrdiff_t blocks = (p.rows + step - 1) / step;
     Range items = share(p.images * blocks, team);
-    for (ptrdiff_t i = items.begin; i < items.end; i++) {
+    from_the_end(items, [&](ptrdiff_t i) {
       ptrdiff_t image = i / blocks, r = i % blocks * step, count = NormPieces::min(step, p.rows - r), c = 0;
       const T* x = static_cast<const T*>(a.x) + image * p.x_n + r * p.x_s;
       T* y = static_cast<T*>(a.y) + image * p.y_n + r * p.y_s;
@@ -189,7 +189,7 @@ struct norm_r1_channels : Plain<Norm> {
       for (; c + panel * L <= p.c; c += panel * L)
         apply_block<panel>(x + c, p.x_s, y + c, p.y_s, count, table + c, p.width, L);
       for (; c < p.c; c += L) apply_block<1>(x + c, p.x_s, y + c, p.y_s, count, table + c, p.width, p.c - c);
-    }
+    });
   }
 
   template <int V>

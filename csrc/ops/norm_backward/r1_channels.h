@@ -180,7 +180,7 @@ struct norm_backward_r1_channels : Plain<Norm> {
     constexpr ptrdiff_t step = 16;  // rows that share one look into the tables
     ptrdiff_t blocks = (p.rows + step - 1) / step;
     Range items = share(p.images * blocks, team);
-    for (ptrdiff_t i = items.begin; i < items.end; i++) {
+    from_the_end(items, [&](ptrdiff_t i) {
       ptrdiff_t image = i / blocks, r = i % blocks * step, count = NormPieces::min(step, p.rows - r), c = 0;
       const T* x = static_cast<const T*>(a.x) + image * p.x_n + r * p.x_s;
       const T* dy = static_cast<const T*>(a.y) + image * p.y_n + r * p.y_s;
@@ -190,7 +190,7 @@ struct norm_backward_r1_channels : Plain<Norm> {
       for (; c + panel * L <= p.c; c += panel * L)
         apply_block<panel>(p, x + c, dy + c, dx + c, count, mean + c, table + c, L);
       for (; c < p.c; c += L) apply_block<1>(p, x + c, dy + c, dx + c, count, mean + c, table + c, p.c - c);
-    }
+    });
   }
 
   template <int V>
