@@ -146,7 +146,10 @@ def conv2d_backward_weight(text: str, dtype: np.dtype, exact: bool, optional: bo
     how = (s.stride, s.padding, s.dilation, s.g)
     dw, dbias = reference.conv2d_backward_weight(x, s.w, dy, *how)
     limit_w, limit_b = bound.conv2d_backward_weight_bound(x, s.w, dy, *how, dtype=dtype)
-    outputs = [Operand("w", None, W, None, dw, number.limit(limit_w))]
+    others = winograd_limits(
+        s, exact, lambda m: bound.winograd_backward_weight_bound(m, x, dy, s.padding, s.g, dtype)
+    )
+    outputs = [Operand("w", None, W, None, dw, number.limit(limit_w), limits=others)]
     if optional:
         outputs.append(Operand("bias", None, [None], None, dbias, number.limit(limit_b)))
     return Problem([Operand("y", dy, Y, NHWC), Operand("x", x, X, NHWC)], outputs, conv2d_scalars(s))
@@ -215,6 +218,22 @@ def winograd3d_limits(
         if tile == 4 or not exact:
             limit = bound.winograd_bound(tile, images, filters, bias, s.pads[1:], s.g, dtype)
             limits[f"winograd{tile}"] = np.moveaxis(limit.reshape(s.n, s.out[0], *limit.shape[1:]), 1, 2)
+    return limits
+
+
+def winograd3d_weight_limits(
+    s: shapes.ConvShape, x: np.ndarray, dy: np.ndarray, dtype: np.dtype, exact: bool
+) -> dict[str, np.ndarray | float]:
+    """As `winograd3d_limits`, for dw: taps in depth are channels of the planes."""
+    if s.kernel[1:] != (3, 3) or s.stride[1:] != (1, 1) or s.dilation[1:] != (1, 1):
+        return {}
+    images, _ = stacked(s, x, np.zeros(s.w))
+    planes = dy.swapaxes(1, 2).reshape(-1, s.oc, *s.out[1:])
+    limits: dict[str, np.ndarray | float] = {"winograd2": 0.0}
+    for tile in (2, 4):
+        if tile == 4 or not exact:
+            limit = bound.winograd_backward_weight_bound(tile, images, planes, s.pads[1:], s.g, dtype)
+            limits[f"winograd{tile}"] = limit.reshape(s.oc, s.kernel[0], -1, 3, 3).swapaxes(1, 2)
     return limits
 
 
@@ -304,7 +323,8 @@ def conv_backward_weight(axes: int) -> Maker:
         how = (s.stride, s.pads, s.dilation, s.g)
         dw, dbias = reference.conv3d_backward_weight(x, s.w, dy, *how)
         limit_w, limit_b = bound.conv_backward_weight_bound(x, s.w, dy, *how, dtype=dtype)
-        outputs = [Operand("w", None, w_names, None, dw, number.limit(limit_w))]
+        limits = winograd3d_weight_limits(s, x, dy, dtype, exact) if axes == 3 else {}
+        outputs = [Operand("w", None, w_names, None, dw, number.limit(limit_w), limits=limits)]
         if optional:
             outputs.append(Operand("bias", None, [None], None, dbias, number.limit(limit_b)))
         inputs = [Operand("y", dy, y_names, order), Operand("x", x, x_names, order)]

@@ -6,7 +6,7 @@ import pytest
 import loopnest
 from loopnest import ladder, ops, reference
 from loopnest.reference import bound
-from loopnest.reference.winograd import MATRICES, conv2d_winograd
+from loopnest.reference.winograd import MATRICES, conv2d_backward_weight_winograd, conv2d_winograd
 
 LAYER = "n1 ic64 ih56 iw56 oc64 kh3 kw3 p1"
 
@@ -18,6 +18,17 @@ def test_the_formula_is_a_convolution(tile, padding, groups):
     x, w = rng.normal(size=(2, 6, 7, 9)), rng.normal(size=(4, 6 // groups, 3, 3))
     expected = reference.conv2d(x, w, padding=padding, groups=groups)
     np.testing.assert_allclose(conv2d_winograd(tile, x, w, padding, groups), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("tile", [2, 4])
+@pytest.mark.parametrize(("padding", "groups"), [(0, 1), (1, 2), (((2, 0), (3, 1)), 1)])
+def test_the_transposed_formula_is_the_gradient_of_the_weights(tile, padding, groups):
+    rng = np.random.default_rng(tile)
+    x, w = rng.normal(size=(2, 6, 7, 9)), (4, 6 // groups, 3, 3)
+    dy = rng.normal(size=reference.conv2d(x, np.zeros(w), padding=padding, groups=groups).shape)
+    expected = reference.conv2d_backward_weight(x, w, dy, padding=padding, groups=groups)[0]
+    found = conv2d_backward_weight_winograd(tile, x, dy, padding, groups)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_the_matrices_of_the_paper():
@@ -123,3 +134,41 @@ def test_input_gradient_is_chosen_too():
     assert ladder.explain("conv2d_backward_input", LAYER)["rung"] == "winograd4"
     with loopnest.precision("exact"):
         assert not ladder.explain("conv2d_backward_input", LAYER)["rung"].startswith("winograd")
+
+
+def test_weight_gradient_is_chosen_too():
+    assert ladder.explain("conv2d_backward_weight", LAYER)["rung"] == "winograd4"
+    with loopnest.precision("high"):
+        assert ladder.explain("conv2d_backward_weight", LAYER)["rung"] == "winograd2"
+        with loopnest.precision("exact"):
+            assert not ladder.explain("conv2d_backward_weight", LAYER)["rung"].startswith("winograd")
+    for shape in ("n64 ic3 ih32 iw32 oc16 kh3 kw3 p1", "n1 ic64 ih56 iw56 oc64 kh3 kw3 p1 g64"):
+        assert not ladder.explain("conv2d_backward_weight", shape)["rung"].startswith("winograd")
+
+
+@pytest.mark.parametrize("rung", ["winograd2", "winograd4"])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "n3 ic19 ih34 iw29 oc21 kh3 kw3 p1",  # tiles in parts and blocks, ragged channels
+        "n1 ic150 ih9 iw8 oc70 kh3 kw3 p0",  # channels in chunks
+        "n2 ic96 ih40 iw41 oc96 kh3 kw3 p1 g2",
+    ],
+)
+def test_weight_gradient_of_many_tiles_and_channels(rung, shape):
+    """Within the bound, and the same bits for any team."""
+    args, options = ladder.inputs("conv2d_backward_weight", ladder.parse("conv2d_backward_weight", shape))
+    dw, db = ops.conv2d_backward_weight(*args, **options, rung=rung, threads=1)
+    x, size, dy = args[:3]
+    exact = reference.conv2d_backward_weight(x, size, dy, **options)
+    limit = bound.winograd_backward_weight_bound(
+        int(rung[-1]), x, dy, options["padding"], options.get("groups", 1)
+    )
+    assert (np.abs(dw - exact[0]) <= limit).all()
+    assert np.abs(dw - exact[0]).max() < 4e-6 * np.abs(exact[0]).max()
+    np.testing.assert_allclose(db, exact[1], rtol=1e-4, atol=1e-4)
+    for threads in (2, 3):
+        assert (
+            ops.conv2d_backward_weight(*args, **options, rung=rung, threads=threads)[0].tobytes()
+            == dw.tobytes()
+        )

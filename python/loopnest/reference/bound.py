@@ -38,7 +38,7 @@ from .cross_entropy import _parts as cross_entropy_parts
 from .norm import _means, _spread, norm
 from .pool2d import avg_pool2d, avg_pool2d_backward
 from .softmax import softmax
-from .winograd import magnitude
+from .winograd import gradient_magnitude, magnitude
 
 # What we ask of the kernels' exp, log, sigmoid and tanh: at most 8 u of error, relative to the result for exp
 # and log, relative to 1 for the others (sigmoid and tanh never exceed it).
@@ -170,6 +170,35 @@ def winograd_backward_input_bound(
         dy = dy[(slice(None),) * axis + (slice(max(-first, 0), dy.shape[axis] - max(-last, 0)),)]
         pads.append((max(first, 0), max(last, 0)))
     return winograd_bound(tile, dy, w, bias, (pads[0], pads[1]), groups, dtype)
+
+
+def winograd_backward_weight_bound(
+    tile: int,
+    input: ArrayLike,
+    grad_output: ArrayLike,
+    padding: Padding = 0,
+    groups: int = 1,
+    dtype: DTypeLike = np.float32,
+) -> Array:
+    """As `winograd_bound`, for dw = G^T [sum over tiles of (A e A^T) * (B^T d B)] G, its transpose.
+
+    Roundings on the longest way (csrc/ops/conv2d_backward_weight/winograd.h), two passes each:
+
+        tile 2: input 1, dy 1, weight 2 per pass      K = tiles + 1 + 2 (1 + 1 + 2)
+        tile 4: input 4, dy 4, weight 5 per pass      K = tiles + 1 + 2 (4 + 4 + 5)
+
+    Tiles are summed in blocks, blocks in parts, and parts at the end: never more than tiles + 1 additions.
+
+    >>> x, dy = np.ones((1, 8, 6, 6)), np.ones((1, 8, 4, 4))
+    >>> two, four = (winograd_backward_weight_bound(m, x, dy).max() for m in (2, 4))
+    >>> bool(two < four)
+    True
+    """
+    n, _, oh, ow = np.shape(grad_output)
+    passes = {2: 1 + 1 + 2, 4: 4 + 4 + 5}[tile]
+    k = n * -(-oh // tile) * -(-ow // tile) + 1 + 2 * passes
+    size, tiny = gradient_magnitude(tile, input, grad_output, padding, groups)
+    return gamma(k, dtype) * size + _tiny(passes, dtype) * tiny + _tiny(k, dtype)
 
 
 def conv2d_backward_input_bound(

@@ -7,6 +7,10 @@ Winograd, "Arithmetic Complexity of Computations", 1980. d is a tile of (M + 2) 
 weights of a pair of channels, * goes element by element. The matrices evaluate and interpolate polynomials at
 0, 1, -1 and infinity (M = 2), and at 0, 5/8, -5/8, 3/2, -3/2 and infinity (M = 4), which round less than the
 paper's 0, 1, -1, 2, -2.
+
+The formula is linear in g, so its transpose gives the gradient of the weights from tiles e of M x M of dL/dy:
+
+    dg = G^T [ sum over n and tiles of (A e A^T) * (B^T d B) ] G
 """
 
 from typing import NamedTuple
@@ -111,3 +115,54 @@ def magnitude(
     u, v = g @ w @ g.T, b_t @ _tiles(tile, x, padding) @ b_t.T
     lost = _sum(u + 1, np.ones_like(v), groups) + _sum(np.ones_like(u), v, groups)
     return _outputs(a_t, _sum(u, v, groups), oh, ow), _outputs(a_t, lost, oh, ow)
+
+
+def _gradient_factors(
+    a: Array, b_t: Array, tile: int, x: Array, dy: Array, padding: Padding
+) -> tuple[Array, Array]:
+    """The factors of the gradient's products: (N, OC, ...) of dy and (N, IC, ...) of x, tiles and points."""
+    down, across = -(-dy.shape[2] // tile), -(-dy.shape[3] // tile)
+    dy = np.pad(dy, ((0, 0), (0, 0), (0, down * tile - dy.shape[2]), (0, across * tile - dy.shape[3])))
+    tiles = dy.reshape(*dy.shape[:2], down, tile, across, tile).swapaxes(3, 4)
+    return a @ tiles @ a.T, b_t @ _tiles(tile, x, padding) @ b_t.T
+
+
+def _over_tiles(e: Array, v: Array, groups: int) -> Array:
+    """sum over n and tiles of e[n, oc, ...] v[n, ic, ...] per group: (OC, IC / groups, points, points)."""
+    n, oc, ic = len(e), e.shape[1], v.shape[1]
+    e, v = e.reshape(n, groups, oc // groups, *e.shape[2:]), v.reshape(n, groups, ic // groups, *v.shape[2:])
+    return np.einsum("ngodrab,ngidrab->goiab", e, v, optimize=True).reshape(oc, ic // groups, *e.shape[5:])
+
+
+def conv2d_backward_weight_winograd(
+    tile: int, input: ArrayLike, grad_output: ArrayLike, padding: Padding = 0, groups: int = 1
+) -> Array:
+    """dL/dw by the formula above, in float64: the same as that of `conv2d_backward_weight`.
+
+    tile: M, 2 or 4. input (N, IC, IH, IW), grad_output (N, OC, OH, OW). Returns (OC, IC / groups, 3, 3).
+
+    >>> x = np.arange(16.0).reshape(1, 1, 4, 4)
+    >>> conv2d_backward_weight_winograd(2, x, np.ones((1, 1, 2, 2)))[0, 0]
+    array([[10., 14., 18.],
+           [26., 30., 34.],
+           [42., 46., 50.]])
+    """
+    a_t, g, b_t = MATRICES[tile]
+    e, v = _gradient_factors(a_t.T, b_t, tile, as_float64(input), as_float64(grad_output), padding)
+    return g.T @ _over_tiles(e, v, groups) @ g
+
+
+def gradient_magnitude(
+    tile: int, input: ArrayLike, grad_output: ArrayLike, padding: Padding = 0, groups: int = 1
+) -> tuple[Array, Array]:
+    """As `magnitude`, for dL/dw: everything taken absolutely; and what flushed denormals may lose.
+
+    >>> x, dy = np.ones((1, 1, 4, 4)), np.ones((1, 1, 2, 2))
+    >>> bool(gradient_magnitude(2, x, dy)[0][0, 0, 0, 0] > 4)  # the sum of |x| |dy|
+    True
+    """
+    a_t, g, b_t = (np.abs(matrix) for matrix in MATRICES[tile])
+    x, dy = np.abs(as_float64(input)), np.abs(as_float64(grad_output))
+    e, v = _gradient_factors(a_t.T, b_t, tile, x, dy, padding)
+    lost = _over_tiles(e + 1, np.ones_like(v), groups) + _over_tiles(np.ones_like(e), v, groups)
+    return g.T @ _over_tiles(e, v, groups) @ g, g.T @ lost @ g
