@@ -66,13 +66,22 @@ def start(ranks, job, *args, **env):
     )
 
 
+def end(process):
+    """Ends mpiexec so that it can end its ranks; killed at once it would leave them behind."""
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
 def run(ranks, job, *args, fails=False, **env):
     """Output of a job. It must end by itself, with status 0, or not 0 if `fails`."""
     process = start(ranks, job, *args, **env)
     try:
         output, _ = process.communicate(timeout=100)
     except subprocess.TimeoutExpired:
-        process.kill()
+        end(process)
         raise AssertionError(f"{job} on {ranks} ranks hangs") from None
     assert (process.returncode != 0) == fails, f"status {process.returncode}\n{output}"
     return output
@@ -370,7 +379,7 @@ def test_a_lost_rank_ends_the_job(tmp_path, where, number):
         output, _ = process.communicate(timeout=30)
         print(f"ended after {time.monotonic() - began:.1f} s", output)
     finally:
-        process.kill()
+        end(process)
     assert process.returncode != 0
     if number == signal.SIGSTOP:
         assert f"rank {victim} has given no sign of life for 2 s" in output
