@@ -138,9 +138,16 @@ def weight_of(batch: tuple) -> float:
 
 
 def predict(model: nn.Module, image: np.ndarray) -> np.ndarray:
-    """The kind of each pixel (h, w)."""
+    """The kind of each pixel (h, w).
+
+    The loss counts an outline's pixels twice, so the network calls too much of the ground outline: of its
+    odds against ground that factor is taken away again (IoU 0.781 to 0.805). Outline or inside is decided as
+    it was learned.
+    """
     with loopnest.no_grad():
-        return model(loopnest.tensor(image[None, None])).numpy()[0].argmax(0)
+        ground, inside, edge = model(loopnest.tensor(image[None, None])).numpy()[0]
+    some = np.maximum(inside, edge - np.log(2)) > ground
+    return np.where(some, np.where(edge > inside, 2, 1), 0)
 
 
 def otsu(image: np.ndarray) -> float:
