@@ -36,6 +36,7 @@ struct Slide {
   struct Axis {
     ptrdiff_t in, kernel, out, stride, pad, dilation, x, y;  // the last two: steps in memory
   };
+  using Index = __typeof__(vec<T>{} < vec<T>{});  // integers of the same width
   struct Args {
     Axis d, h, w;
     ptrdiff_t n, c, x_n, y_n;
@@ -44,6 +45,10 @@ struct Slide {
     const T *taps, *bias;  // packed; [c] or null
     const T* add;          // lies as y does, or null
     int64_t activation;
+    // Groups of several channels (r11_group): a vector of y is `together` groups of group_oc channels, and its lanes
+    // want channel i of their own group's group_ic: lane l is lane index[i][l] of the block's vector of x.
+    ptrdiff_t group_ic, group_oc, together, groups;
+    const Index* index;
   };
 
   // x and y together from here on leave L2 (1 to 2 MB): then y goes past the caches, or it would drive x out.
@@ -107,10 +112,19 @@ struct Slide {
     bool stream;
   };
 
+  // Of a vector of x, what the lanes want: itself, or of groups the lanes that `index` names. Beyond `valid` nothing is
+  // read.
+  template <bool groups>
+  static inline __attribute__((always_inline)) vec<T> wanted(const T* x, Index index, ptrdiff_t valid) {
+    if constexpr (!groups || L == 1) return load<T>(x);
+    else if constexpr (sizeof(vec<T>) == 64) return __builtin_shuffle(load_n<T>(x, valid), index);
+    else return __builtin_shuffle(valid == L ? load<T>(x) : load_n<T>(x, valid), index);
+  }
+
   // One row of x, KW taps: up, those of the upper row of y (w0), and down, of the lower (w1).
-  template <int KW, int S, bool edge, bool up, bool down, int R>
+  template <int KW, int S, bool edge, bool groups, bool up, bool down, int R>
   static inline __attribute__((always_inline)) void row(vec<T> (&sum)[R][P], const T* x, ptrdiff_t x_w, const T* w0,
-                                                        const T* w1, Range in) {
+                                                        const T* w1, Range in, Index index, ptrdiff_t valid) {
     ptrdiff_t low = in.begin, high = in.end;
     asm("" : "+r"(low), "+r"(high));  // tested here, for each column: GCC makes loops of their own, and spills sums
     vec<T> tap[2][KW];
@@ -121,7 +135,7 @@ struct Slide {
 #pragma GCC unroll 32
     for (int i = 0; i < (P - 1) * S + KW; i++) {
       if (!edge || (i >= low && i < high)) {
-        vec<T> xv = load<T>(x);
+        vec<T> xv = wanted<groups>(x, index, valid);
         UNROLL for (int p = 0; p < P; p++) if (i - p * S >= 0 && i - p * S < KW) {
           if (up) sum[0][p] += xv * tap[0][(i - p * S) % KW];
           if (down) sum[R - 1][p] += xv * tap[1][(i - p * S) % KW];
@@ -132,18 +146,29 @@ struct Slide {
     }
   }
 
+  // The same for each channel of a group; depthwise has one.
+  template <int KW, int S, bool edge, bool groups, bool up, bool down, int R>
+  static inline __attribute__((always_inline)) void channels(vec<T> (&sum)[R][P], const Args& a, const T* x,
+                                                             const T* w0, const T* w1, Range in, ptrdiff_t valid) {
+    if constexpr (!groups) return row<KW, S, edge, false, up, down, R>(sum, x, a.w.x, w0, w1, in, Index{}, valid);
+    else
+      for (ptrdiff_t i = 0; i < a.group_ic; i++, w0 += KW * L, w1 += KW * L)
+        row<KW, S, edge, true, up, down, R>(sum, x, a.w.x, w0, w1, in, a.index[i], valid);
+  }
+
   // One row of x for one row of y, any number of taps.
-  template <int KW, int S, bool edge, bool pieces, int R>
-  static inline __attribute__((always_inline)) void whole(vec<T> (&sum)[R][P], const Tile& t, const T* x, ptrdiff_t x_w,
-                                                          const T* w) {
+  template <int KW, int S, bool edge, bool groups, bool pieces, int R>
+  static inline __attribute__((always_inline)) void whole(vec<T> (&sum)[R][P], const Args& a, const Tile& t, const T* x,
+                                                          const T* w, ptrdiff_t valid) {
     if constexpr (!pieces) {
-      row<KW, S, edge, true, false, R>(sum, x, x_w, w, w, t.columns);
+      channels<KW, S, edge, groups, true, false, R>(sum, a, x, w, w, t.columns, valid);
     } else {
+      ptrdiff_t x_w = a.w.x;
       Range in = t.columns;
       for (ptrdiff_t i = 0; i < t.wide; i++, x += KW * x_w, w += KW * L, in.begin -= KW, in.end -= KW)
-        row<KW, S, edge, true, false, R>(sum, x, x_w, w, w, in);
+        row<KW, S, edge, false, true, false, R>(sum, x, x_w, w, w, in, Index{}, valid);
       for (ptrdiff_t i = 0; i < t.narrow; i++, x += (KW - 1) * x_w, w += (KW - 1) * L) {
-        row<KW - 1, S, edge, true, false, R>(sum, x, x_w, w, w, in);
+        row<KW - 1, S, edge, false, true, false, R>(sum, x, x_w, w, w, in, Index{}, valid);
         in.begin -= KW - 1, in.end -= KW - 1;
       }
     }
@@ -152,27 +177,34 @@ struct Slide {
   static ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
   static ptrdiff_t most(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 
-  template <int KW, int S, int R, bool edge, bool pieces>
+  template <int KW, int S, int R, bool edge, bool groups, bool pieces>
   static inline __attribute__((always_inline)) void tile(const Args& a, const Tile& t) noexcept {
-    ptrdiff_t x_w = a.w.x, x_h = a.h.x, y_w = a.w.y, kh = a.h.kernel, down = a.h.stride;
-    ptrdiff_t w_h = a.w.kernel * L, w_d = kh * w_h, w_v = a.d.kernel * w_d;
+    ptrdiff_t x_h = a.h.x, y_w = a.w.y, kh = a.h.kernel, down = a.h.stride;
+    ptrdiff_t w_h = a.w.kernel * L * (groups ? a.group_ic : 1), w_d = kh * w_h, w_v = a.d.kernel * w_d;
     const T* wv = a.taps + t.vectors.begin * w_v + t.kd * w_d;
     for (ptrdiff_t v = t.vectors.begin; v < t.vectors.end; v++, wv += w_v) {
-      ptrdiff_t c = channel(a.c, v);
-      vec<T> sum[R][P], start = a.bias ? load<T>(a.bias + c) : vec<T>{};
+      ptrdiff_t first = groups ? v * a.together : 0;  // group
+      ptrdiff_t c = groups ? first * a.group_oc : channel(a.c, v), x_c = groups ? first * a.group_ic : c;
+      ptrdiff_t here = groups ? least(a.groups - first, a.together) : 0;
+      ptrdiff_t lanes_y = groups ? here * a.group_oc : L, lanes_x = groups ? here * a.group_ic : L;
+      vec<T> sum[R][P], start = {};
+      if (a.bias) start = groups ? load_n<T>(a.bias + c, lanes_y) : load<T>(a.bias + c);
       UNROLL for (int r = 0; r < R; r++) UNROLL for (int p = 0; p < P; p++) sum[r][p] = start;
-      const T *plane = t.x + c, *w = wv;
+      const T *plane = t.x + x_c, *w = wv;
       for (ptrdiff_t d = 0; d < t.planes; d++, plane += a.d.dilation * a.d.x, w += w_d) {
         if constexpr (R == 1) {
           for (ptrdiff_t j = t.in.begin; j < t.in.end; j++)
-            whole<KW, S, edge, pieces, R>(sum, t, plane + j * x_h, x_w, w + j * w_h);
+            whole<KW, S, edge, groups, pieces, R>(sum, a, t, plane + j * x_h, w + j * w_h, lanes_x);
         } else {
           ptrdiff_t j = t.in.begin, end = least(t.in.end, least(down, kh));
-          for (; j < end; j++) row<KW, S, edge, true, false, R>(sum, plane + j * x_h, x_w, w + j * w_h, w, t.columns);
+          for (; j < end; j++)
+            channels<KW, S, edge, groups, true, false, R>(sum, a, plane + j * x_h, w + j * w_h, w, t.columns, lanes_x);
           for (end = least(t.in.end, kh); j < end; j++)
-            row<KW, S, edge, true, true, R>(sum, plane + j * x_h, x_w, w + j * w_h, w + (j - down) * w_h, t.columns);
+            channels<KW, S, edge, groups, true, true, R>(sum, a, plane + j * x_h, w + j * w_h, w + (j - down) * w_h,
+                                                         t.columns, lanes_x);
           for (j = most(j, down), end = t.in.end; j < end; j++)
-            row<KW, S, edge, false, true, R>(sum, plane + j * x_h, x_w, w, w + (j - down) * w_h, t.columns);
+            channels<KW, S, edge, groups, false, true, R>(sum, a, plane + j * x_h, w, w + (j - down) * w_h, t.columns,
+                                                          lanes_x);
         }
       }
       T* y = t.y + c;
@@ -180,19 +212,18 @@ struct Slide {
         T kept[R * P * L];
         UNROLL for (int r = 0; r < R; r++) UNROLL for (int p = 0; p < P; p++)
             store<T>(kept + (r * P + p) * L, sum[r][p]);
-        finish(a, kept, y, R, edge ? t.count : P);
+        finish(a, kept, y, R, edge ? t.count : P, lanes_y);
         continue;
       }
       if (a.activation) {
-        vec<T> low = {}, high = broadcast<T>(a.activation == ActRelu ? T(__builtin_inf()) : T(6));
-        UNROLL for (int r = 0; r < R; r++) UNROLL for (int p = 0; p < P; p++) {
-          vec<T> s = low > sum[r][p] ? low : sum[r][p];  // false for NaN, which passes
-          sum[r][p] = high < s ? high : s;
-        }
+        Finish<T> simple(a.activation, nullptr, nullptr);
+        UNROLL for (int r = 0; r < R; r++) UNROLL for (int p = 0; p < P; p++) sum[r][p] = simple.clamp(sum[r][p]);
       }
       UNROLL for (int r = 0; r < R; r++, y += a.h.y) {
-        if (t.stream && c == v * L) {
+        if (t.stream && c == v * L && lanes_y == L) {
           UNROLL for (int p = 0; p < P; p++) if (!edge || p < t.count) stream<T>(y + p * y_w, sum[r][p]);
+        } else if (lanes_y < L) {
+          UNROLL for (int p = 0; p < P; p++) if (!edge || p < t.count) store_n<T>(y + p * y_w, sum[r][p], lanes_y);
         } else {
           UNROLL for (int p = 0; p < P; p++) if (!edge || p < t.count) store<T>(y + p * y_w, sum[r][p]);
         }
@@ -201,13 +232,13 @@ struct Slide {
   }
 
   // Any epilogue. y is written once, with finished numbers: blocks of two members may share channels.
-  static __attribute__((noinline)) void finish(const Args& a, const T* sums, T* y, ptrdiff_t rows,
-                                               ptrdiff_t count) noexcept {
+  static __attribute__((noinline)) void finish(const Args& a, const T* sums, T* y, ptrdiff_t rows, ptrdiff_t count,
+                                               ptrdiff_t n) noexcept {
     for (ptrdiff_t r = 0; r < rows; r++, y += a.h.y)
       for (ptrdiff_t p = 0; p < count; p++) {
         vec<T> sum = load<T>(sums + (r * P + p) * L);
-        if (a.add) sum += load<T>(a.add + (y - a.y) + p * a.w.y);
-        store<T>(y + p * a.w.y, activate<T>(sum, a.activation));
+        if (a.add) sum += load_n<T>(a.add + (y - a.y) + p * a.w.y, n);
+        store_n<T>(y + p * a.w.y, activate<T>(sum, a.activation), n);
       }
   }
 
@@ -234,9 +265,9 @@ struct Slide {
     return place;
   }
 
-  template <int KW, int S, bool pieces>
+  template <int KW, int S, bool groups, bool pieces>
   static void sweep(const Args& all, ptrdiff_t wide, ptrdiff_t narrow, const Team& team) noexcept {
-    constexpr int R = pieces || (KW != 3 && KW != 5 && KW != 7) ? 1 : pair;
+    constexpr int R = pieces || (KW != 3 && KW != 5 && (KW != 7 || groups)) ? 1 : pair;
     // Rows of y that share rows of x go two by two; a dilated kernel that also strides shares none of that kind.
     bool rows_dilated = all.h.dilation > 1 && all.h.stride > 1;
     ptrdiff_t rows = rows_dilated ? 1 : R;
@@ -246,9 +277,11 @@ struct Slide {
         all.n * all.c * ptrdiff_t(sizeof(T)) * (all.d.in * all.h.in * all.w.in + all.d.out * all.h.out * all.w.out);
     // Vectors of channels that pass a strip together: as many as leave the rows under one block in L1.
     ptrdiff_t under = (all.h.kernel + rows - 1) * ((P - 1) * S + all.w.kernel) * L * ptrdiff_t(sizeof(T));
-    ptrdiff_t slice = S == 1 || bytes < stream_bytes ? most(4, least(16, near_bytes / under)) : 16,
-              slices = ceil_div(vectors(all.c), slice);
-    ptrdiff_t strip = most(1, (all.h.stride == 1 ? near_bytes : far_bytes) / (under * least(slice, vectors(all.c))));
+    bool long_runs = all.w.kernel <= 3 || (S == 2 && bytes >= stream_bytes);
+    ptrdiff_t slice = long_runs ? 16 : most(4, least(16, near_bytes / under)),
+              blocks = groups ? ceil_div(all.groups, all.together) : vectors(all.c);
+    ptrdiff_t slices = ceil_div(blocks, slice);
+    ptrdiff_t strip = most(1, (all.h.stride == 1 ? near_bytes : far_bytes) / (under * least(slice, blocks)));
     ptrdiff_t strips = ceil_div(tiles, strip);
     bool past = bytes >= stream_bytes &&
                 (uintptr_t(all.y) | uintptr_t(all.y_n | all.d.y | all.h.y | all.w.y) * sizeof(T)) % sizeof(vec<T>) == 0;
@@ -266,7 +299,7 @@ struct Slide {
       ptrdiff_t first = split(part, slices), od = split(part, all.d.out), n = part;
       Tile t;
       t.wide = wide, t.narrow = narrow, t.stream = past;
-      t.vectors = {vectors(a.c) * first / slices, vectors(a.c) * (first + 1) / slices};
+      t.vectors = {blocks * first / slices, blocks * (first + 1) / slices};
       ptrdiff_t id = od * a.d.stride - a.d.pad;
       Range kd = window(id, a.d.in, a.d.kernel, a.d.dilation);
       t.kd = kd.begin, t.planes = kd.end - kd.begin;
@@ -285,8 +318,10 @@ struct Slide {
           t.x = x + ih * (rows_dilated ? all.h.x : a.h.x) + iw * a.w.x;
           t.y = y + row * a.h.y + ow * a.w.y;
           bool edge = t.columns.begin > 0 || t.columns.end < (P - 1) * S + a.w.kernel;
-          if (count == 1) edge ? tile<KW, S, 1, true, pieces>(a, t) : tile<KW, S, 1, false, pieces>(a, t);
-          else if constexpr (R == 2) edge ? tile<KW, S, 2, true, false>(a, t) : tile<KW, S, 2, false, false>(a, t);
+          if (count == 1)
+            edge ? tile<KW, S, 1, true, groups, pieces>(a, t) : tile<KW, S, 1, false, groups, pieces>(a, t);
+          else if constexpr (R == 2)
+            edge ? tile<KW, S, 2, true, groups, false>(a, t) : tile<KW, S, 2, false, groups, false>(a, t);
         }
       }
     }
@@ -298,14 +333,24 @@ struct Slide {
     if constexpr (KW > 4)
       if (width < KW) return pieces<KW - 1>(a, count, width, team);
     ptrdiff_t narrow = count * width - a.w.kernel;
-    sweep<KW, 1, true>(a, count - narrow, narrow, team);
+    sweep<KW, 1, false, true>(a, count - narrow, narrow, team);
   }
   template <int KW>
   static void one(const Args& a, const Team& team) noexcept {
     if constexpr (KW > 1)
       if (a.w.kernel < KW) return one<KW - 1>(a, team);
-    if (a.w.stride == 1) sweep<KW, 1, false>(a, 1, 0, team);
-    else sweep<KW, 2, false>(a, 1, 0, team);
+    if (a.w.stride == 1) sweep<KW, 1, false, false>(a, 1, 0, team);
+    else sweep<KW, 2, false, false>(a, 1, 0, team);
+  }
+  // Groups of several channels: kernels 1, 3, 5 and 7 wide.
+  static void run_groups(const Args& a, const Team& team) noexcept {
+    auto one = [&]<int KW>() {
+      a.w.stride == 1 ? sweep<KW, 1, true, false>(a, 1, 0, team) : sweep<KW, 2, true, false>(a, 1, 0, team);
+    };
+    if (a.w.kernel == 1) one.template operator()<1>();
+    else if (a.w.kernel == 3) one.template operator()<3>();
+    else if (a.w.kernel == 5) one.template operator()<5>();
+    else one.template operator()<7>();
   }
   static void run(const Args& a, const Team& team) noexcept {
     if (a.w.kernel <= 7) return one<7>(a, team);
