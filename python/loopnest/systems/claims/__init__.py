@@ -53,8 +53,8 @@ CLAIMS: dict[str, tuple[str, str]] = {
     "C7": ("c07_outline", "A CNN can find an object in an image and the outline of the object."),
     "C8": (
         "c08_memory",
-        "An RNN learns patterns across time by feeding its hidden state of the previous step into the next: "
-        "it has memory.",
+        "An RNN learns patterns across time by feeding its hidden state of the previous step into the "
+        "next: it has memory.",
     ),
     "C9": (
         "c09_order",
@@ -63,8 +63,42 @@ CLAIMS: dict[str, tuple[str, str]] = {
     ),
     "C10": (
         "c10_shapes",
-        "An RNN takes inputs and outputs of any length. The five shapes: one to one (MLP, CNN), one to many, "
-        "many to one, many to many after reading all (translation), many to many in step.",
+        "An RNN takes inputs and outputs of any length. The five shapes: one to one (MLP, CNN), one to "
+        "many, many to one, many to many after reading all (translation), many to many in step.",
+    ),
+    "C11": (
+        "c11_wholes",
+        "RNNs combine parts into new wholes: image captioning, text generation, translation.",
+    ),
+    "C12": ("c12_context", 'Context changes meaning: "dog" is translated differently after "hot".'),
+    "C13": (
+        "c13_series",
+        "RNNs suit time series (stock markets), speech and language: what was said last shapes what is "
+        "said next.",
+    ),
+    "C14": (
+        "c14_scan",
+        '"Space" and "time" are not literal: an RNN can read a single image, its time being the order in '
+        "which the parts are processed; what is processed first informs what comes later.",
+    ),
+    "C15": (
+        "c15_phrases",
+        "On language, CNNs are good at local key phrases wherever they stand, RNNs at dependencies over "
+        "long ranges; which wins depends on the task (Yin et al. 2017 compared CNN, GRU and LSTM over "
+        "seven NLP tasks).",
+    ),
+    "C16": (
+        "c16_mood",
+        "One sentence's mood (a tweet, positive or negative) can be read off an RNN's summary of it.",
+    ),
+    "C17": (
+        "c17_together",
+        "Both can work in one model (describing an image in a sentence), and they can even be "
+        "interchanged: CNNs where RNNs were usual (Bai et al. 2018 compared TCN, RNN, GRU and LSTM).",
+    ),
+    "C18": (
+        "c18_sharing",
+        "Both rest on weight sharing, across space and across time; otherwise they have little in common.",
     ),
 }
 
@@ -125,7 +159,9 @@ def run(
     findings = []
     for name in wanted:
         findings.append(investigate(name, lab))
+        page.write(
+            findings, options
+        )  # after each: a run that is broken off leaves the page of what was found
         if watch is not None:
             watch(findings[-1])
-    page.write(findings, options)
     return findings

@@ -105,8 +105,7 @@ def run(lab: Lab) -> Finding:
     return Finding(
         done=f"A network of three convolutions learned {len(y):,} digits. From the channels at one place of "
         f"each layer, a linear readout (least squares) tells the direction of the line there ({WAYS} "
-        "directions) and the "
-        "digit, on held-back images. One place of the layers sees 5, 14 and 32 pixels.",
+        "directions) and the digit, on held-back images. One place of the layers sees 5, 14 and 32 pixels.",
         checks=[
             Check("the digit, read from one place: last layer less first", digit[:, 2] - digit[:, 0], 0.2),
             Check("the digit: second layer less first", digit[:, 1] - digit[:, 0], 0.05),
@@ -118,17 +117,16 @@ def run(lab: Lab) -> Finding:
                 control=True,
             ),
         ],
-        say="One place of the first layer tells which way the line under it runs "
-        f"({line[:, 0].mean():.0%}) but "
-        f"hardly the digit ({digit[:, 0].mean():.0%}); of the second, the digit in "
-        f"{digit[:, 1].mean():.0%}; of "
-        f"the last in {digit[:, 2].mean():.0%}, and the line only in {line[:, 2].mean():.0%}.",
+        say=f"One place of the first layer tells which way the line under it runs ({line[:, 0].mean():.0%}) "
+        f"but hardly the digit ({digit[:, 0].mean():.0%}); of the second, the digit in "
+        f"{digit[:, 1].mean():.0%}; of the last in {digit[:, 2].mean():.0%}, and the line only in "
+        f"{line[:, 2].mean():.0%}.",
         pictures=[
             Picture(
                 "c01",
                 "Lines, parts, wholes",
-                "Left: for eight channels of each layer, the four held-back patches that excite it most, as "
-                "large as what one place sees. Right: what one place knows.",
+                "Left: for eight channels of each layer, the four held-back patches that excite it most, "
+                "as large as what one place sees. Right: what one place knows.",
                 picture(kept, xt, line, digit, raw),
             )
         ],

@@ -93,11 +93,10 @@ def run(lab: Lab) -> Finding:
     shared, flat, single, apart, cut = (np.array(right[name]) for name in KINDS)
     mixed_gain = np.array(shuffled["shared, overlapping"]) - np.array(shuffled["not shared"])
     return Finding(
-        done=f"{len(y):,} digits, up to four pixels off the middle. Eight filters 7x7 at every second "
-        "pixel and 24 "
-        "filters 3x3 on their maps; the same fields with filters of their own; tiles that do not overlap, "
-        "with "
-        "filters of their own; the first layer alone. The linear head sees 216 numbers each time.",
+        done=f"{len(y):,} digits, up to four pixels off the middle. Eight filters 7x7 at every second pixel "
+        "and 24 filters 3x3 on their maps; the same fields with filters of their own; tiles that do not "
+        "overlap, with filters of their own; the first layer alone. The linear head sees 216 numbers each "
+        "time.",
         checks=[
             Check("accuracy: shared less not shared", shared - apart, 0.01),
             Check("accuracy: overlapping and shared less tiles", shared - cut, 0.05),
@@ -111,15 +110,15 @@ def run(lab: Lab) -> Finding:
             ),
         ],
         say=f"The shared filters name {shared.mean():.1%} of the held-back digits, a filter of its own at "
-        "every "
-        f"place {apart.mean():.1%}, tiles {cut.mean():.1%}; one layer alone {flat.mean():.1%}. On pixels "
-        f"in shuffled order sharing changes {mixed_gain.mean():+.1%}.",
+        f"every place {apart.mean():.1%}, tiles {cut.mean():.1%}; one layer alone {flat.mean():.1%}. On "
+        f"pixels in shuffled order sharing changes {mixed_gain.mean():+.1%}.",
         pictures=[
             Picture(
                 "c02",
                 "One filter, all over the picture, layer after layer",
-                "Above: four of the overlapping fields on a held-back digit, the shared filters of the first "
-                "layer, and the maps they make of it. Below: maps of the second layer, and the accuracies.",
+                "Above: four of the overlapping fields on a held-back digit, the shared filters of the "
+                "first layer, and the maps they make of it. Below: maps of the second layer, and the "
+                "accuracies.",
                 picture(kept, xt, yt, right, shuffled),
             )
         ],

@@ -112,10 +112,8 @@ def run(lab: Lab) -> Finding:
     mean = {name: float(np.mean(row)) for name, row in figures.items()}
     return Finding(
         done=f"{len(y):,} single digits of 28x28 to learn from. {len(SIZES)} sizes from 28x28 to 96x96 and "
-        "28x200. "
-        "Strips of 3, 6 and 12 held-back digits were never learned: the network without dense layers says "
-        "at each "
-        "place of the strip what stands there.",
+        "28x200. Strips of 3, 6 and 12 held-back digits were never learned: the network without dense "
+        "layers says at each place of the strip what stands there.",
         checks=[
             Check("sizes taken without dense layers", figures["any"], 0.999, form=".0%"),
             Check("digits read off strips of three, six and twelve", figures["strip"], 0.75),
@@ -143,8 +141,7 @@ def run(lab: Lab) -> Finding:
                 "c04",
                 "Trained on single digits, reading a strip",
                 "A strip of held-back digits; below it the chance of every digit at every place of the "
-                "score map, "
-                "which is as wide as the image asks for. Right: which sizes each network takes.",
+                "score map, which is as wide as the image asks for. Right: which sizes each network takes.",
                 picture(kept, *long[0], figures),
             )
         ],

@@ -85,8 +85,7 @@ def run(lab: Lab) -> Finding:
     lead = get["CNN, raw"] - get["MLP, raw"]
     return Finding(
         done=f"{len(y):,} digits up to four pixels off the middle; prepared: centred and set upright. "
-        "LeNet-5 "
-        "against an MLP of 101,770 weights. Motion: clips of a digit in one of eight directions.",
+        "LeNet-5 against an MLP of 101,770 weights. Motion: clips of a digit in one of eight directions.",
         checks=[
             Check(
                 "a convolution and its dense matrix: largest difference, relative",
@@ -115,16 +114,15 @@ def run(lab: Lab) -> Finding:
         say=f"On raw images the CNN names {get['CNN, raw'].mean():.0%}, the MLP "
         f"{get['MLP, raw'].mean():.0%}; "
         f"preparing them by hand gains {needs['CNN'].mean():+.0%} and {needs['MLP'].mean():+.0%}. A 3-D "
-        "CNN names "
-        f"{np.mean([a for a, _ in moved]):.0%} of eight directions of motion (chance 12 %), "
+        f"CNN names {np.mean([a for a, _ in moved]):.0%} of eight directions of motion (chance 12 %), "
         f"{np.mean([b for _, b in moved]):.0%} when the frames are shuffled.",
         pictures=[
             Picture(
                 "c05",
                 "A convolution is a dense layer with most weights missing",
                 "Left: the matrix of the dense layer that equals two 3x3 filters on 8x8 pixels: 128x64 "
-                "weights, 18 "
-                "of them different. Middle: a digit raw and prepared. Right: who needs the preparation.",
+                "weights, 18 of them different. Middle: a digit raw and prepared. Right: who needs the "
+                "preparation.",
                 picture(raw_test, clean_test, right),
             )
         ],

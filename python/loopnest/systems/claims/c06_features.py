@@ -81,8 +81,7 @@ def run(lab: Lab) -> Finding:
         done=f"LeNet-5 learned {len(y):,} digits; the 400 numbers behind its last convolution, or the "
         "pixels, went to "
         f"{', '.join(makers)} with {LABELS[-1]} labels of other images. For new digits it learned only the "
-        "lower "
-        "half of the digits, and logistic regression was asked for the upper half.",
+        "lower half of the digits, and logistic regression was asked for the upper half.",
         checks=[
             Check(f"features less pixels: the smallest gain ({least})", gain[least], 0.02),
             Check(
@@ -103,8 +102,7 @@ def run(lab: Lab) -> Finding:
                 "c06",
                 "The same images, as pixels and as features",
                 "Held-back digits laid out so that neighbours stay neighbours (t-SNE): as pixels, and as "
-                "the CNN's "
-                "features. Right: logistic regression on few labels.",
+                "the CNN's features. Right: logistic regression on few labels.",
                 picture(kept, xt, yt, curve),
             )
         ],

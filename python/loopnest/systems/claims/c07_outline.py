@@ -34,7 +34,7 @@ def run(lab: Lab) -> Finding:
         for k in range(len(train))
         if train[k][0].shape == train[k - 1][0].shape
     ]
-    width, size, steps = lab.few(12, 6), lab.few(8, 4), lab.few(300, 90)
+    width, size, steps = lab.few(12, 6), lab.few(8, 4), lab.few(300, 130)
     makers: dict[str, tuple[Callable[[], nn.Module], list[outline.Item], int]] = {
         KINDS[0]: (lambda: outline.UNet(width), train, steps),
         KINDS[1]: (one_pixel, train, steps),
@@ -45,7 +45,7 @@ def run(lab: Lab) -> Finding:
     for seed in lab.seeds:
         for name, (make, items, count) in makers.items():
             crops = outline.Crops(items, zoom=False, size=size)
-            model = lab.practise(seed, make, crops, count, rate=4e-3, loss=outline.loss_of, clip=None)
+            model = lab.practise(seed, make, crops, count, rate=2e-3, loss=outline.loss_of, clip=None)
             found[name].append(outline.measure(partial(outline.predict, model), test))
             models.setdefault(name, model)
     found["Otsu's threshold"] = [outline.measure(outline.threshold, test)]
@@ -56,8 +56,7 @@ def run(lab: Lab) -> Finding:
     return Finding(
         done=f"{len(train)} microscope images to learn from, in crops of {outline.CROP}x{outline.CROP}, "
         f"{len(test)} held back. A pixel is background, inside or outline. IoU: the shared part of the "
-        "marked and "
-        "the true area; outline F1: an outline pixel counts as right within two pixels.",
+        "marked and the true area; outline F1: an outline pixel counts as right within two pixels.",
         checks=[
             Check("nuclei: IoU", net["iou"], 0.6, form=".2f"),
             Check("nuclei found whole: F1", net["objects"], 0.5, form=".2f"),
@@ -83,8 +82,7 @@ def run(lab: Lab) -> Finding:
                 "c07",
                 "Nuclei and their outlines",
                 "Held-back images (part): what the microscope saw, the truth, what the network marks, and "
-                "what is "
-                "left when it sees one pixel at a time. Inside light, outline dark.",
+                "what is left when it sees one pixel at a time. Inside light, outline dark.",
                 picture(models, test, get),
             )
         ],

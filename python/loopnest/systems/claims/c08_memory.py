@@ -42,8 +42,7 @@ def run(lab: Lab) -> Finding:
     gru, plain, cut = (np.array(right[name][FAR]) for name in MAKERS)
     return Finding(
         done=f"Rows of random symbols of four kinds; the first is to be named after the last. {HIDDEN} "
-        "hidden "
-        "numbers; a network for every length, trained on rows that never repeat.",
+        "hidden numbers; a network for every length, trained on rows that never repeat.",
         checks=[
             Check(f"GRU: first of {FAR} symbols named", gru, 0.9),
             Check(f"GRU with its state less without, {FAR} symbols", gru - cut, 0.5),
@@ -55,17 +54,14 @@ def run(lab: Lab) -> Finding:
             Check("GRU, state cut: named (chance 25 %)", cut, 0.35, "below", control=True),
         ],
         say=f"The GRU names the first of {FAR} symbols in {gru.mean():.0%}, with its state cut in "
-        f"{cut.mean():.0%} "
-        f"(chance 25 %). The plain RNN, whose memory has no gates, in {plain.mean():.0%}.",
+        f"{cut.mean():.0%} (chance 25 %). The plain RNN, whose memory has no gates, in {plain.mean():.0%}.",
         pictures=[
             Picture(
                 "c08",
                 "The first symbol, carried in the hidden state",
                 "Left: how often the first of T symbols is named after the last. Right: the hidden state "
-                "of the "
-                f"GRU over {FAR} steps in its main directions, 40 rows; the colour is the first symbol. "
-                "What came "
-                "in first keeps the paths apart to the end.",
+                f"of the GRU over {FAR} steps in its main directions, 40 rows; the colour is the first "
+                "symbol. What came in first keeps the paths apart to the end.",
                 picture(kept, right),
             )
         ],

@@ -127,10 +127,10 @@ def run(lab: Lab) -> Finding:
             )
     shared, apart, bag = (np.array(new[name]) for name in MAKERS)
     return Finding(
-        done=f"Made-up sentences of {STEPS} words with one phrase such as 'good not bad': is it bad or "
-        "good that is denied? In training the phrase begins at words 1 to 5, and a fifth of the sentences "
-        "has none; in the test it begins at words 8 to 12. Shakespeare: stretches of 24 letters, as they "
-        "are or shuffled; the last tenth of the text is held back.",
+        done=f"Made-up sentences of {STEPS} words with one phrase such as 'good not bad': is it bad or good "
+        "that is denied? In training the phrase begins at words 1 to 5, and a fifth of the sentences has "
+        "none; in the test it begins at words 8 to 12. Shakespeare: stretches of 24 letters, as they are "
+        "or shuffled; the last tenth of the text is held back.",
         checks=[
             Check("at places never learned: GRU", shared, 0.9),
             Check("at places never learned: shared less not shared", shared - apart, 0.2),
@@ -155,8 +155,7 @@ def run(lab: Lab) -> Finding:
                 "c09",
                 "The same word, wherever it stands",
                 "Left: how often the denied mood is named, by where the phrase begins; it was learned in "
-                "the shaded "
-                "part alone. Right: real or shuffled stretches of Shakespeare told apart.",
+                "the shaded part alone. Right: real or shuffled stretches of Shakespeare told apart.",
                 picture(by_place, told),
             )
         ],

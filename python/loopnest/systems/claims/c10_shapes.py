@@ -212,10 +212,9 @@ def run(lab: Lab) -> Finding:
     far = {name: float(np.mean(row)) for name, row in longer.items()}
     return Finding(
         done="A digit named by LeNet-5; spelled in letters by a GRU that starts from what a CNN saw; the "
-        "first of 3 to "
-        "12 symbols named; strings of 2 to 5 symbols said backwards by one GRU that reads and one that "
-        "writes; the "
-        f"symbol of {DELAY} steps ago said at every step, learned on 10 steps. Whole answers count.",
+        "first of 3 to 12 symbols named; strings of 2 to 5 symbols said backwards by one GRU that reads "
+        f"and one that writes; the symbol of {DELAY} steps ago said at every step, learned on 10 steps. "
+        "Whole answers count.",
         checks=[
             Check(
                 f"right, less guessing: the least of the five shapes ({least})",
@@ -245,8 +244,8 @@ def run(lab: Lab) -> Finding:
                 "c10",
                 "The five shapes",
                 "Below inputs, above outputs, between them the states; each with an answer of the network "
-                "that learned "
-                "it, and the share of right answers at lengths it learned (and at lengths it never saw).",
+                "that learned it, and the share of right answers at lengths it learned (and at lengths it "
+                "never saw).",
                 picture(kept, xt, mean, far),
             )
         ],

@@ -12,14 +12,10 @@ from loopnest.systems.frame import Picture
 
 RULE = (
     "Every check is a number measured once per seed, and a bound that stands beside it in the source. It "
-    "passes if "
-    "its whole 95 % interval over the seeds (Student's t) is on the right side of the bound, fails if the "
-    "whole "
-    "interval is on the wrong side, and is open otherwise. A claim holds if all of its checks and all "
-    "controls "
-    "pass. It does not hold here if none of its own checks passes, or if a control fails: then what was "
-    "seen is "
-    "not due to what the claim names. In every other case it holds in part."
+    "passes if its whole 95 % interval over the seeds (Student's t) is on the right side of the bound, "
+    "fails if the whole interval is on the wrong side, and is open otherwise. A claim holds if all of its "
+    "checks and all controls pass. It does not hold here if none of its own checks passes, or if a control "
+    "fails: then what was seen is not due to what the claim names. In every other case it holds in part."
 )
 HOLDS, PART, NOT = "holds", "holds in part", "does not hold here"
 

@@ -61,6 +61,12 @@ class Lab:
             self.standins.append(what)
         return held
 
+    def once(self, key: Any, make: Callable[[], Made]) -> Made:
+        """What `make` gives, kept for the next experiment that asks for it."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
     def digits(self, many: int = 6000, quick: int = 2000, test: int = 600) -> Digits:
         """Handwritten digits: x (n, 1, 28, 28) float32 0 to 1, y, and as many held back; MNIST or what
         `--data` holds in its place."""
@@ -112,7 +118,7 @@ class Lab:
         """A new network, trained by Adam on batches of `arrays` (inputs ..., answers), in evaluation mode."""
         loopnest.manual_seed(seed)
         loader = DataLoader(TensorDataset(*arrays), batch_size=batch, shuffle=True)
-        return self._fit(make(), loader, epochs, rate, loss, clip)
+        return self.fit(make(), loader, epochs, rate, loss, clip)
 
     def practise(
         self,
@@ -126,12 +132,18 @@ class Lab:
     ) -> Net:
         """The same on `steps` batches that `draw` makes up, no two the same."""
         loopnest.manual_seed(seed)
-        return self._fit(make(), Drawn(draw, steps, seed), 1, rate, loss, clip)
+        return self.fit(make(), Drawn(draw, steps, seed), 1, rate, loss, clip)
 
     @staticmethod
-    def _fit(
-        model: Net, batches: Iterable[Any], epochs: int, rate: float, loss: Loss, clip: float | None
+    def fit(
+        model: Net,
+        batches: Iterable[Any],
+        epochs: int,
+        rate: float,
+        loss: Loss,
+        clip: float | None = 1.0,
     ) -> Net:
+        """Train a network by Adam on what a loader gives, and put it into evaluation mode."""
         adam = optim.Adam(model.parameters(), rate)
         Trainer(model, adam, loss, clip_norm=clip).fit(batches, epochs)
         model.eval()

@@ -180,8 +180,8 @@ def markdown(findings: list[Finding], options: Options) -> str:
     lines = [
         "# What they are good at",
         "",
-        f"{len(findings)} statements on convolutional and recurrent networks, each put to a test that it can "
-        f"fail: {tally(findings)}. Written by `{options.command}` in "
+        f"{len(findings)} statements on convolutional and recurrent networks, each put to a test that it "
+        f"can fail: {tally(findings)}. Written by `{options.command}` in "
         f"{duration(sum(f.seconds for f in findings))}, seeds {seeds_of(findings)}{quick}.",
         "",
         "| | statement | verdict |",
