@@ -99,7 +99,7 @@ def two_forms(pairs: list[tuple[list[str], list[str]]], most: int = 12) -> list[
         ]
         both = sum(best[0] in b and best[1] in b for a, b in pairs if e in a)
         share = np.mean([form for _, form in told])
-        if both < 0.1 * len(told) and 0.2 < share < 0.8:
+        if len(told) >= 40 and both < 0.1 * len(told) and 0.2 < share < 0.8:
             found.append(Word(e, (best[0], best[1]), told))
     return sorted(found, key=lambda w: -len(w.told))[:most]
 

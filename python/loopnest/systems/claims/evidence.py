@@ -132,6 +132,7 @@ class Finding:
     standins: list[str] = field(default_factory=list)
     seeds: list[int] = field(default_factory=list)
     seconds: float = 0.0
+    drawn: bool = False  # its pictures are in the folder of the run
 
     @property
     def verdict(self) -> str:

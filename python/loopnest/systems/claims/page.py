@@ -71,8 +71,9 @@ measured in that run.</footer>
 def write(findings: list[Finding], options: Options) -> Path:
     """Write claims.html, .md, .json and the PNGs into the run's folder; returns the page's path."""
     for finding in findings:
-        for picture in finding.pictures:
+        for picture in finding.pictures if not finding.drawn else ():
             save(picture, options.folder)
+        finding.drawn = True
     facts = {"command": options.command, "quick": options.quick, "claims": [f.facts() for f in findings]}
     _whole(options.folder / "claims.json", to_json(facts) + "\n")
     _whole(options.folder / "claims.md", markdown(findings, options))

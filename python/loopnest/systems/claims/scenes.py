@@ -25,7 +25,7 @@ def made(lab: Lab, x: np.ndarray, y: np.ndarray, count: int, seed: int, held: bo
         x[few, 0], y[few], count * (5 if held else 2), np.random.default_rng([lab.options.seed, seed])
     )
     mine = [k for k, one in enumerate(true) if unseen(one) == held][:count]
-    return images[mine], ids[mine], [true[k] for k in mine]
+    return images[mine], ids[mine, 0], [true[k] for k in mine]  # one of both true sentences
 
 
 def captioner(lab: Lab, seed: int) -> tuple[caption.Captioner, Scenes, Scenes]:
