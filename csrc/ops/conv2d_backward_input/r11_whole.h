@@ -6,7 +6,7 @@
 #pragma once
 
 template <class T>
-struct conv2d_backward_input_r9_whole : Plain<Conv2d> {
+struct conv2d_backward_input_r11_whole : Plain<Conv2d> {
   static constexpr int V = 2;
   static constexpr ptrdiff_t L = lanes<T>, wide = panel_width<V, T>;
 
