@@ -21,9 +21,9 @@ struct Block {
 
 // The general form: the rows of the block are the cells of a grid, R down and C right (pixels of an image).
 //   sum[i * C + j][v] += x[i * x_down + j * x_right + k * x_k] * w[k * V * lanes + v * lanes ...] for k in [0, depth)
-// fetch: `ahead` is memory that will be needed later; each step asks for what lies there and moves on by ahead_k.
+// fetch: `ahead` is memory that will be needed later; each step asks for so many vectors there and moves on by ahead_k.
 // Any address will do: a prefetch never fails.
-template <int R, int C, bool fetch, int M, int V, class T>
+template <int R, int C, int fetch, int M, int V, class T>
 inline __attribute__((always_inline)) void multiply_grid(Block<M, V, T>& b, const T* x, ptrdiff_t x_down,
                                                          ptrdiff_t x_right, ptrdiff_t x_k, const T* w, ptrdiff_t depth,
                                                          const T* ahead, ptrdiff_t ahead_k) {
@@ -37,7 +37,7 @@ inline __attribute__((always_inline)) void multiply_grid(Block<M, V, T>& b, cons
   for (ptrdiff_t k = 0; k < depth; k++) {
     // Opaque: the compiler would rather have one register per cell.
     UNROLL for (int i = 0; i < R * thirds; i++) asm("" : "+r"(p[i]));
-    if constexpr (fetch) __builtin_prefetch(ahead);
+    UNROLL for (int f = 0; f < fetch; f++) __builtin_prefetch(ahead + f * lanes<T>);
     vec<T> wv[V];
     UNROLL for (int v = 0; v < V; v++) wv[v] = load<T>(w + v * lanes<T>);
     UNROLL for (int i = 0; i < R; i++) UNROLL for (int j = 0; j < C; j++) {
