@@ -18,8 +18,8 @@ struct max_pool2d_r1_vec : Plain<Pool2d> {
 
   // Taps k in [0, kernel) with 0 <= start + k * dilation < size.
   static Range inside(ptrdiff_t start, ptrdiff_t kernel, ptrdiff_t dilation, ptrdiff_t size) {
-    ptrdiff_t begin = start < 0 ? (-start + dilation - 1) / dilation : 0;
-    ptrdiff_t end = start < size ? (size - start + dilation - 1) / dilation : 0;
+    auto taps = [=](ptrdiff_t way) { return dilation == 1 ? way : (way + dilation - 1) / dilation; };
+    ptrdiff_t begin = start < 0 ? taps(-start) : 0, end = start < size ? taps(size - start) : 0;
     return {begin, end < kernel ? end : kernel};
   }
 
@@ -36,20 +36,46 @@ struct max_pool2d_r1_vec : Plain<Pool2d> {
         T* y = static_cast<T*>(a.y) + n * a.y_n + oh * a.y_h + ow * a.y_w;  // [c]
         ptrdiff_t place_0 = n * a.indices_n + oh * a.indices_h + ow * a.indices_w;
         ptrdiff_t c = 0;
+        if (!a.indices) {
+          largest(a, x + ih0 * a.x_h + iw0 * a.x_w, y, kh, kw);
+          continue;
+        }
         for (; c + L <= a.c; c += L) {
           auto load_x = [](const T* p) { return load<T>(p); };
           Places places;
           store<T>(y + c, window(a, x + c, ih0, iw0, kh, kw, load_x, places));
-          if (a.indices) store_places(a, place_0 + c * a.indices_c, places, L);
+          store_places(a, place_0 + c * a.indices_c, places, L);
         }
         if (c < a.c) {
           auto load_x = [n = a.c - c](const T* p) { return load_n<T>(p, n); };
           Places places;
           store_n<T>(y + c, window(a, x + c, ih0, iw0, kh, kw, load_x, places), a.c - c);
-          if (a.indices) store_places(a, place_0 + c * a.indices_c, places, a.c - c);
+          store_places(a, place_0 + c * a.indices_c, places, a.c - c);
         }
       }
     }
+  }
+
+  // All channels of one output if nobody asks for places; x is where tap (0, 0) lies.
+  static inline __attribute__((always_inline)) void largest(const Pool2d& a, const T* x, T* y, Range kh,
+                                                            Range kw) noexcept {
+    constexpr int L = lanes<T>;
+    ptrdiff_t down = a.dilation_h * a.x_h, right = a.dilation_w * a.x_w;
+    auto window = [=](ptrdiff_t c, auto load_x) __attribute__((always_inline)) {
+      vec<T> best = broadcast<T>(-__builtin_inff());
+      for (ptrdiff_t h = kh.begin; h < kh.end; h++)
+        for (ptrdiff_t w = kw.begin; w < kw.end; w++) {
+          vec<T> value = load_x(x + h * down + w * right + c);
+          best = (value > best) | (value != value) ? value : best;
+        }
+      return best;
+    };
+    ptrdiff_t c = 0;
+    for (; c + L <= a.c; c += L)
+      store<T>(y + c, window(c, [](const T* p) __attribute__((always_inline)) { return load<T>(p); }));
+    if (c < a.c)
+      store_n<T>(y + c, window(c, [n = a.c - c](const T* p) __attribute__((always_inline)) { return load_n<T>(p, n); }),
+                 a.c - c);
   }
 
   // The largest elements of the window, and where they are.
