@@ -22,6 +22,8 @@ ProgramApi* program_api() {
         Work work = ladder->op->work(args, rung->dtype);
         *flops = work.flops, *bytes = work.bytes;
       },
+      chain_length,
+      [](const ProgramStep* steps, int count, Error* error) { return chain_run(steps, count, *error); },
   };
   return &api;
 }

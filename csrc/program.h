@@ -1,7 +1,7 @@
 // What engine/plan.pyx needs beyond KernelApi to keep kernels' arguments and run them again later: a second table of
 // functions, in a capsule of its own.
 #pragma once
-#include "registry.h"
+#include "chain.h"
 
 namespace loopnest {
 
@@ -15,6 +15,8 @@ struct ProgramApi {
   size_t (*packed_bytes)(const Rung*, const void* args);
   void (*prepare)(const Rung*, const void* args, void* packed);
   void (*work)(const Ladder*, const Rung*, const void* args, double* flops, double* bytes);
+  int (*chain_length)(const ProgramStep*, int count);  // see chain.h
+  bool (*chain_run)(const ProgramStep*, int count, Error*);
 };
 
 ProgramApi* program_api();

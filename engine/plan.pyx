@@ -38,6 +38,13 @@ cdef extern from "program.h" namespace "loopnest" nogil:
     cdef cppclass Rung:
         pass
 
+    cdef struct Step "loopnest::ProgramStep":
+        const Ladder* ladder  # null: a Strided
+        const Rung* rung
+        char* args
+        size_t bytes
+        int64_t links  # this step and the next ones run as one chain
+
     cdef cppclass ProgramApi:
         size_t (*args_bytes)(const Ladder*)
         const char* (*op)(const Ladder*)
@@ -47,6 +54,8 @@ cdef extern from "program.h" namespace "loopnest" nogil:
         size_t (*packed_bytes)(const Rung*, const void* args)
         void (*prepare)(const Rung*, const void* args, void* packed)
         void (*work)(const Ladder*, const Rung*, const void* args, double* flops, double* bytes)
+        int (*chain_length)(const Step*, int count)
+        bint (*chain_run)(const Step*, int count, Error*)
 
     cdef cppclass Workspace:
         const void* packed
@@ -170,13 +179,6 @@ cdef extern from *:
                    void* (*)(size_t) noexcept nogil, void (*)(void*) noexcept nogil)
 
 
-cdef struct Step:
-    const Ladder* ladder  # null: a Strided
-    const Rung* rung
-    char* args
-    size_t bytes
-
-
 cdef struct Span:
     char* begin
     size_t bytes
@@ -203,6 +205,7 @@ cdef cbool run_recorded(const Ladder* ladder, void* args, Error* error) noexcept
     step.rung = more.pick(ladder, args, error)
     if step.rung == NULL:
         return False
+    step.links = 0
     step.bytes = more.args_bytes(ladder)
     step.args = <char*>malloc(step.bytes)
     memcpy(step.args, args, step.bytes)
@@ -382,6 +385,7 @@ cdef class Recording:
             s.shape[7] = 0
         step.ladder = NULL
         step.rung = NULL
+        step.links = 0
         step.bytes = sizeof(Strided)
         step.args = <char*>malloc(step.bytes)
         memcpy(step.args, &s, step.bytes)
@@ -523,6 +527,15 @@ cdef class Program:
             self.go(<double*>cnp.PyArray_DATA(seconds))
         return seconds[1:] - seconds[:-1]
 
+    def chains(self):
+        """How many steps each part of the plan is: several, if they run as a chain (csrc/chain.h)."""
+        cdef int i = 0
+        cdef list found = []
+        while i < <int>self.steps.size():
+            found.append(max(1, self.steps[i].links))
+            i += found[-1]
+        return found
+
     def work(self):
         """(floating-point operations, bytes read and written) of each step, as its operator counts them."""
         cdef Step step
@@ -567,19 +580,24 @@ cdef class Program:
 
     cdef int go(self, double* seconds) except -1:
         """Runs the steps; seconds: null, or where the time before each step and after the last goes."""
-        cdef int i
+        cdef int i, after = 0
         cdef Error e
         cdef bint done = True
         with nogil:
             for i in range(<int>self.steps.size()):
                 if seconds != NULL:
                     seconds[i] = seconds_now()
-                if self.steps[i].ladder == NULL:
+                if i < after:
+                    continue
+                if self.steps[i].links > 1:
+                    after = i + self.steps[i].links
+                    done = more.chain_run(&self.steps[i], self.steps[i].links, &e)
+                elif self.steps[i].ladder == NULL:
                     run_strided(<Strided*>self.steps[i].args)
                 else:
                     done = more.run(self.steps[i].rung, self.steps[i].ladder, self.steps[i].args, &e)
-                    if not done:
-                        break
+                if not done:
+                    break
             if seconds != NULL:
                 seconds[self.steps.size()] = seconds_now()
         if not done:
@@ -696,8 +714,17 @@ def build(Recording first not None, list inputs not None, list outputs not None,
         offset = <int64_t>cnp.PyArray_DATA(<cnp.ndarray>y) - <int64_t>spans[where].begin
         p.gives.push_back(describe(outs[where], spans[where].bytes, offset, y))
     p.outside.resize(n + len(outs), NULL)
+    # The steps move over.
+    for i in range(len(first)):
+        step = first.recorder.steps[i]
+        other = step
+        other.args = <char*>malloc(step.bytes)
+        memcpy(other.args, step.args, step.bytes)
+        p.steps.push_back(other)
+    inside = make_chains(p, outs, n, begin, end)
     # The others share one piece of memory: the largest first, each as low as it can.
-    blocks = sorted([k for k in range(n, <int>spans.size()) if begin[k] >= 0 and k not in outs],
+    blocks = sorted([k for k in range(n, <int>spans.size()) if begin[k] >= 0 and k not in outs
+                     and k not in inside],
                     key=lambda k: (-<size_t>spans[<int>k].bytes, <int>k))
     total, placed = 0, []
     for k in blocks:
@@ -716,17 +743,13 @@ def build(Recording first not None, list inputs not None, list outputs not None,
         p.arena = allocate_plain(total)
         if p.arena == NULL:
             raise MemoryError(f"no memory for {total} bytes of intermediate results")
-    # The steps move over; addresses in the arena are put in now, those outside before each run.
-    for i in range(len(first)):
-        step = first.recorder.steps[i]
-        other = step
-        other.args = <char*>malloc(step.bytes)
-        memcpy(other.args, step.args, step.bytes)
-        p.steps.push_back(other)
+    # Addresses in the arena are put in now, those outside before each run, those inside a chain by the chain.
     patches = p.patches
     p.patches.clear()
     for patch in patches:
         where = patch.outside
+        if where in inside:
+            continue
         if where >= n and place[where] >= 0:
             args = <int64_t*>p.steps[patch.step].args
             args[patch.word] = <int64_t>p.arena + place[where] + patch.offset
@@ -744,6 +767,35 @@ def build(Recording first not None, list inputs not None, list outputs not None,
             (<Workspace*>step.args).packed = (<Pack>pack).memory
     p.description = [(first.where[i], step_name(p.steps[i])) for i in range(len(first))]
     return p
+
+
+cdef set make_chains(Program p, dict outs, int n, vector[int64_t]& begin, vector[int64_t]& end):
+    """Finds steps that run as one chain; returns the blocks between them, which need no array. Other blocks
+    that a chain touches are in use from its first step to its last."""
+    cdef Patch patch
+    cdef int i = 0, k, length, count = p.steps.size()
+    cdef dict touched = {}   # block: how many words of steps lie in it
+    cdef dict between = {}   # step: the block that it writes and only the next one reads
+    cdef set inside = set()
+    for patch in p.patches:
+        touched[patch.outside] = touched.get(patch.outside, 0) + 1
+    for k, words in touched.items():
+        if k >= n and k not in outs and words == 2 and end[k] == begin[k] + 1:
+            between[begin[k]] = k
+    while i < count:
+        length = 1
+        while i + length - 1 in between:
+            length += 1
+        length = more.chain_length(&p.steps[i], length) if length > 1 else 1
+        if length > 1:
+            p.steps[i].links = length
+            inside |= {between[k] for k in range(i, i + length - 1)}
+            for patch in p.patches:
+                if i <= patch.step < i + length:
+                    begin[patch.outside] = min(begin[patch.outside], i)
+                    end[patch.outside] = max(end[patch.outside], i + length - 1)
+        i += length
+    return inside
 
 
 cdef str step_name(Step step):

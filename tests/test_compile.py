@@ -17,6 +17,11 @@ def images(*shape: int, seed: int = 0) -> loopnest.Tensor:
     return loopnest.tensor(np.random.default_rng(seed).standard_normal(shape, np.float32))
 
 
+def channels_last(x: loopnest.Tensor) -> loopnest.Tensor:
+    """The same numbers with channels side by side, as layers give them: a residual is then an epilogue."""
+    return loopnest.tensor(np.ascontiguousarray(np.asarray(x).transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2))
+
+
 def same(found, expected) -> None:
     """Up to rounding: other kernels may have summed in another order."""
     found, expected = np.asarray(found), np.asarray(expected.detach())
@@ -310,3 +315,63 @@ def test_profile():
     assert side.gflops == pytest.approx(1e3 * side.gflop / side.milliseconds)
     with pytest.raises(ValueError, match="repeats of at least 1, got 0"):
         fast.profile(x, repeats=0)
+
+
+class Inverted(nn.Module):
+    """1x1 -> depthwise -> 1x1 (MobileNetV2) or 1x1 -> pool; if asked for, with the results in between."""
+
+    def __init__(self, channels: int, kernel: int, stride: int, show: bool, pool: bool = False) -> None:
+        super().__init__()
+        self.show, self.stride, self.pool = show, stride, pool
+        self.wide = nn.Conv2d(channels, 6 * channels, 1)
+        self.deep = nn.Conv2d(6 * channels, 6 * channels, kernel, stride, kernel // 2, groups=6 * channels)
+        self.out = nn.Conv2d(6 * channels, channels, 1)
+
+    def forward(self, x):
+        a = F.relu6(self.wide(x))
+        if self.pool:
+            y = F.max_pool2d(a, 3, 2, 1)
+            return (y, a) if self.show else y
+        b = F.relu6(self.deep(a))
+        y = self.out(b)
+        y = y + x if self.stride == 1 else y
+        return (y, a, b) if self.show else y
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel", "stride", "pool"),
+    [
+        ((1, 16, 57, 61), 3, 1, False),
+        ((3, 16, 80, 60), 3, 2, False),
+        ((2, 20, 120, 50), 5, 2, False),
+        ((3, 24, 40, 31), 7, 1, False),
+        ((18, 16, 15, 13), 3, 1, False),  # bands of several whole images
+        ((2, 16, 57, 60), 3, 2, True),
+    ],
+)
+def test_chain(shape, kernel, stride, pool):
+    """Steps over bands of rows give the bits that whole arrays give, on any number of threads."""
+    nets = [Inverted(shape[1], kernel, stride, show, pool).eval() for show in (False, True)]
+    nets[1].load_state_dict(nets[0].state_dict())
+    x = channels_last(images(*shape))
+    chained, whole = (loopnest.compile(net, x) for net in nets)
+    rungs = [step.rung for step in chained.profile(x, repeats=1)]
+    links = 2 if pool else 3
+    assert [rung.count(" + ") for rung in rungs if " + " in rung] == [links - 1], rungs
+    assert not any(" + " in step.rung for step in whole.profile(x, repeats=1))
+    expected = np.asarray(whole(x)[0])
+    before = loopnest.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            loopnest.set_num_threads(threads)
+            assert np.array_equal(np.asarray(chained(x)), expected), threads
+    finally:
+        loopnest.set_num_threads(before)
+    same(chained(x), nets[0](x))
+
+
+def test_no_chain():
+    """Results that others read too, and small ones, stay whole arrays."""
+    x = channels_last(images(1, 16, 14, 14))
+    small = loopnest.compile(Inverted(16, 3, 1, False).eval(), x)
+    assert len(small.describe()) == len(small.profile(x, repeats=1)) == 3

@@ -148,7 +148,8 @@ class CompiledModule:
         return list(next(reversed(self._plans.values())).program.description)
 
     def profile(self, *inputs: Any, repeats: int = 10) -> list[StepTime]:
-        """How long each step of the plan for these inputs takes, in the plan's order.
+        """How long each step of the plan for these inputs takes, in the plan's order. Steps that run as one,
+        over bands of rows, come as one, with their layers and rungs joined by " + ".
 
         The whole plan runs `repeats` times, so each step finds the caches as it does in use. Sorted by
         milliseconds the list shows what to look at; gflops beside `loopnest bench conv` or
@@ -168,12 +169,17 @@ class CompiledModule:
         assert self._last is not None
         program, arrays = self._last.program, _arrays(inputs)
         seconds = np.median([program.time(arrays) for _ in range(repeats)], axis=0)
-        return [
-            StepTime(layer, rung, 1e3 * float(s), flops / 1e9, size / 1e6)
-            for (layer, rung), s, (flops, size) in zip(
-                program.description, seconds, program.work(), strict=True
+        names, work = program.description, np.array(program.work()).reshape(-1, 2)
+        found, at = [], 0
+        for count in program.chains():
+            part = slice(at, at + count)
+            layer, rung = (" + ".join(texts) for texts in zip(*names[part], strict=True))
+            flops, size = work[part].sum(axis=0)
+            found.append(
+                StepTime(layer, rung, 1e3 * float(seconds[part].sum()), float(flops / 1e9), float(size / 1e6))
             )
-        ]
+            at += count
+        return found
 
     def __repr__(self) -> str:
         return f"CompiledModule({self._model!r})"
