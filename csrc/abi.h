@@ -33,6 +33,7 @@ struct Team {
 struct Workspace {
   const void* packed;  // what the rung's `prepare` wrote for these weights; 64-byte aligned
   void* scratch;       // rung's `scratch_bytes` bytes, shared by the team; 64-byte aligned, contents undefined
+  bool once;           // packed weights would serve this call only: their packing counts when a rung is chosen
 };
 
 // One kernel for one ISA and dtype. `args` is the operator's struct.

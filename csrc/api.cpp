@@ -1,7 +1,6 @@
 #include "api.h"
 
 #include "pool.h"
-#include "run.h"
 
 namespace loopnest {
 namespace {
@@ -9,8 +8,16 @@ namespace {
 const Ladder* ladder(const char* op, int dtype, Error* error) { return find_ladder(op, Dtype(dtype), *error); }
 
 bool run(const Ladder* ladder, void* args, Error* error) {
+  Workspace& workspace = *static_cast<Workspace*>(args);
+  workspace.once = !workspace.packed;
   const Rung* rung = pick(*ladder, args, nullptr, nullptr, *error);
   return rung && run_rung(*rung, *ladder->op, args, 0, *error);
+}
+
+bool each(const Ladder* ladder, void* args, int64_t count, Place place, void* data, Error* error) {
+  static_cast<Workspace*>(args)->once = true;
+  const Rung* rung = pick(*ladder, args, nullptr, nullptr, *error);
+  return rung && run_each(*rung, *ladder->op, args, count, place, data, *error);
 }
 
 bool pack(const Ladder* ladder, const void* args, void** packed, Error* error) {
@@ -29,7 +36,7 @@ bool pack(const Ladder* ladder, const void* args, void** packed, Error* error) {
 
 KernelApi* kernel_api() {
   static KernelApi api = {
-      ladder, run, pack, arena_allocate, arena_release,
+      ladder, run, each, pack, arena_allocate, arena_release,
 #define OPERATOR_CHECK(check) check,
 #include "checks.inc"
 #undef OPERATOR_CHECK

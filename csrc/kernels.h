@@ -51,6 +51,7 @@ constexpr int isa_registers = isa.registers;
 #include "simd/share.h"
 #include "simd/epilogue.h"
 #include "simd/product.h"
+#include "simd/matrix.h"
 #include "simd/thin.h"
 #include "simd/rung.h"
 #include "simd/recurrent.h"

@@ -1,5 +1,7 @@
 #include "run.h"
 
+#include <string.h>
+
 #include "arena.h"
 #include "pool.h"
 
@@ -62,6 +64,59 @@ bool run_rung(const Rung& rung, const Operator& op, void* args, int threads, Err
   Start s{&rung, args, packed.memory, true};
   pool_run(threads, start, &s);
   workspace = before;
+  return true;
+}
+
+namespace {
+
+constexpr size_t line = 64;
+size_t in_lines(size_t bytes) { return (bytes + line - 1) / line * line; }
+
+struct Each {
+  const Rung* rung;
+  const void* args;
+  size_t args_bytes, packed_bytes, scratch_bytes, member_bytes;
+  int64_t count;
+  Place place;
+  void* data;
+  char* memory;  // [member]: a copy of args, packed weights, scratch
+};
+
+void start_each(void* data, const Team* team) {
+  const Each& e = *static_cast<const Each*>(data);
+  char* mine = e.memory + size_t(team->rank) * e.member_bytes;
+  memcpy(mine, e.args, e.args_bytes);
+  char* packed = mine + in_lines(e.args_bytes);
+  Workspace& workspace = *reinterpret_cast<Workspace*>(mine);
+  workspace.packed = e.packed_bytes ? packed : nullptr;
+  workspace.scratch = packed + in_lines(e.packed_bytes);
+  Team alone = {0, 1, [](const Team*) {}, nullptr};
+  for (int64_t i = e.count * team->rank / team->size; i < e.count * (team->rank + 1) / team->size; i++) {
+    e.place(mine, i, e.data);
+    if (e.packed_bytes) e.rung->prepare(mine, packed, &alone);
+    e.rung->run(mine, &alone);
+  }
+}
+
+}  // namespace
+
+bool run_each(const Rung& rung, const Operator& op, void* args, int64_t count, Place place, void* data, Error& error) {
+  Work work = op.work(args, rung.dtype);
+  int threads = worthwhile_threads({work.flops * double(count), work.bytes * double(count)});
+  if (count < 2 * threads) {  // few and large: the team does each of them together
+    for (int64_t i = 0; i < count; i++) {
+      place(args, i, data);
+      if (!run_rung(rung, op, args, 0, error)) return false;
+    }
+    return true;
+  }
+  Each e = {&rung, args, op.args_bytes, rung.packed_bytes(args), rung.scratch_bytes(args, 1), 0, count,
+            place, data, nullptr};
+  e.member_bytes = in_lines(e.args_bytes) + in_lines(e.packed_bytes) + in_lines(e.scratch_bytes);
+  Loan memory(size_t(threads) * e.member_bytes);
+  if (!memory.memory) return no_memory(rung, "workspaces", size_t(threads) * e.member_bytes, error);
+  e.memory = static_cast<char*>(memory.memory);
+  pool_run(threads, start_each, &e);
   return true;
 }
 

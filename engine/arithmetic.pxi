@@ -299,19 +299,45 @@ cdef ndarray multiply(ndarray a, ndarray b):
     return out
 
 
+# Where the matrices of a batch lie, for run_each.
+cdef struct Batch:
+    char* a
+    char* b
+    char* c
+    int lead                # leading axes
+    int64_t shape[8]
+    int64_t step_a[8]       # in bytes
+    int64_t step_b[8]
+    int64_t step_c
+
+
+cdef void place_matrices(void* args, int64_t i, void* data) noexcept nogil:
+    cdef Gemm* g = <Gemm*>args
+    cdef Batch* batch = <Batch*>data
+    cdef int64_t rest = i, at_a = 0, at_b = 0
+    cdef int d
+    for d in range(batch.lead - 1, 0, -1):
+        at_a += rest % batch.shape[d] * batch.step_a[d]
+        at_b += rest % batch.shape[d] * batch.step_b[d]
+        rest = rest // batch.shape[d]
+    if batch.lead:
+        at_a += rest * batch.step_a[0]
+        at_b += rest * batch.step_b[0]
+    g.a, g.b, g.c = batch.a + at_a, batch.b + at_b, batch.c + i * batch.step_c
+
+
 cdef ndarray matrices(ndarray a, ndarray b):
-    """(..., m, k) by (..., k, n): one gemm per matrix, and one in all where b is a single matrix."""
+    """(..., m, k) by (..., k, n): gemm matrix by matrix, and one in all where b is a single matrix."""
     cdef Gemm g
     cdef Array x, y, px, py
     cdef Error e
     cdef const Ladder* ladder
     cdef int64_t shape[8]
-    cdef int64_t count = 1, i, rest
-    cdef int64_t at_a, at_b, size
+    cdef int64_t count = 1, size
     cdef int lead, d
     cdef bint good = True
     cdef ndarray out, flat
-    cdef char* c
+    cdef Batch batch
     if cnp.PyArray_NDIM(b) == 2 and cnp.PyArray_NDIM(a) > 2 and cnp.PyArray_SIZE(a):
         flat = a.reshape(-1, cnp.PyArray_DIMS(a)[cnp.PyArray_NDIM(a) - 1])
         out = multiply(flat, b)
@@ -340,22 +366,15 @@ cdef ndarray matrices(ndarray a, ndarray b):
         if ladder == NULL:
             raise_error(e)
     size = 4 if x.dtype == F32 else 8
-    c = <char*>cnp.PyArray_DATA(out)
     g.c_m, g.c_n = g.n, 1
-    with nogil:
-        for i in range(count):
-            rest = i
-            at_a = at_b = 0
-            for d in range(lead - 1, -1, -1):
-                at_a += rest % shape[d] * x.stride[d]
-                at_b += rest % shape[d] * y.stride[d]
-                rest = rest // shape[d]
-            g.a = <char*>x.data + at_a * size
-            g.b = <char*>y.data + at_b * size
-            g.c = c + i * g.m * g.n * size
-            good = api.run(ladder, &g, &e)
-            if not good:
-                break
+    batch.a, batch.b, batch.c = <char*>x.data, <char*>y.data, <char*>cnp.PyArray_DATA(out)
+    batch.lead, batch.step_c = lead, g.m * g.n * size
+    for d in range(lead):
+        batch.shape[d], batch.step_a[d], batch.step_b[d] = shape[d], x.stride[d] * size, y.stride[d] * size
+    if count:
+        place_matrices(&g, 0, &batch)
+        with nogil:
+            good = api.run_each(ladder, &g, count, place_matrices, &batch, &e)
     if not good:
         raise_error(e)
     return out

@@ -189,6 +189,9 @@ cdef extern from "api.h" namespace "loopnest" nogil:
     cdef cppclass KernelApi:
         const Ladder* (*ladder)(const char* op, int dtype, Error* error)
         bint (*run)(const Ladder* ladder, void* args, Error* error)
+        bint (*run_each)(const Ladder* ladder, void* args, int64_t count,
+                         void (*place)(void* args, int64_t i, void* data) noexcept nogil, void* data,
+                         Error* error)
         bint (*pack)(const Ladder* ladder, const void* args, void** packed, Error* error)
         void* (*allocate)(size_t bytes)
         void (*release)(void* block)

@@ -149,14 +149,28 @@ cdef extern from *:
     // The recording of this thread, or null.
     thread_local void* plan_recorder = nullptr;
 
-    // The kernels' table: three of its functions are replaced by ours, which call these.
+    // The kernels' table: four of its functions are replaced by ours, which call these.
+    loopnest::KernelApi* table;
     bool (*run_plain)(const loopnest::Ladder*, void*, loopnest::Error*);
     void* (*allocate_plain)(size_t);
     void (*release_plain)(void*);
+    decltype(loopnest::KernelApi::run_each) each_plain;
+    // While a plan is recorded, work on many arguments is recorded one by one.
+    bool each_recorded(const loopnest::Ladder* ladder, void* args, int64_t count, loopnest::Place place,
+                       void* data, loopnest::Error* error) {
+      if (!plan_recorder) return each_plain(ladder, args, count, place, data, error);
+      for (int64_t i = 0; i < count; i++) {
+        place(args, i, data);
+        if (!table->run(ladder, args, error)) return false;
+      }
+      return true;
+    }
     void plan_hook(loopnest::KernelApi* api, bool (*run)(const loopnest::Ladder*, void*, loopnest::Error*),
                    void* (*allocate)(size_t), void (*release)(void*)) {
+      table = api;
       run_plain = api->run, allocate_plain = api->allocate, release_plain = api->release;
-      api->run = run, api->allocate = allocate, api->release = release;
+      each_plain = api->run_each;
+      api->run = run, api->allocate = allocate, api->release = release, api->run_each = each_recorded;
     }
     }  // namespace
     """

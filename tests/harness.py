@@ -40,7 +40,7 @@ class Team(ctypes.Structure):
 
 
 class Workspace(ctypes.Structure):
-    _fields_ = [("packed", ctypes.c_void_p), ("scratch", ctypes.c_void_p)]
+    _fields_ = [("packed", ctypes.c_void_p), ("scratch", ctypes.c_void_p), ("once", ctypes.c_bool)]
 
 
 class CRung(ctypes.Structure):

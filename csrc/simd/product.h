@@ -13,9 +13,10 @@
 template <int V>
 constexpr int rows_for = V == 1 ? block_rows : (isa_registers - 1 - V) / V;
 
-// Weights of this many k stay in the first-level cache while all rows pass: 512 vectors of 64 bytes = 32 KB of 48.
-template <int V>
-constexpr ptrdiff_t product_depth = 512 / V;
+// A panel is walked through in parts of so many vectors, 64 bytes each: 32 KB of weights stay in the first-level cache
+// while all rows pass. Where many panels share the rows, 128 KB, which stay in the second-level cache, are 3 to 5 %
+// faster, because sums go to and from c a quarter as often (simd/matrix.h); Winograd's products lose by them.
+constexpr ptrdiff_t product_near = 512, product_far = 2048;
 
 template <int V, class T>
 constexpr ptrdiff_t panel_width = V * lanes<T>;
@@ -72,44 +73,72 @@ inline __attribute__((always_inline)) void store_block(const Block<M, V, T>& b, 
     for (int v = 0; v < V; v++) store<T>(c + m * c_row + v * lanes<T>, b.sum[m][v]);
 }
 
-// One block of rows of one panel. Where the matrix ends within the panel, by way of a tile of full width.
+// One block of rows of one panel. Its sums start from c, or, if not `accumulate`, from `start`, a row of numbers, or 0.
+// Where the matrix ends within the panel, vectors are loaded and stored in part. past: c goes past the caches.
 template <int M, int V, class T>
-inline void add_product_block(T* c, ptrdiff_t c_row, ptrdiff_t columns, bool accumulate, const T* x, ptrdiff_t x_row,
-                              ptrdiff_t x_k, const T* panel, ptrdiff_t depth, const T* ahead) {
-  constexpr ptrdiff_t width = panel_width<V, T>;
-  T tile[M * width];
-  bool whole = columns == width;
-  T* to = whole ? c : tile;
-  ptrdiff_t to_row = whole ? c_row : width;
-  if (!whole)
-    for (ptrdiff_t m = 0; m < M; m++)
-      for (ptrdiff_t n = 0; n < width; n++) tile[m * width + n] = n < columns ? c[m * c_row + n] : T(0);
+__attribute__((noinline)) void add_product_block(T* c, ptrdiff_t c_row, ptrdiff_t columns, bool accumulate,
+                                                 const T* start, const T* x, ptrdiff_t x_row, ptrdiff_t x_k,
+                                                 const T* panel, ptrdiff_t depth, const T* ahead, bool past) {
+  bool whole = columns >= panel_width<V, T>;
+  auto left = [=](int v) { return columns < v * lanes<T> ? 0 : columns - v * lanes<T>; };  // from vector v on
+  auto count = [=](int v) { return left(v) < lanes<T> ? left(v) : lanes<T>; };
   Block<M, V, T> b;
-  load_block(b, to, to_row);
-  if (!accumulate) clear_block(b);
+  if (accumulate && whole) {
+    load_block(b, c, c_row);
+  } else if (accumulate) {
+    UNROLL for (int m = 0; m < M; m++) UNROLL for (int v = 0; v < V; v++) b.sum[m][v] =
+        load_n<T>(c + m * c_row + v * lanes<T>, count(v));
+  } else if (start) {
+    UNROLL for (int v = 0; v < V; v++) {
+      vec<T> first = load_n<T>(start + v * lanes<T>, count(v));
+      UNROLL for (int m = 0; m < M; m++) b.sum[m][v] = first;
+    }
+  } else {
+    clear_block(b);
+  }
   multiply_grid<1, M, true>(b, x, 0, x_row, x_k, panel, depth, ahead, lanes<T>);
-  store_block(b, to, to_row);
-  if (!whole)
-    for (ptrdiff_t m = 0; m < M; m++)
-      for (ptrdiff_t n = 0; n < columns; n++) c[m * c_row + n] = tile[m * width + n];
+  if (whole && past) {
+    UNROLL for (int m = 0; m < M; m++) UNROLL for (int v = 0; v < V; v++)
+        stream<T>(c + m * c_row + v * lanes<T>, b.sum[m][v]);
+  } else if (whole) {
+    store_block(b, c, c_row);
+  } else {
+    UNROLL for (int m = 0; m < M; m++) UNROLL for (int v = 0; v < V; v++)
+        store_n<T>(c + m * c_row + v * lanes<T>, b.sum[m][v], count(v));
+  }
 }
 
-// One panel of the product, for the first `columns` of its columns; without `accumulate` what c held is ignored.
-template <int V, class T>
+// What a product asks for while it runs, because it will be wanted next. Not more than there is: asking for memory that
+// the process does not have costs a walk through the page tables each time.
+struct Ahead {
+  bool panel;      // what lies behind the panel
+  ptrdiff_t rows;  // or this many rows behind those of x, if their numbers lie in one line
+};
+
+// One panel of the product, for the first `columns` of its columns; without `accumulate` what c held is ignored, and
+// sums start from the row `start`, if there is one.
+template <int V, class T, ptrdiff_t part_vectors = product_near>
 inline void add_product(T* c, ptrdiff_t c_row, ptrdiff_t columns, ptrdiff_t rows, bool accumulate,  // c[rows, columns]
                         const T* x, ptrdiff_t x_row, ptrdiff_t x_k,                                 // x[rows, depth]
-                        const T* panel, ptrdiff_t depth) {                                          // [depth][V][lanes]
-  ptrdiff_t parts = depth > 0 ? (depth + product_depth<V> - 1) / product_depth<V> : 1;  // of nothing, the sum is 0
+                        const T* panel, ptrdiff_t depth,                                            // [depth][V][lanes]
+                        Ahead wanted = {true, 0}, const T* start = nullptr, bool past = false) {
+  constexpr ptrdiff_t most = part_vectors / V;
+  ptrdiff_t parts = depth > 0 ? (depth + most - 1) / most : 1;  // of nothing, the sum is 0
   for (ptrdiff_t p = 0; p < parts; p++) {
     ptrdiff_t k = depth * p / parts, part = depth * (p + 1) / parts - k;
     const T* here = panel + k * panel_width<V, T>;
+    bool panels = wanted.panel || p < parts - 1;
     for_row_blocks<rows_for<V>>(rows, [&](auto m, ptrdiff_t first) {
+      constexpr int M = decltype(m)::value;
       // The first V blocks of rows fetch what comes next in memory, this panel's next part or the next panel: each
       // fetches one vector for each step, a part has V.
       ptrdiff_t block = first / rows_for<V>;
-      const T* ahead = block < V ? here + (V + block) * part * lanes<T> : here;
-      add_product_block<decltype(m)::value, V, T>(c + first * c_row, c_row, columns, accumulate || k > 0,
-                                                  x + first * x_row + k * x_k, x_row, x_k, here, part, ahead);
+      const T *ahead = here, *from = x + first * x_row + k * x_k;
+      if (panels && block < V) ahead += (V + block) * part * lanes<T>;
+      // Or each the rows behind its own: a vector for each step are as many rows as a vector has lanes.
+      if (!panels && first + M + lanes<T> <= rows + wanted.rows) ahead = from + M * x_row;
+      add_product_block<M, V, T>(c + first * c_row, c_row, columns, accumulate || k > 0, start, from, x_row, x_k, here,
+                                 part, ahead, past);
     });
   }
 }
@@ -127,4 +156,22 @@ inline void pack_panel(const T* w, ptrdiff_t w_k, ptrdiff_t w_n, ptrdiff_t depth
     else
       for (ptrdiff_t n = 0; n < width; n++) panel[k * width + n] = n < valid ? from[n * w_n] : T(0);
   }
+}
+
+// One vector of columns, `steps` of k: from b[k, n], of which `count` columns exist, to rows that lie to_k apart.
+template <class T>
+inline void pack_columns(const T* b, ptrdiff_t b_k, ptrdiff_t b_n, ptrdiff_t steps, ptrdiff_t count, T* to,
+                         ptrdiff_t to_k) {
+  constexpr ptrdiff_t L = lanes<T>;
+  ptrdiff_t i = 0;
+  if (count > L) count = L;
+  if constexpr (L > 1)
+    if (b_k == 1)  // a transposed matrix: squares of L x L are turned in registers
+      for (; i + L <= steps; i += L) {
+        vec<T> square[L];
+        UNROLL for (int j = 0; j < L; j++) square[j] = j < count ? load<T>(b + j * b_n + i) : vec<T>{};
+        transpose<T>(square);
+        UNROLL for (int j = 0; j < L; j++) store<T>(to + (i + j) * to_k, square[j]);
+      }
+  for (; i < steps; i++) store<T>(to + i * to_k, load_strided<T>(b + i * b_k, b_n, count));
 }

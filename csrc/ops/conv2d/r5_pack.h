@@ -266,7 +266,9 @@ struct conv2d_r5_pack : Plain<Conv2d> {
   }
 
   // 1x1 without padding: if rows, and images, follow each other in x as in y, they are one long row.
+  // The only channel of x has no neighbours: x_c may as well be 1, and the taps of a kernel row are then one long sum.
   static Conv2d flat(Conv2d a) {
+    if (a.ic == 1) a.x_c = 1;
     if (a.kh != 1 || a.kw != 1 || a.pad_h || a.pad_w) return a;
     if ((a.oh - 1) * a.stride_h >= a.ih || (a.ow - 1) * a.stride_w >= a.iw) return a;
     if (a.x_h * a.stride_h != a.ow * a.stride_w * a.x_w || a.y_h != a.ow * a.y_w) return a;

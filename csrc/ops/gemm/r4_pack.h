@@ -45,26 +45,11 @@ struct gemm_r4_pack : Plain<Gemm> {
           ptrdiff_t n = p * width, columns = padded(g) - n < width ? padded(g) - n : width;
           T* to = static_cast<T*>(packed) + k * padded(g) + n * part + s * columns;
           ptrdiff_t steps = part - s < strip ? part - s : strip;
-          for (ptrdiff_t v = 0; v < columns; v += L) pack_columns(g, k + s, n + v, steps, to + v, columns);
+          for (ptrdiff_t v = 0; v < columns; v += L)
+            pack_columns<T>(static_cast<const T*>(g.b) + (k + s) * g.b_k + (n + v) * g.b_n, g.b_k, g.b_n, steps,
+                            g.n - n - v, to + v, columns);
         }
     }
-  }
-
-  // One vector's columns [n, n + L), `steps` of k from k on; the rows that are written lie `to_k` apart.
-  static void pack_columns(const Gemm& g, ptrdiff_t k, ptrdiff_t n, ptrdiff_t steps, T* to, ptrdiff_t to_k) {
-    const T* b = static_cast<const T*>(g.b) + k * g.b_k + n * g.b_n;
-    ptrdiff_t count = g.n - n < L ? g.n - n : L, i = 0;
-    if constexpr (L > 1)
-      if (g.b_k == 1)  // a transposed matrix: squares of L x L are turned in registers
-        for (; i + L <= steps; i += L) {
-          vec<T> square[L];
-#pragma GCC unroll 16
-          for (int j = 0; j < L; j++) square[j] = j < count ? load<T>(b + j * g.b_n + i) : vec<T>{};
-          transpose<T>(square);
-#pragma GCC unroll 16
-          for (int j = 0; j < L; j++) store<T>(to + (i + j) * to_k, square[j]);
-        }
-    for (; i < steps; i++) store<T>(to + i * to_k, load_strided<T>(b + i * g.b_k, g.b_n, count));
   }
 
   // ---- the product ----

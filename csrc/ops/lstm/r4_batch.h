@@ -1,7 +1,7 @@
 // Idea:  a register block over the batch: rows x 4 vectors of sums, so that one load of w_hh serves several sequences.
 // Since: pack took one sequence through all steps before the next, and used each weight it loaded once.
 // Why:   6 x 4 = 24 sums + 4 weights + 1 number = 29 of 32 registers, 24 multiply-adds for 10 loads; a panel's part of
-//        w_hh stays in the first-level cache while the whole batch passes (product_depth in simd/product.h). The input
+//        w_hh stays in the first-level cache while the whole batch passes (product_near in simd/product.h). The input
 //        product is done for a few steps at a time, so that its sums are still in the cache when they are used.
 // Price: steps are in lock-step for the batch; with few sequences the threads share out the panels of hidden units
 //        instead and must meet after each step.

@@ -1,0 +1,85 @@
+// Idea:  a 1x1 kernel without padding is a matrix product: pixels x input channels times input x output channels.
+// Since: r5_pack holds 14 pixels x 2 vectors, 16 loads for 28 multiply-adds; without edges 6 x 4 can be held: 10
+// for 24. Why:   gemm's best block and loops (simd/matrix.h) and nothing between them. Pixels that do not follow each
+// other in
+//        x (a stride of 2), or whose channels do not (NCHW), are copied a tile at a time, each once for 512 channels.
+// Price: 1x1 only; y channels-last without gaps; where there are 32 registers.
+#pragma once
+#include "parts.h"
+
+template <class T>
+struct conv2d_r12_matrix : Plain<Conv2d> {
+  static constexpr bool epilogue = true;
+  using M = Matrix<T>;
+
+  static const char* supports(const Conv2d& a) {
+    if (isa_registers < 32) return "16 registers hold no larger block than that of pack";
+    if (a.kh != 1 || a.kw != 1) return "the kernel is not 1x1";
+    if (a.groups != 1) return "wants one group";
+    if (a.pad_h || a.pad_w || (a.oh - 1) * a.stride_h >= a.ih || (a.ow - 1) * a.stride_w >= a.iw)
+      return "wants no padding";
+    bool dense = a.y_c == 1 && (a.oh == 1 || a.y_h == a.ow * a.y_w) && (a.n == 1 || a.y_n == a.oh * a.ow * a.y_w);
+    return dense ? nullptr : "wants channels-last y whose rows and images follow each other";
+  }
+
+  static const char* declines(const Conv2d& a) {
+    return a.ic < 32 ? "with few input channels a block of pack has less to begin and to end" : nullptr;
+  }
+
+  static M matrix(const Conv2d& a) {
+    bool last = !a.activation && !a.add;
+    const T* bias = static_cast<const T*>(a.bias);
+    return {a.n * a.oh * a.ow, a.oc, a.ic, static_cast<T*>(a.y), a.y_w, bias, false, last};
+  }
+  static size_t packed_bytes(const Conv2d& a) { return matrix(a).packed_bytes(); }
+  static void prepare(const Conv2d& a, void* packed, const Team& team) noexcept {
+    matrix(a).pack(static_cast<const T*>(a.w), a.w_i, a.w_o, static_cast<T*>(packed), team);
+  }
+
+  // Whether the pixels of y lie at equal distances in x.
+  static bool regular(const Conv2d& a) {
+    ptrdiff_t right = a.stride_w * a.x_w, down = a.stride_h * a.x_h;
+    bool rows = a.oh == 1 || (a.ow == 1 ? a.n == 1 : down == a.ow * right);
+    return rows && (a.n == 1 || a.x_n == a.oh * a.ow * right);
+  }
+  static bool in_place(const Conv2d& a) { return regular(a) && a.x_c == 1; }
+  static size_t scratch_bytes(const Conv2d& a, int threads) {
+    return in_place(a) ? 0 : size_t(threads) * M::copy_size * sizeof(T);
+  }
+
+  static void run(const Conv2d& a, const Team& team) noexcept {
+    T* copy = static_cast<T*>(a.workspace.scratch) + team.rank * M::copy_size;
+    bool here = in_place(a);
+    auto rows = [&](ptrdiff_t m, ptrdiff_t count, ptrdiff_t k, ptrdiff_t depth, ptrdiff_t& row, ptrdiff_t& step) {
+      row = here ? a.stride_w * a.x_w : a.x_c == 1 ? depth : 1, step = here || a.x_c == 1 ? 1 : count;
+      const T* x = static_cast<const T*>(a.x) + k * a.x_c;
+      if (here) return x + m * row;
+      copy_pixels(a, x, m, count, depth, copy);
+      return static_cast<const T*>(copy);
+    };
+    auto finish = [&](ptrdiff_t m, ptrdiff_t count, ptrdiff_t n, ptrdiff_t columns) {
+      finish_sums<T>(a, static_cast<T*>(a.y) + m * a.y_w + n, 1, 0, count, a.y_w, columns);
+    };
+    matrix(a).run(team, static_cast<const T*>(a.workspace.packed), rows, finish);
+  }
+
+  // Pixels [m, m + count) of y as they lie in x, a run of neighbours at a time: channels-last as [pixel][channel],
+  // otherwise as [channel][pixel].
+  static void copy_pixels(const Conv2d& a, const T* x, ptrdiff_t m, ptrdiff_t count, ptrdiff_t depth, T* to) noexcept {
+    ptrdiff_t right = a.stride_w * a.x_w;
+    for (ptrdiff_t i = 0, run; i < count; i += run) {
+      ptrdiff_t n = (m + i) / a.ow / a.oh, oh = (m + i) / a.ow % a.oh, ow = (m + i) % a.ow;
+      const T* from = x + n * a.x_n + oh * a.stride_h * a.x_h + ow * right;
+      run = a.ow - ow < count - i ? a.ow - ow : count - i;
+      if (a.x_c == 1) {
+        for (ptrdiff_t p = 0; p < run; p++)
+          __builtin_memcpy(to + (i + p) * depth, from + p * right, size_t(depth) * sizeof(T));
+        continue;
+      }
+      for (ptrdiff_t c = 0; c < depth; c++, from += a.x_c)
+        if (right == 1) __builtin_memcpy(to + c * count + i, from, size_t(run) * sizeof(T));
+        else
+          for (ptrdiff_t p = 0; p < run; p++) to[c * count + i + p] = from[p * right];
+    }
+  }
+};
