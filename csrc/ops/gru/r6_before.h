@@ -1,6 +1,7 @@
 // Idea:  the reset gate before the product: r and z of all units first, then r . h times w_hn, as a second product.
 // Since: batch and persistent make one product of all three gates, which needs r behind it.
-// Why:   two products a step, each at the speed of persistent; weights are packed in pairs of vectors of units: r z of the
+// Why:   two products a step, each at the speed of persistent; weights are packed in pairs of vectors of units: r z of
+// the
 //        first, r z of the second, n of both.
 // Price: the second product waits for r of every unit: members meet twice a step.
 #pragma once
