@@ -77,7 +77,8 @@ bool can(const ProgramStep& s) {
   const char* rung = s.rung->name;
   if (is(s, "conv2d")) {
     const Conv2d& a = conv(s);
-    bool plain = !strcmp(rung, "taps") || !strcmp(rung, "slide") || !strcmp(rung, "depthwise") ||
+    bool plain = !strcmp(rung, "taps") || !strcmp(rung, "matrix") || !strcmp(rung, "slide") ||
+                 !strcmp(rung, "depthwise") ||
                  (!strcmp(rung, "pack") && a.kh == 1 && a.kw == 1 && !a.pad_h && !a.pad_w);
     if (!plain || a.y_c != 1) return false;
   } else if (!is(s, "max_pool2d") || strcmp(rung, "vec") || pool2d(s).indices) {

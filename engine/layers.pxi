@@ -641,5 +641,5 @@ def dropout(Tensor input not None, double p=0.5, bint training=True):
         raise TypeError(f"dropout: expected input of float32 or float64, got {input.dtype}")
     cdef ndarray mask = make_as(input.array)
     keep = default_generator().random(input.shape, dtype=numpy.float32) >= p
-    numpy.multiply(keep, 1 / (1 - p) if p < 1 else 0, out=mask, casting="unsafe")
+    numpy.multiply(keep, mask.dtype.type(1 / (1 - p) if p < 1 else 0), out=mask, casting="unsafe")
     return arithmetic(MUL, input, wrap(mask))

@@ -1,7 +1,7 @@
 // Idea:  a kernel of length 1 is a matrix product: see conv2d's r12_matrix.
 // Since: r1_pack: blocks of 6 places x 4 vectors, with fewer loads, through gemm's loops.
 // Why:   with one tap there are no edges, and nothing between the product and the block that gemm holds best.
-// Price: length 1 without padding only; y channels-last without gaps; where there are 32 registers.
+// Price: length 1 without padding only; y channels-last without gaps; chosen where there are 32 registers.
 #pragma once
 
 template <class T>

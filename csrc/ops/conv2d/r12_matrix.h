@@ -1,9 +1,10 @@
 // Idea:  a 1x1 kernel without padding is a matrix product: pixels x input channels times input x output channels.
-// Since: r5_pack holds 14 pixels x 2 vectors, 16 loads for 28 multiply-adds; without edges 6 x 4 can be held: 10
-// for 24. Why:   gemm's best block and loops (simd/matrix.h) and nothing between them. Pixels that do not follow each
-// other in
-//        x (a stride of 2), or whose channels do not (NCHW), are copied a tile at a time, each once for 512 channels.
-// Price: 1x1 only; y channels-last without gaps; where there are 32 registers.
+// Since: r5_pack holds 14 pixels x 2 vectors, 16 loads for 28 multiply-adds; without edges 6 x 4 can be held: 10 for
+//        24.
+// Why:   gemm's best block and loops (simd/matrix.h) and nothing between them. Pixels that do not follow each other
+//        in x (a stride of 2), or whose channels do not (NCHW), are copied a tile at a time, each once for 512
+//        channels.
+// Price: 1x1 only; y channels-last without gaps; with 16 registers the block is pack's, and pack is chosen.
 #pragma once
 #include "parts.h"
 
@@ -13,7 +14,6 @@ struct conv2d_r12_matrix : Plain<Conv2d> {
   using M = Matrix<T>;
 
   static const char* supports(const Conv2d& a) {
-    if (isa_registers < 32) return "16 registers hold no larger block than that of pack";
     if (a.kh != 1 || a.kw != 1) return "the kernel is not 1x1";
     if (a.groups != 1) return "wants one group";
     if (a.pad_h || a.pad_w || (a.oh - 1) * a.stride_h >= a.ih || (a.ow - 1) * a.stride_w >= a.iw)
@@ -23,6 +23,7 @@ struct conv2d_r12_matrix : Plain<Conv2d> {
   }
 
   static const char* declines(const Conv2d& a) {
+    if (isa_registers < 32) return "16 registers hold no larger block than that of pack";
     return a.ic < 32 ? "with few input channels a block of pack has less to begin and to end" : nullptr;
   }
 

@@ -4,7 +4,7 @@
 // Why:   fewer loads per multiply-add (some CPUs also run at a higher clock then); 6 rows that lie a power of two apart
 //        still fit side by side into one set of L1, where 14 push each other out; and a b that comes from L3 is read
 //        once for 64 rows. 1024 x 1024 x 1024: 163 instead of 147 GFLOP/s, 32 x 1024 x 1024: 160 instead of 110.
-// Price: sums wait in c after each 128 steps of k, in L1. Only where there are 32 registers.
+// Price: sums wait in c after each 128 steps of k, in L1. Chosen only where there are 32 registers.
 #pragma once
 
 template <class T>
@@ -13,11 +13,11 @@ struct gemm_r5_wide : Plain<Gemm> {
   using M = Matrix<T>;
 
   static const char* supports(const Gemm& g) {
-    if (isa_registers < 32) return "16 registers hold no larger block than that of pack";
     return g.c_n != 1 ? "wants rows of c that lie side by side (c_n = 1)" : nullptr;
   }
 
   static const char* declines(const Gemm& g) {
+    if (isa_registers < 32) return "16 registers hold no larger block than that of pack";
     return g.m * g.n * g.k < 8192 ? "for so small a product pack has less to begin with" : nullptr;
   }
 
