@@ -931,6 +931,7 @@ SMALL_SEQUENCES = [
     "t6 n5 i9 h17 lengths at_end",
     "t5 n9 i4 h40 lengths at_end flag",
     "t20 n17 i3 h5 lengths",
+    "t9 n40 i70 h52 lengths flag",
     "t9 n3 i3 h130 lengths at_end",
     "t3 n0 i4 h8 lengths",
     "t2 n13 i20 h33 flag",

@@ -12,8 +12,10 @@ struct GruUnit {
   using A = GruBackward;
   static constexpr int gates = 4, ih_first = 0, ih_count = 3, hh_first = 1, hh_count = 3;
   static constexpr int ih_order[3] = {2, 0, 1}, hh_order[3] = {0, 1, 2}, second = -1, second_order = 0;
+  static constexpr bool two_states = false;
 
-  static vec<T> unit(const A& a, ptrdiff_t t, ptrdiff_t n, ptrdiff_t u, ptrdiff_t count, vec<T> dh, vec<T>* d) {
+  static vec<T> unit(const A& a, ptrdiff_t t, ptrdiff_t n, ptrdiff_t u, ptrdiff_t count, vec<T> dh, vec<T>* d,
+                     vec<T>&) {
     const T* gates = static_cast<const T*>(a.gates) + t * a.gates_t + n * 4 * a.h + u;
     vec<T> r = load_lanes<T>(gates, count), z = load_lanes<T>(gates + a.h, count);
     vec<T> v = load_lanes<T>(gates + 2 * a.h, count), q = load_lanes<T>(gates + 3 * a.h, count);

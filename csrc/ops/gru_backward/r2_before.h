@@ -10,6 +10,7 @@ struct GruBeforeUnit {
   using A = GruBackward;
   static constexpr int gates = 3, ih_first = 0, ih_count = 3, hh_first = 1, hh_count = 2;  // n r z
   static constexpr int ih_order[3] = {2, 0, 1}, hh_order[2] = {0, 1}, second = 0, second_order = 2;
+  static constexpr bool two_states = false;
 
   static const T* gates_of(const A& a, ptrdiff_t t, ptrdiff_t n) {
     return static_cast<const T*>(a.gates) + t * a.gates_t + n * 4 * a.h;
@@ -20,7 +21,8 @@ struct GruBeforeUnit {
     return h ? load_lanes<T>(h + u, count) : vec<T>{};
   }
 
-  static vec<T> unit(const A& a, ptrdiff_t t, ptrdiff_t n, ptrdiff_t u, ptrdiff_t count, vec<T> dh, vec<T>* d) {
+  static vec<T> unit(const A& a, ptrdiff_t t, ptrdiff_t n, ptrdiff_t u, ptrdiff_t count, vec<T> dh, vec<T>* d,
+                     vec<T>&) {
     const T* kept = gates_of(a, t, n) + u;
     vec<T> z = load_lanes<T>(kept + a.h, count), v = load_lanes<T>(kept + 2 * a.h, count);
     d[0] = dh * (T(1) - z) * (T(1) - v * v);

@@ -11,8 +11,10 @@ struct RnnUnit {
   using A = RnnBackward;
   static constexpr int gates = 1, ih_first = 0, ih_count = 1, hh_first = 0, hh_count = 1;
   static constexpr int ih_order[1] = {0}, hh_order[1] = {0}, second = -1, second_order = 0;
+  static constexpr bool two_states = false;
 
-  static vec<T> unit(const A& a, ptrdiff_t t, ptrdiff_t n, ptrdiff_t u, ptrdiff_t count, vec<T> dh, vec<T>* d) {
+  static vec<T> unit(const A& a, ptrdiff_t t, ptrdiff_t n, ptrdiff_t u, ptrdiff_t count, vec<T> dh, vec<T>* d,
+                     vec<T>&) {
     vec<T> y = load_lanes<T>(static_cast<const T*>(a.y) + t * a.y_t + n * a.y_n + u, count);
     d[0] = a.relu ? (y > T(0) ? dh : vec<T>{}) : dh * (T(1) - y * y);
     return vec<T>{};

@@ -1,4 +1,4 @@
-// Backward through time for cells whose one state is h, shared by the fast rungs of rnn_backward and gru_backward.
+// Backward through time, shared by the fast rungs of rnn_backward, lstm_backward and gru_backward.
 //
 // Only d', the gradients of the sums, must be found step by step; its products with x, h and w_ih are one big product
 // each, for some steps at a time. A cell says how many sums a unit has (gates: blocks of d'), which blocks in a row
@@ -7,9 +7,14 @@
 //
 //   struct Cell {
 //     static constexpr int gates, ih_first, ih_count, hh_first, hh_count, ih_order[ih_count], hh_order[hh_count];
-//     // dh arrives at h[t]; writes d[gates], returns what goes to h[t-1] by another way than w_hh
-//     static vec<T> unit(const A& a, ptrdiff_t t, ptrdiff_t n, ptrdiff_t u, ptrdiff_t count, vec<T> dh, vec<T>* d);
+//     // dh arrives at h[t]; writes d[gates], returns what goes to h[t-1] by another way than w_hh. dc: of a cell with
+//     // a second state, the gradient of c[t] as later steps gave it; it becomes that of c[t-1]
+//     static vec<T> unit(const A& a, ptrdiff_t t, ptrdiff_t n, ptrdiff_t u, ptrdiff_t count, vec<T> dh, vec<T>* d,
+//                        vec<T>& dc);
 //     static T* db(const A& a, int which);      // of b_ih (0), of b_hh (1); or null
+//     static const T* dcn(const A& a);          // what arrives at, and where to write what leaves the second state
+//     static T* dc0(const A& a);                // [n, h], or null
+//     static constexpr bool two_states;         // is there one?
 //     // A GRU with the reset gate before the product has a second way: block `second` of d' goes through row block
 //     // `second_order` of w_hh to q, before the rest of d' is known, and the right-hand side of that block's dw is q.
 //     static constexpr int second, second_order;      // second < 0: there is none
@@ -18,23 +23,63 @@
 //   };
 #pragma once
 
+// A matrix's columns as panels of at most 4 vectors (2 where there are 16 registers) whose widths differ by at most
+// one: 65 columns of 16 lanes are 3 + 2 vectors, where panels of 2 vectors would make 6 of them, and blocks of 6 x 4 or
+// 9 x 3 sums load less than those of 14 x 2. Panel p of `depth` rows begins at begin(p) * lanes * depth.
+template <class T>
+struct Columns {
+  static constexpr int most = isa_registers == 32 ? 4 : 2;
+  ptrdiff_t columns;
+  ptrdiff_t vectors() const { return (columns + lanes<T> - 1) / lanes<T>; }
+  ptrdiff_t panels() const { return (vectors() + most - 1) / most; }
+  ptrdiff_t begin(ptrdiff_t p) const { return vectors() * p / panels(); }
+  ptrdiff_t size(ptrdiff_t p) const { return begin(p + 1) - begin(p); }
+  // Columns of panel p that there are.
+  ptrdiff_t valid(ptrdiff_t p) const {
+    ptrdiff_t end = begin(p + 1) * lanes<T>;
+    return (end < columns ? end : columns) - begin(p) * lanes<T>;
+  }
+};
+
+// `valid` numbers -> V whole vectors, the others 0.
+template <class T>
+inline void copy_row(const T* from, ptrdiff_t valid, T* to, ptrdiff_t vectors) {
+  for (ptrdiff_t v = 0; v < vectors; v++) {
+    ptrdiff_t left = valid - v * lanes<T>;
+    store<T>(to + v * lanes<T>, left > 0 ? load_lanes<T>(from + v * lanes<T>, left) : vec<T>{});
+  }
+}
+
 template <class Cell, class A, class T>
 struct ThroughTime : Plain<A> {
-  static constexpr int V = 2;
-  static constexpr ptrdiff_t L = lanes<T>, width = panel_width<V, T>;
+  using Cut = Columns<T>;
+  static constexpr ptrdiff_t L = lanes<T>;
+  static ptrdiff_t least(ptrdiff_t x, ptrdiff_t y) { return x < y ? x : y; }
+
+  // Units whose rows of dw are done together: one vector, or more where that is shorter than a block of rows.
+  static constexpr ptrdiff_t G_vectors = L < 8 ? 8 / L : 1, G = G_vectors * L;
 
   // A row of d': each block's h units rounded up to whole vectors, with zeros beyond. It is longer still, because
-  // `weights` reads whole vectors from any unit on, and so that the distance of rows is no power of 2, which would put
+  // `weights` reads whole groups from any unit on, and so that the distance of rows is no power of 2, which would put
   // all of them into one set of the cache.
-  static constexpr ptrdiff_t G = rows_for<V>, G_vectors = (G + L - 1) / L;  // rows of dw that are done together
   static ptrdiff_t units(const A& a) { return (a.h + L - 1) / L * L; }
-  static ptrdiff_t d_row(const A& a) { return Cell::gates * units(a) + G_vectors * L; }
-  static ptrdiff_t h_panels(const A& a) { return panel_count<V, T>(a.h); }
-  static ptrdiff_t i_panels(const A& a) { return panel_count<V, T>(a.i); }
+  static ptrdiff_t d_row(const A& a) { return Cell::gates * units(a) + G; }
+
+  // The recurrent weights, which meet few rows at a time: panels of equal width, V vectors each, because thin.h takes
+  // several of them side by side.
+  static constexpr int wide = Cut::most;
+  static bool is_wide(const A& a) { return units(a) / L % wide == 0 || units(a) / L % wide == 3; }
+  static ptrdiff_t h_vectors(const A& a) { return is_wide(a) ? wide : 2; }
+  static ptrdiff_t h_width(const A& a) { return h_vectors(a) * L; }
+  static ptrdiff_t h_panels(const A& a) { return (a.h + h_width(a) - 1) / h_width(a); }
+  static ptrdiff_t h_row(const A& a) { return h_panels(a) * h_width(a); }  // a row of dh and dc
   static ptrdiff_t h_depth(const A& a) { return Cell::hh_count * units(a); }
   static constexpr bool two = Cell::second >= 0;
-  static ptrdiff_t q_panels(const A& a) { return two ? h_panels(a) : 0; }
   static ptrdiff_t i_depth(const A& a) { return Cell::ih_count * units(a); }
+
+  // Right-hand sides of dw: x, h[t-1], and q.
+  static Cut cut_of(const A& a, int which) { return Cut{which == 0 ? a.i : a.h}; }
+  static constexpr int sides = two ? 3 : 2;
 
   // Steps done between two rounds of the big products: about 256 rows, so that d' stays in the second-level cache
   // and the sums of dw, which pass through memory each time, do so seldom.
@@ -43,54 +88,88 @@ struct ThroughTime : Plain<A> {
     return steps < a.t ? steps : a.t;
   }
 
-  // packed = w_hh [h_panels][h_depth][V][lanes], w_ih [i_panels][i_depth][V][lanes], w_hn [q_panels][units][V][lanes]
+  // packed = w_hh [h_panels][h_depth][V][lanes], the same of w_hn [units][V][lanes] if there is a second way, and
+  // w_ih [panels][i_depth][vectors][lanes]
+  static ptrdiff_t q_depth(const A& a) { return two ? units(a) : 0; }
   static size_t packed_bytes(const A& a) {
-    return size_t((h_panels(a) * h_depth(a) + i_panels(a) * i_depth(a) + q_panels(a) * units(a)) * width) * sizeof(T);
+    return size_t(h_row(a) * (h_depth(a) + q_depth(a)) + cut_of(a, 0).vectors() * L * i_depth(a)) * sizeof(T);
   }
-  static T* h_panel(const A& a, void* packed, ptrdiff_t p) { return static_cast<T*>(packed) + p * h_depth(a) * width; }
-  static T* i_panel(const A& a, void* packed, ptrdiff_t p) {
-    return h_panel(a, packed, h_panels(a)) + p * i_depth(a) * width;
+  static T* packed_of(const A& a) { return static_cast<T*>(const_cast<void*>(a.workspace.packed)); }
+  static T* h_panel(const A& a, T* packed, ptrdiff_t p) { return packed + p * h_width(a) * h_depth(a); }
+  static T* q_panel(const A& a, T* packed, ptrdiff_t p) {
+    return packed + h_row(a) * h_depth(a) + p * h_width(a) * q_depth(a);
   }
-  static T* q_panel(const A& a, void* packed, ptrdiff_t p) {
-    return i_panel(a, packed, i_panels(a)) + p * units(a) * width;
+  static T* i_panel(const A& a, T* packed, ptrdiff_t p) {
+    return packed + h_row(a) * (h_depth(a) + q_depth(a)) + cut_of(a, 0).begin(p) * L * i_depth(a);
   }
   static void prepare(const A& a, void* packed, const Team& team) noexcept {
     constexpr int order[1] = {two ? Cell::second_order : 0};
-    Range mine = share(h_panels(a) + i_panels(a) + q_panels(a), team);
+    T* to = static_cast<T*>(packed);
+    Cut cut = cut_of(a, 0);
+    ptrdiff_t w = h_width(a), qs = two ? h_panels(a) : 0;
+    Range mine = share(h_panels(a) + qs + cut.panels(), team);
     for (ptrdiff_t p = mine.begin; p < mine.end; p++) {
-      ptrdiff_t i = p - h_panels(a), q = i - i_panels(a);
-      if (i < 0) pack<Cell::hh_count>(a, a.w_hh, a.h, Cell::hh_order, p, h_panel(a, packed, p));
-      else if (q < 0) pack<Cell::ih_count>(a, a.w_ih, a.i, Cell::ih_order, i, i_panel(a, packed, i));
-      else pack<1>(a, a.w_hh, a.h, order, q, q_panel(a, packed, q));
+      ptrdiff_t q = p - h_panels(a), i = q - qs;
+      if (q < 0)
+        pack<Cell::hh_count>(a, a.w_hh, a.h, Cell::hh_order, p * w, least(w, a.h - p * w), h_vectors(a),
+                             h_panel(a, to, p));
+      else if (i < 0) pack<1>(a, a.w_hh, a.h, order, q * w, least(w, a.h - q * w), h_vectors(a), q_panel(a, to, q));
+      else
+        pack<Cell::ih_count>(a, a.w_ih, a.i, Cell::ih_order, cut.begin(i) * L, cut.valid(i), cut.size(i),
+                             i_panel(a, to, i));
     }
   }
   template <int N>
-  static void pack(const A& a, const void* w, ptrdiff_t columns, const int (&order)[N], ptrdiff_t p, T* panel) {
+  static void pack(const A& a, const void* w, ptrdiff_t columns, const int (&order)[N], ptrdiff_t first,
+                   ptrdiff_t valid, ptrdiff_t vectors, T* panel) {
     for (ptrdiff_t g = 0; g < N; g++) {
-      T* rows = panel + g * units(a) * width;
-      pack_panel<V, T>(static_cast<const T*>(w) + order[g] * a.h * columns, columns, 1, a.h, columns, p, rows);
-      for (ptrdiff_t k = a.h * width; k < units(a) * width; k++) rows[k] = T(0);
+      const T* from = static_cast<const T*>(w) + order[g] * a.h * columns + first;  // [h, columns]
+      for (ptrdiff_t k = 0; k < units(a); k++)
+        copy_row<T>(from + k * columns, k < a.h ? valid : 0, panel + (g * units(a) + k) * vectors * L, vectors);
     }
   }
 
-  // scratch = d' [chunk * n][d_row], dh [n][h_panels * width], the right-hand sides of dw
-  // [h_panels + i_panels + q_panels][chunk * n][V][lanes], dq [n][q_panels * width], and each member's columns of d'
-  // [chunk * n][G] + one vector
-  static ptrdiff_t columns_size(const A& a) { return (chunk(a) * a.n * G + L) / L * L + L; }
-  static ptrdiff_t rights(const A& a) { return h_panels(a) + i_panels(a) + q_panels(a); }
+  // scratch = d' [chunk * n][d_row], dh [n][h_row], and dc and dq if there are such, the right-hand sides of dw
+  // [sides][panels][chunk * n][vectors][lanes], sums of dw if they cannot stand in dw, and each member's columns of d'
+  // [chunk * n][G]
+  static ptrdiff_t states(const A& a) { return a.n * h_row(a) * (1 + (Cell::two_states ? 1 : 0) + (two ? 1 : 0)); }
+  static ptrdiff_t side_row(const A& a, int which) { return cut_of(a, which).vectors() * L; }
   static size_t scratch_bytes(const A& a, int threads) {
-    ptrdiff_t row = d_row(a) + rights(a) * width, states = (h_panels(a) + q_panels(a)) * width;
-    return size_t(chunk(a) * a.n * row + a.n * states + threads * columns_size(a)) * sizeof(T);
+    ptrdiff_t rights = 0, sums = 0;
+    for (int which = 0; which < sides; which++) rights += side_row(a, which);
+    for (int which = 0; which < 2; which++) sums += sums_size(a, which);
+    return size_t(chunk(a) * a.n * (d_row(a) + rights + threads * G) + states(a) + sums) * sizeof(T);
   }
   static T* d_of(const A& a, ptrdiff_t row) { return static_cast<T*>(a.workspace.scratch) + row * d_row(a); }
-  static T* dh_of(const A& a, ptrdiff_t n) { return d_of(a, chunk(a) * a.n) + n * h_panels(a) * width; }
-  static T* right_of(const A& a, ptrdiff_t p) { return dh_of(a, a.n) + p * chunk(a) * a.n * width; }
-  static T* dq_of(const A& a, ptrdiff_t n) { return right_of(a, rights(a)) + n * q_panels(a) * width; }
-  static T* columns_of(const A& a, ptrdiff_t rank) { return dq_of(a, a.n) + rank * columns_size(a); }
+  static T* dh_of(const A& a, ptrdiff_t n) { return d_of(a, chunk(a) * a.n) + n * h_row(a); }
+  static T* second_of(const A& a, ptrdiff_t n) { return dh_of(a, a.n + n); }  // dc or dq
+  static T* right_of(const A& a, int which, ptrdiff_t p) {
+    T* to = d_of(a, chunk(a) * a.n) + states(a);
+    for (int s = 0; s < which; s++) to += chunk(a) * a.n * side_row(a, s);
+    return to + chunk(a) * a.n * cut_of(a, which).begin(p) * L;
+  }
+  static T* columns_of(const A& a, ptrdiff_t rank) {
+    return right_of(a, sides, 0) + sums_size(a, 0) + sums_size(a, 1) + rank * chunk(a) * a.n * G;
+  }
+
+  // The sums of dw pass from chunk to chunk in dw itself where its rows are whole vectors; otherwise in scratch memory,
+  // in rows that are: a row's last vector would be a matter of single numbers every time.
+  static ptrdiff_t dw_rows(const A& a, int which) {
+    return (which ? Cell::hh_count + (two ? 1 : 0) : Cell::ih_count) * a.h;
+  }
+  static bool in_place(const A& a, int which) { return (which ? a.h : a.i) % L == 0 || chunk(a) >= a.t; }
+  static ptrdiff_t sums_size(const A& a, int which) {
+    return in_place(a, which) ? 0 : dw_rows(a, which) * side_row(a, which);
+  }
+  static T* dw_of(const A& a, int which) { return static_cast<T*>(which ? a.dw_hh : a.dw_ih); }
+  static T* sums_of(const A& a, int which) {
+    if (in_place(a, which)) return dw_of(a, which);
+    return right_of(a, sides, 0) + (which ? sums_size(a, 0) : 0);
+  }
 
   // As in the forward pass (ops/gru/steps.h): sequences are shared out while w_hh fits into everybody's cache.
   static bool by_batch(const A& a, const Team& team) {
-    return a.n >= 4 * team.size && size_t(h_panels(a) * h_depth(a) * width) * sizeof(T) <= (1 << 20);
+    return a.n >= 4 * team.size && size_t(h_row(a) * h_depth(a)) * sizeof(T) <= (1 << 20);
   }
 
   static void run(const A& a, const Team& team) noexcept {
@@ -110,130 +189,150 @@ struct ThroughTime : Plain<A> {
         }
         back_one_step(a, t - first, rows, panels);
       }
-      Range right = share(rights(a), team), items = share(Cell::gates * groups(a), team);
-      for (ptrdiff_t p = right.begin; p < right.end; p++) pack_rows(a, first, end, p);
+      for (int which = 0; which < sides; which++) {
+        Range mine = share(cut_of(a, which).panels(), team);
+        for (ptrdiff_t p = mine.begin; p < mine.end; p++) pack_right(a, first, end, which, p);
+      }
       team.barrier(&team);
       if (a.dx) inputs(a, first, end, team);
+      Range items = share(Cell::gates * groups(a), team);
       for (ptrdiff_t item = items.begin; item < items.end; item++)
-        weights(a, first, end, int(item / groups(a)), item % groups(a), columns_of(a, team.rank));
+        weights(a, first, end, int(item / groups(a)), item % groups(a) * G, columns_of(a, team.rank));
       team.barrier(&team);  // the next chunk overwrites d'
     }
-    for (ptrdiff_t n = rows.begin; n < rows.end && a.dh0; n++)
-      for (ptrdiff_t u = panels.begin * width; u < least(panels.end * width, a.h); u++)
-        static_cast<T*>(a.dh0)[n * a.h + u] = dh_of(a, n)[u];
+    finish(a, rows, panels, team);
   }
 
-  static ptrdiff_t least(ptrdiff_t x, ptrdiff_t y) { return x < y ? x : y; }
-
-  // What arrives at the last step from beyond it: dhn.
+  // What arrives at the last step from beyond it: dhn and dcn.
   static void begin(const A& a, Range rows, Range panels) {
     const T* dhn = static_cast<const T*>(a.dhn);  // [n, h] or null
     for (ptrdiff_t n = rows.begin; n < rows.end; n++)
-      for (ptrdiff_t u = panels.begin * width; u < panels.end * width; u++)
+      for (ptrdiff_t u = panels.begin * h_width(a); u < panels.end * h_width(a); u++) {
         dh_of(a, n)[u] = dhn && u < a.h ? dhn[n * a.h + u] : T(0);
+        if constexpr (Cell::two_states) {
+          const T* dcn = Cell::dcn(a);
+          second_of(a, n)[u] = dcn && u < a.h ? dcn[n * a.h + u] : T(0);
+        }
+      }
+  }
+
+  static Range units_of(const A& a, Range panels) {
+    return {panels.begin * h_width(a), least(panels.end * h_width(a), a.h)};
   }
 
   // d' of step t; of dh remains what does not go through w_hh.
   static void gate_gradients(const A& a, ptrdiff_t t, ptrdiff_t in_chunk, Range rows, Range panels) {
     const T* dy = static_cast<const T*>(a.dy);  // or null
+    Range mine = units_of(a, panels);
     for (ptrdiff_t n = rows.begin; n < rows.end; n++) {
       bool valid = is_valid(a, t, n);
-      for (ptrdiff_t u = panels.begin * width; u < least(panels.end * width, a.h); u += L) {
+      for (ptrdiff_t u = mine.begin; u < mine.end; u += L) {
         ptrdiff_t count = a.h - u;
         vec<T> d[Cell::gates] = {};
         if (valid) {
-          vec<T> dh = load<T>(dh_of(a, n) + u);
+          vec<T> dh = load<T>(dh_of(a, n) + u), dc = {};
           if (dy) dh += load_lanes<T>(dy + t * a.dy_t + n * a.dy_n + u, count);
-          store<T>(dh_of(a, n) + u, Cell::unit(a, t, n, u, count, dh, d));
+          if constexpr (Cell::two_states) dc = load<T>(second_of(a, n) + u);
+          store<T>(dh_of(a, n) + u, Cell::unit(a, t, n, u, count, dh, d, dc));
+          if constexpr (Cell::two_states) store<T>(second_of(a, n) + u, dc);
         }
         for (int g = 0; g < Cell::gates; g++) store<T>(d_of(a, in_chunk * a.n + n) + g * units(a) + u, d[g]);
       }
     }
   }
 
+  // to += d' of some blocks * w, for some panels of units
+  static void product(const A& a, T* to, const T* d, const T* w, ptrdiff_t depth, Range rows, Range panels) {
+    ptrdiff_t count = panels.end - panels.begin, size = depth * h_width(a);
+    bool far = count * size * ptrdiff_t(sizeof(T)) > thin_near;
+    T* c = to + rows.begin * h_row(a) + panels.begin * h_width(a);
+    auto times = [&](auto v) {
+      add_products<decltype(v)::value, T>(c, h_width(a), h_row(a), rows.end - rows.begin, d, d_row(a),
+                                          w + panels.begin * size, size, depth, count, far);
+    };
+    if (count == 0) return;
+    if (is_wide(a)) times(Int<wide>{});
+    else times(Int<2>{});
+  }
+
   // dq = d' of block `second` * w_hh, and the blocks that follow from it.
   static void second_way(const A& a, ptrdiff_t t, ptrdiff_t in_chunk, Range rows, Range panels) {
-    ptrdiff_t count = panels.end - panels.begin, size = count * units(a) * width;
+    Range mine = units_of(a, panels);
     for (ptrdiff_t n = rows.begin; n < rows.end; n++)
-      for (ptrdiff_t u = panels.begin * width; u < panels.end * width; u++) dq_of(a, n)[u] = T(0);
-    if (count > 0)
-      add_products<V, T>(dq_of(a, rows.begin) + panels.begin * width, width, q_panels(a) * width, rows.end - rows.begin,
-                         d_of(a, in_chunk * a.n + rows.begin) + Cell::second * units(a), d_row(a),
-                         q_panel(a, const_cast<void*>(a.workspace.packed), panels.begin), units(a) * width, units(a),
-                         count, size * ptrdiff_t(sizeof(T)) > thin_near);
+      for (ptrdiff_t u = panels.begin * h_width(a); u < panels.end * h_width(a); u++) second_of(a, n)[u] = T(0);
+    product(a, second_of(a, 0), d_of(a, in_chunk * a.n + rows.begin) + Cell::second * units(a),
+            q_panel(a, packed_of(a), 0), units(a), rows, panels);
     for (ptrdiff_t n = rows.begin; n < rows.end; n++)
-      for (ptrdiff_t u = panels.begin * width; u < least(panels.end * width, a.h) && is_valid(a, t, n); u += L) {
+      for (ptrdiff_t u = mine.begin; u < mine.end && is_valid(a, t, n); u += L) {
         T *row = d_of(a, in_chunk * a.n + n) + u, *dh = dh_of(a, n) + u;
         vec<T> d[Cell::gates];
         for (int g = 0; g < Cell::gates; g++) d[g] = load<T>(row + g * units(a));
-        store<T>(dh, load<T>(dh) + Cell::unit2(a, t, n, u, a.h - u, load<T>(dq_of(a, n) + u), d));
+        store<T>(dh, load<T>(dh) + Cell::unit2(a, t, n, u, a.h - u, load<T>(second_of(a, n) + u), d));
         for (int g = 0; g < Cell::gates; g++) store<T>(row + g * units(a), d[g]);
       }
   }
 
   // dh of step t-1 += d'[t] * w_hh
   static void back_one_step(const A& a, ptrdiff_t in_chunk, Range rows, Range panels) {
-    if (panels.begin < panels.end)
-      add_products<V, T>(dh_of(a, rows.begin) + panels.begin * width, width, h_panels(a) * width, rows.end - rows.begin,
-                         d_of(a, in_chunk * a.n + rows.begin) + Cell::hh_first * units(a), d_row(a),
-                         h_panel(a, const_cast<void*>(a.workspace.packed), panels.begin), h_depth(a) * width,
-                         h_depth(a), panels.end - panels.begin,
-                         (panels.end - panels.begin) * h_depth(a) * width * ptrdiff_t(sizeof(T)) > thin_near);
+    product(a, dh_of(a, 0), d_of(a, in_chunk * a.n + rows.begin) + Cell::hh_first * units(a),
+            h_panel(a, packed_of(a), 0), h_depth(a), rows, panels);
+  }
+
+  // Panel p of a product, into rows of c.
+  static void panel_product(const Cut& cut, ptrdiff_t p, T* c, ptrdiff_t c_row, ptrdiff_t columns, ptrdiff_t rows,
+                            bool accumulate, const T* x, ptrdiff_t x_row, ptrdiff_t x_k, const T* panel,
+                            ptrdiff_t depth) {
+    with_int<Cut::most>(cut.size(p), [&](auto v) {
+      add_product<decltype(v)::value, T>(c + cut.begin(p) * L, c_row, columns, rows, accumulate, x, x_row, x_k, panel,
+                                         depth);
+    });
   }
 
   // dx = d' * w_ih, each member some of the steps.
   static void inputs(const A& a, ptrdiff_t first, ptrdiff_t end, const Team& team) {
+    Cut cut = cut_of(a, 0);
     Range steps = share(end - first, team);
     ptrdiff_t all = (steps.end - steps.begin) * a.n;
     // Equal distances from row to row make it one product; otherwise it is one for each step.
     bool even = a.n == 1 || a.dx_t == a.n * a.dx_n;
     ptrdiff_t rows = even ? all : a.n, dx_row = a.n == 1 ? a.dx_t : a.dx_n;
     for (ptrdiff_t row = 0; row < all; row += rows)
-      for (ptrdiff_t p = 0; p < i_panels(a); p++) {
-        T* dx = static_cast<T*>(a.dx) + (first + steps.begin + row / a.n) * a.dx_t + p * width;
+      for (ptrdiff_t p = 0; p < cut.panels(); p++) {
+        T* dx = static_cast<T*>(a.dx) + (first + steps.begin + row / a.n) * a.dx_t;
         const T* d = d_of(a, steps.begin * a.n + row) + Cell::ih_first * units(a);
-        add_product<V, T>(dx, dx_row, least(a.i - p * width, width), rows, false, d, d_row(a), 1,
-                          i_panel(a, const_cast<void*>(a.workspace.packed), p), i_depth(a));
+        panel_product(cut, p, dx, dx_row, cut.valid(p), rows, false, d, d_row(a), 1, i_panel(a, packed_of(a), p),
+                      i_depth(a));
       }
   }
 
-  // Panel p of h[t-1] or, behind these, of x, then of q, of the chunk's rows: the right-hand side of dw. At steps that
+  // Panel p of x (which = 0), of h[t-1] (1) or of q (2), of the chunk's rows: the right-hand sides of dw. At steps that
   // are not valid 0, because there x may be anything, and 0 times NaN would be NaN.
-  static void pack_rows(const A& a, ptrdiff_t first, ptrdiff_t end, ptrdiff_t p) {
-    bool hidden = p < h_panels(a), of_q = p >= h_panels(a) + i_panels(a);
-    ptrdiff_t behind = of_q ? h_panels(a) + i_panels(a) : hidden ? 0 : h_panels(a);
-    ptrdiff_t column = (p - behind) * width, columns = (hidden || of_q ? a.h : a.i) - column;
-    for (ptrdiff_t t = first; t < end; t++) {
-      T* to = right_of(a, p) + (t - first) * a.n * width;
-      if (!a.lengths && !of_q && (t > 0 || !hidden)) {
-        const T* from = hidden ? static_cast<const T*>(a.y) + (t - 1) * a.y_t : static_cast<const T*>(a.x) + t * a.x_t;
-        pack_panel<V, T>(from + column, hidden ? a.y_n : a.x_n, 1, a.n, columns, 0, to);
-        continue;
-      }
-      for (ptrdiff_t n = 0; n < a.n; n++, to += width) {
+  static void pack_right(const A& a, ptrdiff_t first, ptrdiff_t end, int which, ptrdiff_t p) {
+    Cut cut = cut_of(a, which);
+    ptrdiff_t column = cut.begin(p) * L, vectors = cut.size(p);
+    T* to = right_of(a, which, p);
+    for (ptrdiff_t t = first; t < end; t++)
+      for (ptrdiff_t n = 0; n < a.n; n++, to += vectors * L) {
         const T* from = static_cast<const T*>(a.x) + t * a.x_t + n * a.x_n;
-        if (hidden) from = state_before<T>(a, t, n);
+        if (which == 1) from = state_before<T>(a, t, n);
         if constexpr (two)
-          if (of_q) from = Cell::q(a, t, n);
-        if (from && is_valid(a, t, n)) pack_panel<V, T>(from + column, 0, 1, 1, columns, 0, to);
-        else
-          for (ptrdiff_t k = 0; k < width; k++) to[k] = T(0);
+          if (which == 2) from = Cell::q(a, t, n);
+        bool some = from && is_valid(a, t, n);
+        copy_row<T>(some ? from + column : nullptr, some ? cut.valid(p) : 0, to, vectors);
       }
-    }
   }
 
-  // dw_hh, dw_ih and db of a group of at most G units of block g of d'. Their columns are copied together first: the
-  // product runs down the rows, and at the distance of a row every number would lie in another page.
+  // dw_hh, dw_ih and db of at most G units, u and those behind it, of block g of d'. Their columns are copied together
+  // first: the product runs down the rows, and at the distance of a row every number would lie in another page.
   static ptrdiff_t groups(const A& a) { return (a.h + G - 1) / G; }
-  static void weights(const A& a, ptrdiff_t first, ptrdiff_t end, int g, ptrdiff_t group, T* columns) {
-    ptrdiff_t u = a.h * group / groups(a), count = a.h * (group + 1) / groups(a) - u;
-    ptrdiff_t rows = (end - first) * a.n;
+  static void weights(const A& a, ptrdiff_t first, ptrdiff_t end, int g, ptrdiff_t u, T* columns) {
+    ptrdiff_t count = least(G, a.h - u), rows = (end - first) * a.n;
     bool accumulate = end < a.t;  // onto the sums of the chunks before
     vec<T> sum[G_vectors] = {};
     for (ptrdiff_t row = 0; row < rows; row++)
       for (ptrdiff_t v = 0; v < G_vectors; v++) {
         vec<T> d = load<T>(d_of(a, row) + g * units(a) + u + v * L);
-        store<T>(columns + row * G + v * L, d);  // what is beyond G, the next row overwrites
+        store<T>(columns + row * G + v * L, d);
         sum[v] += d;
       }
     for (int which = 0; which < 2; which++) {
@@ -241,15 +340,17 @@ struct ThroughTime : Plain<A> {
       bool apart = two && which && g == Cell::second;  // its right-hand side is q
       if (!apart && (in < 0 || in >= (which ? Cell::hh_count : Cell::ih_count))) continue;
       int block = apart ? Cell::second_order : which ? Cell::hh_order[in] : Cell::ih_order[in];
-      ptrdiff_t row = block * a.h + u, size = which ? a.h : a.i;
-      ptrdiff_t right = apart ? h_panels(a) + i_panels(a) : which ? 0 : h_panels(a);
+      ptrdiff_t row = block * a.h + u;
       if (T* db = Cell::db(a, which))
         for (ptrdiff_t k = 0; k < count; k++)
           db[row + k] = (accumulate ? db[row + k] : T(0)) + get_lane<T>(sum[k / L], k % L);
-      T* dw = static_cast<T*>(which ? a.dw_hh : a.dw_ih);
-      for (ptrdiff_t p = 0; p < panel_count<V, T>(size) && dw; p++)
-        add_product<V, T>(dw + row * size + p * width, size, least(size - p * width, width), count, accumulate, columns,
-                          1, G, right_of(a, right + p), rows);
+      if (!dw_of(a, which)) continue;
+      Cut cut = cut_of(a, which);
+      ptrdiff_t c_row = in_place(a, which) ? cut.columns : side_row(a, which);
+      for (ptrdiff_t p = 0; p < cut.panels(); p++)
+        panel_product(cut, p, sums_of(a, which) + row * c_row, c_row,
+                      in_place(a, which) ? cut.valid(p) : cut.size(p) * L, count, accumulate, columns, 1, G,
+                      right_of(a, apart ? 2 : which, p), rows);
     }
   }
 
@@ -257,10 +358,29 @@ struct ThroughTime : Plain<A> {
   static void clear(const A& a, const Team& team) {
     if (team.rank != 0) return;
     for (int which = 0; which < 2; which++) {
-      ptrdiff_t rows = (which ? Cell::hh_count + (two ? 1 : 0) : Cell::ih_count) * a.h;
-      T *dw = static_cast<T*>(which ? a.dw_hh : a.dw_ih), *db = Cell::db(a, which);
-      if (dw) __builtin_memset(dw, 0, size_t(rows * (which ? a.h : a.i)) * sizeof(T));
-      if (db) __builtin_memset(db, 0, size_t(rows) * sizeof(T));
+      T *dw = dw_of(a, which), *db = Cell::db(a, which);
+      if (dw) __builtin_memset(dw, 0, size_t(dw_rows(a, which) * cut_of(a, which).columns) * sizeof(T));
+      if (db) __builtin_memset(db, 0, size_t(dw_rows(a, which)) * sizeof(T));
+    }
+  }
+
+  // dh0 and dc0, and dw where its sums are elsewhere.
+  static void finish(const A& a, Range rows, Range panels, const Team& team) {
+    Range mine = units_of(a, panels);
+    for (ptrdiff_t n = rows.begin; n < rows.end; n++)
+      for (ptrdiff_t u = mine.begin; u < mine.end; u++) {
+        if (a.dh0) static_cast<T*>(a.dh0)[n * a.h + u] = dh_of(a, n)[u];
+        if constexpr (Cell::two_states)
+          if (T* dc0 = Cell::dc0(a)) dc0[n * a.h + u] = second_of(a, n)[u];
+      }
+    for (int which = 0; which < 2; which++) {
+      if (!dw_of(a, which) || in_place(a, which)) continue;
+      Range lines = share(dw_rows(a, which), team);
+      ptrdiff_t columns = cut_of(a, which).columns;
+      for (ptrdiff_t row = lines.begin; row < lines.end; row++)
+        for (ptrdiff_t k = 0; k < columns; k += L)
+          store_lanes<T>(dw_of(a, which) + row * columns + k, load<T>(sums_of(a, which) + row * side_row(a, which) + k),
+                         columns - k);
     }
   }
 };
