@@ -474,6 +474,7 @@ struct Winograd {
     double products = tiles * points * ic * vectors / 2 * (j.vectors() == 1 ? 1.5 : 1.1);
     double passes = double(ceil_div(j.tiles(), j.block())), fetching = passes * fetch_cycles(double(j.u_group()));
     double transforms = tiles * (double(ceil_div(j.ic, L)) * (M == 4 ? 200 : 90) + vectors * (M == 4 ? 160 : 70));
+    if (isa_registers < 32) transforms *= 1.3;  // a tile of sums does not stay in 16 registers
     if (j.raw()) transforms += passes * ic * vectors * (M == 4 ? 170 : 60);
     double hidden = products < fetching ? products : fetching, share = 16 * passes / tiles;
     if (hidden > 0) transforms += hidden * (share < 1 ? share : 1);
