@@ -10,6 +10,7 @@
 #include <chrono>
 #include <mutex>
 
+#include "cores.h"
 #include "denormal.h"
 #include "quota.h"
 
@@ -50,6 +51,7 @@ struct Pool {
   void* data = nullptr;
   bool flush = true;
   int workers = 0;  // started so far; worker k has rank k + 1
+  std::atomic<int> core[max_threads];  // where each rank was last seen
   std::atomic<int> threads{1};
   std::atomic<bool> flush_setting{true};
 };
@@ -76,6 +78,21 @@ void take_part(Pool& p, int rank, int size) {
   p.job(p.data, &team);
 }
 
+// A worker that woke on a core of a lower rank takes another (see cores.h).
+void take_own_core(Pool& p, int rank) {
+  int here = core_here(), taken[max_threads];
+  bool shared = false;
+  for (int i = 0; i < rank; i++) {
+    taken[i] = p.core[i].load(std::memory_order_relaxed);
+    shared |= taken[i] == here;
+  }
+  if (shared && here >= 0) {
+    leave_cores(taken, rank);
+    here = core_here();
+  }
+  p.core[rank].store(here, std::memory_order_relaxed);
+}
+
 void* work(void* rank_pointer) {
   int rank = int(reinterpret_cast<intptr_t>(rank_pointer));
   Pool& p = *the_pool;
@@ -88,6 +105,7 @@ void* work(void* rank_pointer) {
     seen = ticket;
     int size = int(ticket & 255);
     if (rank >= size) continue;
+    take_own_core(p, rank);
     take_part(p, rank, size);
     if (p.running.fetch_sub(1, std::memory_order_acq_rel) == 1) p.running.notify_one();
   }
@@ -107,6 +125,7 @@ int64_t environment_number(const char* name) {
 Pool& pool() {
   static Pool& only = []() -> Pool& {
     the_pool = new Pool;  // never destroyed: workers may outlive static destructors
+    for (auto& core : the_pool->core) core.store(-1, std::memory_order_relaxed);
     int64_t asked = environment_number("LOOPNEST_NUM_THREADS");
     int64_t threads = asked > 0 ? asked : pool_available();
     the_pool->threads = int(threads < max_threads ? threads : max_threads);
@@ -156,6 +175,7 @@ void pool_run(int threads, Job job, void* data) {
   p.data = data;
   p.flush = p.flush_setting;
   p.running.store(uint32_t(helpers), std::memory_order_relaxed);
+  p.core[0].store(core_here(), std::memory_order_relaxed);
   uint32_t number = (p.ticket.load(std::memory_order_relaxed) >> 8) + 1;
   p.ticket.store(number << 8 | uint32_t(helpers + 1), std::memory_order_release);
   p.ticket.notify_all();

@@ -82,6 +82,38 @@ def test_more_threads_than_cores_give_the_same_bits(problem, threads):
         np.testing.assert_array_equal(ops.conv2d(x, w, threads=threads), y)
 
 
+SAME_CORE = """
+import os, time
+import numpy as np
+from loopnest import ops
+
+def threads(): return [int(name) for name in os.listdir("/proc/self/task")]
+def core_of(thread): return open(f"/proc/self/task/{thread}/stat").read().rpartition(")")[2].split()[36]
+
+everywhere = os.sched_getaffinity(0)
+os.sched_setaffinity(0, {min(everywhere)})
+x = np.ones((1, 64, 14, 14), "f"); w = np.ones((64, 64, 1, 1), "f")
+before = set(threads())
+ops.conv2d(x, w, threads=2)  # the worker is born on the caller's core
+worker, = set(threads()) - before
+for thread in threads(): os.sched_setaffinity(thread, everywhere)
+met = apart = 0
+for _ in range(200):
+    time.sleep(0.001)  # the worker sleeps, and is woken by the caller
+    ops.conv2d(x, w, threads=2)
+    same = core_of(worker) == core_of(os.getpid())
+    met, apart = met + same, apart + (not same)
+print("apart" if apart > met else "same", met, apart, os.sched_getaffinity(worker) == everywhere)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="threads' cores are read in Linux's /proc")
+@pytest.mark.skipif(_core.available_threads() < 2, reason="one core")
+def test_a_worker_takes_a_core_of_its_own():
+    found = python(SAME_CORE).stdout.split()
+    assert found[0] == "apart" and found[3] == "True", found
+
+
 def test_a_forked_child_computes(problem):
     x, w, y = problem
     ops.conv2d(x, w, threads=3)  # the pool exists before the fork
