@@ -50,7 +50,7 @@ struct Pool {
   Job job = nullptr;
   void* data = nullptr;
   bool flush = true;
-  int workers = 0;  // started so far; worker k has rank k + 1
+  int workers = 0;                     // started so far; worker k has rank k + 1
   std::atomic<int> core[max_threads];  // where each rank was last seen
   std::atomic<int> threads{1};
   std::atomic<bool> flush_setting{true};
