@@ -1,29 +1,29 @@
 #include "cores.h"
 
-#if defined(__linux__)
-#include <sched.h>
-#endif
-
 namespace loopnest {
 
 #if defined(__linux__)
 
 int core_here() { return sched_getcpu(); }
 
-void leave_cores(const int* taken, int n) {
-  cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;  // over 1024 cores: left to the scheduler
-  cpu_set_t free = allowed;
+AwayFrom::AwayFrom(const int* taken, int n) {
+  if (sched_getaffinity(0, sizeof allowed_, &allowed_) != 0) return;  // over 1024 cores: left to the scheduler
+  cpu_set_t free = allowed_;
   for (int i = 0; i < n; i++)
     if (taken[i] >= 0 && taken[i] < CPU_SETSIZE) CPU_CLR(taken[i], &free);
-  if (CPU_COUNT(&free) == 0) return;
-  if (sched_setaffinity(0, sizeof free, &free) == 0) sched_setaffinity(0, sizeof allowed, &allowed);
+  if (CPU_COUNT(&free) == 0 || CPU_EQUAL(&free, &allowed_)) return;
+  moved_ = sched_setaffinity(0, sizeof free, &free) == 0;
+}
+
+AwayFrom::~AwayFrom() {
+  if (moved_) sched_setaffinity(0, sizeof allowed_, &allowed_);
 }
 
 #else
 
 int core_here() { return -1; }
-void leave_cores(const int*, int) {}
+AwayFrom::AwayFrom(const int*, int) {}
+AwayFrom::~AwayFrom() {}
 
 #endif
 

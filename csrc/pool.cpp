@@ -17,8 +17,9 @@
 namespace loopnest {
 namespace {
 
-constexpr int max_threads = 255;  // the team's size travels in 8 bits of the ticket
-constexpr auto spin_time = std::chrono::microseconds(50);
+constexpr int max_threads = 255;                            // the team's size travels in 8 bits of the ticket
+constexpr int nowhere = -1;                                 // as a core: not started yet, or not known
+constexpr auto spin_time = std::chrono::microseconds(200);  // an optimiser step of a small net fits (50: 5 % slower)
 
 inline void relax() {
 #if defined(__x86_64__)
@@ -78,34 +79,48 @@ void take_part(Pool& p, int rank, int size) {
   p.job(p.data, &team);
 }
 
-// A worker that woke on a core of a lower rank takes another (see cores.h).
-void take_own_core(Pool& p, int rank) {
-  int here = core_here(), taken[max_threads];
-  bool shared = false;
-  for (int i = 0; i < rank; i++) {
-    taken[i] = p.core[i].load(std::memory_order_relaxed);
-    shared |= taken[i] == here;
+// The cores of all ranks but one.
+struct Others {
+  int core[max_threads], n = 0;
+  Others(const Pool& p, int rank, int size) {
+    for (int i = 0; i < size; i++)
+      if (i != rank) core[n++] = p.core[i].load(std::memory_order_relaxed);
   }
-  if (shared && here >= 0) {
-    leave_cores(taken, rank);
-    here = core_here();
+  bool have(int here) const {
+    for (int i = 0; i < n; i++)
+      if (core[i] == here && here != nowhere) return true;
+    return false;
   }
-  p.core[rank].store(here, std::memory_order_relaxed);
+};
+
+// Whoever starts a job on a core where another rank was last seen takes another one.
+void take_own_core(Pool& p, int rank, int size) {
+  Others others(p, rank, size);
+  if (others.have(core_here())) AwayFrom move(others.core, others.n);
+  p.core[rank].store(core_here(), std::memory_order_relaxed);
+}
+
+// Sleeps while `word` is `value`; is not woken on a core of the others (see cores.h).
+void sleep_while(Pool& p, std::atomic<uint32_t>& word, uint32_t value, int rank, int size) {
+  Others others(p, rank, size);
+  AwayFrom there(others.core, others.n);
+  word.wait(value, std::memory_order_acquire);
 }
 
 void* work(void* rank_pointer) {
   int rank = int(reinterpret_cast<intptr_t>(rank_pointer));
   Pool& p = *the_pool;
   uint32_t seen = 0;
+  int size = 1;
   for (;;) {
     auto called = [&] { return p.ticket.load(std::memory_order_acquire) != seen; };
-    if (!spin(called)) p.ticket.wait(seen, std::memory_order_acquire);
+    if (!spin(called)) sleep_while(p, p.ticket, seen, rank, size);
     uint32_t ticket = p.ticket.load(std::memory_order_acquire);
     if (ticket == seen) continue;
     seen = ticket;
-    int size = int(ticket & 255);
+    size = int(ticket & 255);
     if (rank >= size) continue;
-    take_own_core(p, rank);
+    take_own_core(p, rank, size);
     take_part(p, rank, size);
     if (p.running.fetch_sub(1, std::memory_order_acq_rel) == 1) p.running.notify_one();
   }
@@ -125,7 +140,7 @@ int64_t environment_number(const char* name) {
 Pool& pool() {
   static Pool& only = []() -> Pool& {
     the_pool = new Pool;  // never destroyed: workers may outlive static destructors
-    for (auto& core : the_pool->core) core.store(-1, std::memory_order_relaxed);
+    for (auto& core : the_pool->core) core.store(nowhere, std::memory_order_relaxed);
     int64_t asked = environment_number("LOOPNEST_NUM_THREADS");
     int64_t threads = asked > 0 ? asked : pool_available();
     the_pool->threads = int(threads < max_threads ? threads : max_threads);
@@ -175,14 +190,15 @@ void pool_run(int threads, Job job, void* data) {
   p.data = data;
   p.flush = p.flush_setting;
   p.running.store(uint32_t(helpers), std::memory_order_relaxed);
-  p.core[0].store(core_here(), std::memory_order_relaxed);
+  take_own_core(p, 0, helpers + 1);
   uint32_t number = (p.ticket.load(std::memory_order_relaxed) >> 8) + 1;
   p.ticket.store(number << 8 | uint32_t(helpers + 1), std::memory_order_release);
   p.ticket.notify_all();
   take_part(p, 0, helpers + 1);
   auto done = [&] { return p.running.load(std::memory_order_acquire) == 0; };
   if (spin(done)) return;
-  for (uint32_t left; (left = p.running.load(std::memory_order_acquire)) != 0;) p.running.wait(left);
+  for (uint32_t left; (left = p.running.load(std::memory_order_acquire)) != 0;)
+    sleep_while(p, p.running, left, 0, helpers + 1);
 }
 
 int pool_available() {
