@@ -11,9 +11,10 @@ tests/test_readme.py says when the README and the kept figures disagree.
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -119,8 +120,12 @@ def written(readme: str, kept: dict) -> str:
     return between(between(readme, "ladders", table(kept)), "rivals", rivals())
 
 
-def main() -> None:
-    if "--write" not in sys.argv[1:]:
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--write", action="store_true", help="write the tables from the kept figures")
+    if not parser.parse_args(arguments).write:
         KEPT.parent.mkdir(exist_ok=True)
         KEPT.write_text(json.dumps(measure(), indent=1) + "\n", encoding="utf-8")
     kept = json.loads(KEPT.read_text(encoding="utf-8"))

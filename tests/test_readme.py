@@ -7,6 +7,8 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "bench"))
 
@@ -19,6 +21,14 @@ def test_tables_are_the_kept_figures():
     assert readme.table(kept) in text, "run: python bench/readme.py --write"
     assert readme.rivals() in text, "run: python bench/readme.py --write"
     assert readme.written(text, kept) == text
+
+
+@pytest.mark.parametrize("arguments", [["--writ"], ["--only", "conv2d"], ["conv2d"]])
+def test_an_unknown_option_measures_nothing(arguments, monkeypatch):
+    monkeypatch.setattr(readme, "measure", lambda: pytest.fail("it measured"))
+    with pytest.raises(SystemExit) as stopped:
+        readme.main(arguments)
+    assert stopped.value.code == 2
 
 
 def test_kept_figures_know_every_rung():
