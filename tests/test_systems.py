@@ -114,6 +114,46 @@ def test_a_killed_run_resumes_to_the_same_losses(results, place, name, monkeypat
     assert losses(again) == losses(whole)
 
 
+def test_faceoff_competitors_are_of_equal_size():
+    from loopnest.systems import faceoff
+    from loopnest.systems.frame import parameters
+
+    def body(model):
+        left_out = [model.embedding, model.out] if hasattr(model, "embedding") else []
+        return parameters(model) - sum(parameters(part) for part in left_out)
+
+    words = [body(make()) for name, make in faceoff.models(50, 6).items() if name != "bag of words"]
+    latch = [body(make()) for make in faceoff.LATCH.values()]
+    assert max(words) < 1.013 * min(words) and max(latch) < 1.02 * min(latch)
+
+
+def test_faceoff_finds_where_a_model_falls_behind():
+    from loopnest.systems import faceoff
+
+    def measure(name, steps, seed):
+        return {"GRU": 0.99, "TCN": 0.98}.get(name, 1 - 0.004 * steps + 0.001 * seed)
+
+    dial = faceoff.Dial(measure, [0, 1, 2])
+    points = (5, 10, 20, 35, 50)
+    at = dial.crossing("CNN", points)
+    assert at == 16 and dial.behind("CNN", 16) and not dial.behind("CNN", 15)
+    assert len(dial.found["CNN"]) < 9, "halving asks for few distances"
+    assert dial.crossing("TCN", points) is None
+    assert faceoff.Dial(measure, [0, 1, 2]).crossing("CNN", (40, 50)) == 40
+
+
+def test_faceoff_compares_after_equal_seconds():
+    from loopnest.systems import faceoff
+
+    def history(seconds, *accuracies):
+        return [{"seconds": seconds, "accuracy": a} for a in accuracies]
+
+    trained = {"fast": history(1.0, 0.5, 0.6, 0.7), "slow": history(1.4, 0.4, 0.8, 0.9)}
+    assert faceoff.in_time(trained, ["fast", "slow"]) == {"fast": 0.7, "slow": 0.8}
+    trained["slow"] = history(9.0, 0.4, 0.8)
+    assert faceoff.in_time(trained, ["fast", "slow"])["slow"] == 0.4, "at least one epoch"
+
+
 def test_unknown_names_and_inputs_are_refused(tmp_path):
     with pytest.raises(ValueError, match="there is no system 'clasify'"):
         systems.run("clasify", Options(save=tmp_path))

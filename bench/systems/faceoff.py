@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
-from twin import Twin
+from twin import Twin, cut
 
 from loopnest import data
 from loopnest.systems import faceoff, sentiment
 
 
 class WordTCN(nn.Module):
-    def __init__(self, vocabulary: int, classes: int, width: int = 128, hidden: int = 64) -> None:
+    def __init__(self, vocabulary: int, classes: int, width: int = 128, hidden: int = 67) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, width, padding_idx=0)
         self.body = interchange.TCN(width, hidden, hidden, 4, 3)
@@ -27,10 +27,10 @@ class WordTCN(nn.Module):
 
 
 class Pooled(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, maps: int) -> None:
         super().__init__()
-        self.convs = nn.ModuleList([nn.Conv1d(4, 64, span) for span in (3, 4, 5)])
-        self.out = nn.Linear(192, 4)
+        self.convs = nn.ModuleList([nn.Conv1d(4, maps, span) for span in (3, 4, 5)])
+        self.out = nn.Linear(3 * maps, 4)
 
     def forward(self, x):
         x = x.transpose(1, 2)
@@ -59,12 +59,12 @@ def latch_loss(model, batch):
 def twins(place, few: int | None = None) -> list[Twin]:
     held, size = data.trec(place), few or sentiment.BATCH
     encoded = sentiment.Encoded(held, len(held.train))
-    batches = [tuple(part[k : k + size] for part in encoded.train) for k in range(0, 4 * size, size)]
+    batches = cut(encoded.train, size, 4)
     sizes = len(encoded.vocabulary), len(encoded.classes)
     words = Twin(
         "TCN, TREC",
         None,
-        lambda: faceoff.WordTCN(*sizes),
+        faceoff.models(*sizes)["TCN"],
         lambda: WordTCN(*sizes),
         batches,
         sentiment.loss_of,
@@ -74,10 +74,10 @@ def twins(place, few: int | None = None) -> list[Twin]:
     )
     rows = [faceoff.first_of(50, few or 64)(np.random.default_rng(k)) for k in range(2)]
     latch = {
-        "CNN": Pooled,
+        "CNN": lambda: Pooled(217),
         "GRU": lambda: Last(interchange.Steps(nn.GRU, 4, 4, 64)),
-        "LSTM": lambda: Last(interchange.Steps(nn.LSTM, 4, 4, 64)),
-        "TCN": lambda: Last(interchange.TCN(4, 4, 24, 4, 3)),
+        "LSTM": lambda: Last(interchange.Steps(nn.LSTM, 4, 4, 55)),
+        "TCN": lambda: Last(interchange.TCN(4, 4, 25, 4, 3)),
     }
     return [
         words,

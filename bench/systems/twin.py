@@ -52,6 +52,12 @@ class Twin:
     clip_value: float | None = None
 
 
+def cut(arrays: Sequence[np.ndarray], size: int, count: int | None = None, start: int = 0) -> list[Batch]:
+    """Batches of `size` rows of every array, from row `start`; `count` of them, or None: to the end."""
+    end = len(arrays[0]) if count is None else start + count * size
+    return [tuple(part[k : k + size] for part in arrays) for k in range(start, end, size)]
+
+
 def as_ours(batch: Batch) -> Batch:
     return tuple(loopnest.tensor(part) if isinstance(part, np.ndarray) else part for part in batch)
 
