@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
-from twin import Twin
+from twin import Twin, cut
 
 from loopnest import data
-from loopnest.systems import caption
+from loopnest.systems import caption, classify
 
 
 class Captioner(nn.Module):
@@ -60,8 +60,9 @@ def loss(model, batch):
 
 def twins(place, few: int | None = None) -> list[Twin]:
     images, size = data.mnist(place), few or 64
-    x, ids, _ = caption.compose(images.x_train / 255, images.y_train, 2 * size, np.random.default_rng(0))
-    batches = [(x[k : k + size], ids[k : k + size, 0]) for k in (0, size)]
+    digits = classify.inputs(images.x_train)[:, 0]
+    x, ids, _ = caption.compose(digits, images.y_train, 2 * size, np.random.default_rng(0))
+    batches = cut((x, ids[:, 0]), size)
     return [
         Twin(
             f"CNN -> GRU-128 {name}",

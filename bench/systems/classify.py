@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from twin import Twin
+from twin import Twin, cut
 
 from loopnest import data
 from loopnest.systems import classify
@@ -38,8 +38,7 @@ def loss(model, batch):
 
 def twins(place, few: int | None = None) -> list[Twin]:
     images, size = data.mnist(place), few or 64
-    x, y = classify.inputs(images.x_train[: 4 * size]), images.y_train[: 4 * size]
-    batches = [(x[k : k + size], y[k : k + size]) for k in range(0, len(x), size)]
+    batches = cut((classify.inputs(images.x_train), images.y_train), size, 4)
     return [
         Twin("LeNet-5", 2, classify.lenet5, lenet5, batches, classify.loss_of, loss),
         Twin("MLP-128", 2, classify.mlp, mlp, batches, classify.loss_of, loss),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 from torch.nn import functional as F
-from twin import Twin
+from twin import Twin, cut
 
 from loopnest import data
 from loopnest.systems import forecast
@@ -44,8 +44,8 @@ def squared(model, batch):
 
 
 def twins(place, few: int | None = None) -> list[Twin]:
-    cut, size = forecast.Cut(data.series("airline", place), forecast.TASKS["airline"]), few or 32
-    batches = [(cut.x[k : k + size], cut.y[k : k + size]) for k in (0, size)]
+    windows = forecast.Cut(data.series("airline", place), forecast.TASKS["airline"])
+    batches = cut((windows.x, windows.y), few or 32, 2)
     return [
         Twin(name, None, ours, theirs, batches, forecast.loss_of, squared, settings={"lr": 3e-3})
         for name, ours, theirs in (("GRU-32", forecast.GRU, GRU), ("TCN-24", forecast.TCN, TCN))

@@ -45,8 +45,7 @@ class UNet(nn.Module):
 
 def loss(model, batch):
     x, y = batch
-    weights = torch.tensor([1.0, 1.0, 2.0], dtype=x.dtype)
-    return F.cross_entropy(model(x), y, weights)
+    return F.cross_entropy(model(x), y, torch.as_tensor(outline.WEIGHTS, dtype=x.dtype))
 
 
 def twins(place, few: int | None = None) -> list[Twin]:

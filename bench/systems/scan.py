@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from twin import Twin
+from twin import Twin, cut
 
 import loopnest.nn
 from loopnest import data
-from loopnest.systems import scan
+from loopnest.systems import classify, scan
 
 
 class Reader(nn.Module):
@@ -28,8 +28,7 @@ def loss(model, batch):
 
 def twins(place, few: int | None = None) -> list[Twin]:
     images, size = data.mnist(place), few or 64
-    x, y = (images.x_train[: 4 * size] / 255).astype("float32"), images.y_train[: 4 * size]
-    batches = [(x[k : k + size], y[k : k + size]) for k in range(0, len(x), size)]
+    batches = cut((classify.inputs(images.x_train)[:, 0], images.y_train), size, 4)
     return [
         Twin(
             f"{name} by rows",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.nn import functional as F
-from twin import Twin
+from twin import Twin, cut
 
 import loopnest.nn
 from loopnest import data
@@ -60,9 +60,7 @@ def twins(place, few: int | None = None) -> list[Twin]:
     encoded = sentiment.Encoded(held, len(held.train))
     # From the middle, where negative and positive sentences meet; the system shuffles.
     start = len(encoded.train[2]) // 2 - 2 * size
-    batches = [
-        tuple(part[k : k + size] for part in encoded.train) for k in range(start, start + 4 * size, size)
-    ]
+    batches = cut(encoded.train, size, 4, start)
     sizes = len(encoded.vocabulary), len(encoded.classes)
     made = [
         ("bag of words", None, lambda: models.Bag(*sizes), lambda: Bag(*sizes)),

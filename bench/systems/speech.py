@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import nn
 from torch.nn import functional as F
-from twin import Twin
+from twin import Twin, cut
 
 import loopnest.nn
 from loopnest import data
@@ -62,9 +62,9 @@ def ctc(model, batch):
 
 def twins(place, few: int | None = None) -> list[Twin]:
     spoken, size = data.spoken_digits(place), few or 32
-    frames = [data.log_mel(sound, spoken.rate) for sound in spoken.sounds[: 4 * size]]
+    frames = speech.prepared(spoken, 4 * size)
     x, y = np.stack([speech.fitted(f) for f in frames]), spoken.digit[: 4 * size]
-    batches = [(x[k : k + size], y[k : k + size]) for k in range(0, len(x), size)]
+    batches = cut((x, y), size)
     strings = [speech.strings(frames, y, few or 16, np.random.default_rng(k)) for k in range(2)]
     common = {"settings": {"lr": 2e-3}, "clip_norm": 1.0}
     return [

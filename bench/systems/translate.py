@@ -8,7 +8,6 @@ from torch.nn import functional as F
 from twin import Twin
 
 from loopnest import data
-from loopnest.data.text import word_tokens
 from loopnest.systems import translate
 
 
@@ -42,7 +41,7 @@ def loss(model, batch):
 
 
 def twins(place, few: int | None = None) -> list[Twin]:
-    pairs = [(word_tokens(a), word_tokens(b)) for a, b in data.multi30k(place).train]
+    pairs = translate.tokens(data.multi30k(place).train)
     language = translate.Language.of(pairs)
     groups = translate.Grouped(language, pairs, few or 64).batches
     batches = [groups[k * (len(groups) - 1) // 8] for k in ((4,) if few else (1, 3, 5, 7))]

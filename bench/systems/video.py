@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
-from twin import Twin
+from twin import Twin, cut
 
 from loopnest import data
 from loopnest.systems import classify, video
@@ -71,9 +71,8 @@ def crossed(model, batch):
 def twins(place, few: int | None = None) -> list[Twin]:
     rain = video.Rain(data.radar(place))
     clips = [rain.clips(np.random.default_rng(k), few or 8) for k in range(1 if few else 4)]
-    images, size = data.mnist(place).x_train[:500] / 255, few or 32
-    x, y = video.moving(images, 2 * size, np.random.default_rng(0))
-    moves = [(x[k : k + size], y[k : k + size]) for k in range(0, len(x), size)]
+    images, size = classify.inputs(data.mnist(place).x_train[:500])[:, 0], few or 32
+    moves = cut(video.moving(images, 2 * size, np.random.default_rng(0)), size)
     settings = {"lr": 2e-3}
     return [
         Twin(

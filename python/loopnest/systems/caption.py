@@ -179,12 +179,11 @@ def run(options: Options) -> Result:
     images, classes = classify.load(options)
     if len(classes) > len(DIGITS):
         raise ValueError(f"caption: expected at most {len(DIGITS)} classes of digits, got {len(classes)}")
+    learned, held = (classify.inputs(part)[:, 0] for part in (images.x_train, images.x_test))
     x, ids, _ = compose(
-        images.x_train / 255, images.y_train, options.few(8000, 300), np.random.default_rng([options.seed, 1])
+        learned, images.y_train, options.few(8000, 300), np.random.default_rng([options.seed, 1])
     )
-    xt, _, true = compose(
-        images.x_test / 255, images.y_test, options.few(500, 60), np.random.default_rng([options.seed, 2])
-    )
+    xt, _, true = compose(held, images.y_test, options.few(500, 60), np.random.default_rng([options.seed, 2]))
     rows, history, kept = [], {}, None
     for name, file, attention in (("with attention", MODEL, True), ("without", "plain", False)):
         loopnest.manual_seed(options.seed)

@@ -54,8 +54,8 @@ def accuracy_on(images: np.ndarray, labels: np.ndarray, model: nn.Module) -> dic
 def run(options: Options) -> Result:
     images, classes = classify.load(options)
     few = options.few(len(images.x_train), 1000)
-    x, y = (images.x_train[:few] / 255).astype(np.float32), images.y_train[:few]
-    xt, yt = (images.x_test / 255).astype(np.float32), images.y_test
+    x, y = classify.inputs(images.x_train[:few])[:, 0], images.y_train[:few]
+    xt, yt = classify.inputs(images.x_test)[:, 0], images.y_test
     height, width = x.shape[1:]
     order = np.random.default_rng(0).permutation(height)
     pixels = options.few(4, 1)  # every so many pixels become one step

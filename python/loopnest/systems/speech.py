@@ -77,15 +77,23 @@ def fitted(frames: np.ndarray) -> np.ndarray:
     return out
 
 
+def prepared(spoken: Spoken, count: int | None = None) -> list[np.ndarray]:
+    """The log-mel frames (t, BANDS) of the first `count` recordings; None: of all."""
+    return [data.log_mel(sound, spoken.rate, BANDS) for sound in spoken.sounds[:count]]
+
+
 def strings(frames: list[np.ndarray], digits: np.ndarray, count: int, rng: np.random.Generator):
     """A batch of spoken strings: frames (count, longest, bands), their lengths, digits (count, 6), how
-    many."""
+    many.
+
+    Of each recording the first FRAMES count, as where single digits are named."""
     rows, said = [], []
     for _ in range(count):
         picked = rng.integers(0, len(frames), rng.integers(3, 7))
         parts = []
         for k in picked:
-            parts += [frames[k], np.full((rng.integers(1, PAUSE + 1), BANDS), frames[k].min(), np.float32)]
+            one = frames[k][:FRAMES]
+            parts += [one, np.full((rng.integers(1, PAUSE + 1), BANDS), one.min(), np.float32)]
         rows.append(np.concatenate(parts))
         said.append(digits[picked] + 1)
     longest = max(len(row) for row in rows)
@@ -128,7 +136,7 @@ def scores(model: nn.Module, x: np.ndarray) -> np.ndarray:
 
 def run(options: Options) -> Result:
     spoken = data.spoken_digits(options.data)
-    frames = [data.log_mel(sound, spoken.rate, BANDS) for sound in spoken.sounds]
+    frames = prepared(spoken)
     test = spoken.test
     x = np.stack([fitted(f) for f in frames])
     learned = TensorDataset(x[~test], spoken.digit[~test])
@@ -211,12 +219,11 @@ def template_row(x: np.ndarray, spoken: Spoken) -> Row:
 
 def learn_strings(options: Options, frames: list[np.ndarray], spoken: Spoken):
     """Train the writer; returns it, its Trainer, its error rate and the held-back strings."""
-    few = [f[:FRAMES] for f in frames]
-    parts = {held: [k for k in range(len(few)) if spoken.test[k] == held] for held in (False, True)}
+    parts = {held: [k for k in range(len(frames)) if spoken.test[k] == held] for held in (False, True)}
 
     def make(rng: np.random.Generator, held: bool = False, count: int = 16):
         mine = parts[held]
-        return strings([few[k] for k in mine], spoken.digit[mine], count, rng)
+        return strings([frames[k] for k in mine], spoken.digit[mine], count, rng)
 
     loopnest.manual_seed(options.seed)
     model = Writer()

@@ -188,6 +188,11 @@ def greedy(
     return told
 
 
+def tokens(pairs: list[tuple[str, str]]) -> list[tuple[list[str], list[str]]]:
+    """Pairs of sentences as pairs of lists of words."""
+    return [(word_tokens(a), word_tokens(b)) for a, b in pairs]
+
+
 def load(options: Options):
     pairs = data.multi30k(options.data)
     few = (
@@ -196,8 +201,7 @@ def load(options: Options):
         options.few(len(pairs.test), 50),
     )
     return [
-        [(word_tokens(a), word_tokens(b)) for a, b in part[:count]]
-        for part, count in zip((pairs.train, pairs.dev, pairs.test), few, strict=True)
+        tokens(part[:count]) for part, count in zip((pairs.train, pairs.dev, pairs.test), few, strict=True)
     ]
 
 

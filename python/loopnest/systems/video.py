@@ -214,8 +214,9 @@ def learn_directions(options: Options):
     """Train the direction net; returns its accuracy, that on clips with shuffled frames, the Trainer and
     it."""
     images, _ = classify.load(options)
-    x, y = moving(images.x_train / 255, options.few(2000, 160), np.random.default_rng([options.seed, 1]))
-    xt, yt = moving(images.x_test / 255, options.few(500, 80), np.random.default_rng([options.seed, 2]))
+    learned, held = (classify.inputs(part)[:, 0] for part in (images.x_train, images.x_test))
+    x, y = moving(learned, options.few(2000, 160), np.random.default_rng([options.seed, 1]))
+    xt, yt = moving(held, options.few(500, 80), np.random.default_rng([options.seed, 2]))
     loopnest.manual_seed(options.seed)
     net = direction_net()
     trainer = options.trainer("direction", net, optim.Adam(net.parameters(), 3e-3), classify.loss_of)

@@ -16,9 +16,8 @@ import numpy as np
 import loopnest
 from loopnest import nn
 from loopnest.data import Vocabulary
-from loopnest.data.text import word_tokens
 from loopnest.nn import functional as F
-from loopnest.systems import classify
+from loopnest.systems import classify, translate
 from loopnest.systems.claims import draw
 from loopnest.systems.claims.evidence import Check, Finding
 from loopnest.systems.claims.lab import Lab
@@ -119,7 +118,7 @@ class Former(nn.Module):
 
 def run(lab: Lab) -> Finding:
     held = lab.pairs()
-    pairs = [(word_tokens(a), word_tokens(b)) for a, b in [*held.train, *held.dev, *held.test]]
+    pairs = translate.tokens([*held.train, *held.dev, *held.test])
     words = two_forms(pairs)
     vocabulary = Vocabulary.of_words((a for a, _ in pairs), minimum=3, special=("<pad>", "<unk>"))
     rows, answers, which = [], [], []

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 import loopnest
-from loopnest import data, nn
+from loopnest import nn
 from loopnest.data import Vocabulary
 from loopnest.nn import functional as F
 from loopnest.systems import forecast, generate, speech
@@ -51,9 +51,7 @@ def run(lab: Lab) -> Finding:
     mixed = np.random.default_rng(0).permutation(ids)
     cut = int(0.9 * len(ids))
     spoken = lab.speech()
-    frames = np.stack(
-        [speech.fitted(data.log_mel(sound, spoken.rate, speech.BANDS)) for sound in spoken.sounds]
-    )
+    frames = np.stack([speech.fitted(frames) for frames in speech.prepared(spoken)])
     seen = {name: {back: [] for back in BACK} for name in ("Shakespeare", "his letters shuffled")}  # type: dict[str, dict[float, list[float]]]
     heard: dict[str, list[float]] = {"GRU": [], "mean of the frames": []}
     ahead: dict[str, list[float]] = {"airline": [], "sp500": []}
