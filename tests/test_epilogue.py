@@ -18,8 +18,9 @@ SHAPES = {
         "n2 ic33 ih6 iw11 oc33 kh3 kw3 p1 g33",
         "n1 ic300 ih3 iw4 oc17 kh3 kw3 p1",
         "n1 ic12 ih6 iw6 oc8 kh3 kw2 p1 g4",
+        "n2 ic600 ih4 iw3 oc72 kh1 kw1",
     ],
-    "gemm": ["m5 n7 k9", "m33 n70 k20", "m3 n530 k1100", "m1 n64 k64", "m0 n4 k3"],
+    "gemm": ["m5 n7 k9", "m33 n70 k700", "m3 n530 k1100", "m1 n64 k64", "m0 n4 k3"],
 }
 EVERY = [
     pytest.param(op, rung.name, isa, id=f"{op}-{rung.name}-{isa}")
@@ -49,7 +50,7 @@ def test_epilogue(op, rung, isa):
     """Within the bound of the sums, times the activation's slope (SiLU: up to 1.1), plus rounding."""
     done, reason = 0, ""
     for i, text in enumerate(SHAPES[op]):
-        for activation in (ACTIVATIONS[i % len(ACTIVATIONS)], None):
+        for activation in (ACTIVATIONS[i % len(ACTIVATIONS)], "relu", None):
             for residual in (False, True):
                 choice = {
                     "rung": rung,

@@ -20,7 +20,8 @@ struct Matrix {
   ptrdiff_t c_m;
   const T* start;  // [n] or null
   bool accumulate;
-  bool last;                                                     // nobody works on c after its sums are whole
+  Finish<T> epilogue;  // done in registers if it is simple, otherwise left to `finish` of run
+  bool last;           // nobody works on c after its sums are whole
   ptrdiff_t part_depth = depth_most, part_panels = panels_most;  // of a part of b
 
   // ---- b in panels of 1 to `most` vectors that differ by at most one: 5 vectors are 3 + 2 ----
@@ -120,10 +121,11 @@ struct Matrix {
   void add_panel(ptrdiff_t panel, ptrdiff_t k0, ptrdiff_t part, ptrdiff_t first, ptrdiff_t size, const T* a,
                  ptrdiff_t row, ptrdiff_t step, const T* b, Ahead wanted) const noexcept {
     ptrdiff_t from = column(panel), columns = n - from;
+    bool here = k0 + part == k && epilogue.simple && !epilogue.nothing();
     with_int<most>((column(panel + 1) - from) / L, [&](auto v) {
       add_product<decltype(v)::value, T, product_far>(c + first * c_m + from, c_m, columns, size, accumulate || k0 > 0,
                                                       a, row, step, b, part, wanted, start ? start + from : nullptr,
-                                                      past());
+                                                      past(), here ? &epilogue : nullptr);
     });
   }
 

@@ -74,11 +74,13 @@ inline __attribute__((always_inline)) void store_block(const Block<M, V, T>& b, 
 }
 
 // One block of rows of one panel. Its sums start from c, or, if not `accumulate`, from `start`, a row of numbers, or 0.
-// Where the matrix ends within the panel, vectors are loaded and stored in part. past: c goes past the caches.
+// Where the matrix ends within the panel, vectors are loaded and stored in part. past: c goes past the caches. finish:
+// these sums are whole, and are finished in registers; or null.
 template <int M, int V, class T>
 __attribute__((noinline)) void add_product_block(T* c, ptrdiff_t c_row, ptrdiff_t columns, bool accumulate,
                                                  const T* start, const T* x, ptrdiff_t x_row, ptrdiff_t x_k,
-                                                 const T* panel, ptrdiff_t depth, const T* ahead, bool past) {
+                                                 const T* panel, ptrdiff_t depth, const T* ahead, bool past,
+                                                 const Finish<T>* finish) {
   bool whole = columns >= panel_width<V, T>;
   auto left = [=](int v) { return columns < v * lanes<T> ? 0 : columns - v * lanes<T>; };  // from vector v on
   auto count = [=](int v) { return left(v) < lanes<T> ? left(v) : lanes<T>; };
@@ -97,6 +99,13 @@ __attribute__((noinline)) void add_product_block(T* c, ptrdiff_t c_row, ptrdiff_
     clear_block(b);
   }
   multiply_grid<1, M, true>(b, x, 0, x_row, x_k, panel, depth, ahead, lanes<T>);
+  if (finish) {
+    UNROLL for (int m = 0; m < M; m++) UNROLL for (int v = 0; v < V; v++) {
+      const T* add = finish->add(c + m * c_row + v * lanes<T>);
+      if (finish->adds) b.sum[m][v] += whole ? load<T>(add) : load_n<T>(add, count(v));
+      b.sum[m][v] = finish->clamp(b.sum[m][v]);
+    }
+  }
   if (whole && past) {
     UNROLL for (int m = 0; m < M; m++) UNROLL for (int v = 0; v < V; v++)
         stream<T>(c + m * c_row + v * lanes<T>, b.sum[m][v]);
@@ -116,18 +125,19 @@ struct Ahead {
 };
 
 // One panel of the product, for the first `columns` of its columns; without `accumulate` what c held is ignored, and
-// sums start from the row `start`, if there is one.
+// sums start from the row `start`, if there is one. finish: see add_product_block.
 template <int V, class T, ptrdiff_t part_vectors = product_near>
 inline void add_product(T* c, ptrdiff_t c_row, ptrdiff_t columns, ptrdiff_t rows, bool accumulate,  // c[rows, columns]
                         const T* x, ptrdiff_t x_row, ptrdiff_t x_k,                                 // x[rows, depth]
                         const T* panel, ptrdiff_t depth,                                            // [depth][V][lanes]
-                        Ahead wanted = {true, 0}, const T* start = nullptr, bool past = false) {
+                        Ahead wanted = {true, 0}, const T* start = nullptr, bool past = false,
+                        const Finish<T>* finish = nullptr) {
   constexpr ptrdiff_t most = part_vectors / V;
   ptrdiff_t parts = depth > 0 ? (depth + most - 1) / most : 1;  // of nothing, the sum is 0
   for (ptrdiff_t p = 0; p < parts; p++) {
     ptrdiff_t k = depth * p / parts, part = depth * (p + 1) / parts - k;
     const T* here = panel + k * panel_width<V, T>;
-    bool panels = wanted.panel || p < parts - 1;
+    bool last = p == parts - 1, panels = wanted.panel || !last;
     for_row_blocks<rows_for<V>>(rows, [&](auto m, ptrdiff_t first) {
       constexpr int M = decltype(m)::value;
       // The first V blocks of rows fetch what comes next in memory, this panel's next part or the next panel: each
@@ -138,7 +148,7 @@ inline void add_product(T* c, ptrdiff_t c_row, ptrdiff_t columns, ptrdiff_t rows
       // Or each the rows behind its own: a vector for each step are as many rows as a vector has lanes.
       if (!panels && first + M + lanes<T> <= rows + wanted.rows) ahead = from + M * x_row;
       add_product_block<M, V, T>(c + first * c_row, c_row, columns, accumulate || k > 0, start, from, x_row, x_k, here,
-                                 part, ahead, past);
+                                 part, ahead, past, last ? finish : nullptr);
     });
   }
 }

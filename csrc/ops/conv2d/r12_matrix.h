@@ -28,9 +28,9 @@ struct conv2d_r12_matrix : Plain<Conv2d> {
   }
 
   static M matrix(const Conv2d& a) {
-    bool last = !a.activation && !a.add;
+    Finish<T> epilogue(a);
     const T* bias = static_cast<const T*>(a.bias);
-    return {a.n * a.oh * a.ow, a.oc, a.ic, static_cast<T*>(a.y), a.y_w, bias, false, last};
+    return {a.n * a.oh * a.ow, a.oc, a.ic, static_cast<T*>(a.y), a.y_w, bias, false, epilogue, epilogue.simple};
   }
   static size_t packed_bytes(const Conv2d& a) { return matrix(a).packed_bytes(); }
   static void prepare(const Conv2d& a, void* packed, const Team& team) noexcept {
@@ -58,10 +58,11 @@ struct conv2d_r12_matrix : Plain<Conv2d> {
       copy_pixels(a, x, m, count, depth, copy);
       return static_cast<const T*>(copy);
     };
+    M all = matrix(a);
     auto finish = [&](ptrdiff_t m, ptrdiff_t count, ptrdiff_t n, ptrdiff_t columns) {
-      finish_sums<T>(a, static_cast<T*>(a.y) + m * a.y_w + n, 1, 0, count, a.y_w, columns);
+      if (!all.epilogue.simple) finish_sums<T>(a, static_cast<T*>(a.y) + m * a.y_w + n, 1, 0, count, a.y_w, columns);
     };
-    matrix(a).run(team, static_cast<const T*>(a.workspace.packed), rows, finish);
+    all.run(team, static_cast<const T*>(a.workspace.packed), rows, finish);
   }
 
   // Pixels [m, m + count) of y as they lie in x, a run of neighbours at a time: channels-last as [pixel][channel],

@@ -21,9 +21,14 @@ struct gemm_r5_wide : Plain<Gemm> {
     return g.m * g.n * g.k < 8192 ? "for so small a product pack has less to begin with" : nullptr;
   }
 
+  // Sums that start from c get the bias when they are whole.
+  static bool late_bias(const Gemm& g) { return g.accumulate && g.bias; }
+
   static M matrix(const Gemm& g) {
-    bool last = !g.activation && !g.add && !g.accumulate;
-    return {g.m, g.n, g.k, static_cast<T*>(g.c), g.c_m, static_cast<const T*>(g.bias), g.accumulate, last};
+    Finish<T> epilogue(g);
+    epilogue.simple &= !late_bias(g);
+    bool last = epilogue.simple && !g.accumulate;
+    return {g.m, g.n, g.k, static_cast<T*>(g.c), g.c_m, static_cast<const T*>(g.bias), g.accumulate, epilogue, last};
   }
   static size_t packed_bytes(const Gemm& g) { return matrix(g).packed_bytes(); }
   static void prepare(const Gemm& g, void* packed, const Team& team) noexcept {
@@ -50,8 +55,9 @@ struct gemm_r5_wide : Plain<Gemm> {
       return static_cast<const T*>(copy);
     };
     auto finish = [&](ptrdiff_t m, ptrdiff_t count, ptrdiff_t n, ptrdiff_t columns) {
+      if (matrix.epilogue.simple) return;
       T* to = static_cast<T*>(g.c) + m * g.c_m + n;
-      if (g.accumulate && bias)
+      if (late_bias(g))
         for (ptrdiff_t i = 0; i < count; i++)
           for (ptrdiff_t j = 0; j < columns; j++) to[i * g.c_m + j] += bias[n + j];
       finish_sums<T>(g, to, 1, 0, count, g.c_m, columns);
