@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cases import Sequence
+from cases import Sequence, repeated
 from harness import Operand, Problem, Rung, Setting, Unsupported, all_rungs
 from loopnest import ops
 
@@ -23,7 +23,7 @@ def run(rung: Rung, q: Sequence, x, h0, lengths) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("flag", ["", " flag"])
-@pytest.mark.parametrize("text", ["t7 n1 i3 h64", "t5 n2 i3 h5", "t6 n5 i9 h17", "t20 n17 i3 h40"])
+@pytest.mark.parametrize("text", ["t7 n1 i3 h64", "t5 n2 i3 h5", "t6 n5 i9 h17", "t20 n17 i3 h40 repeat"])
 @pytest.mark.parametrize("rung", RUNGS, ids=str)
 def test_carries_its_state(rung: Rung, text: str, flag: str) -> None:
     """T steps are T1 steps and then T2 with the state that the first left: the same bits. So are a sequence
@@ -116,9 +116,39 @@ def test_lstm_with_lengths_is_each_sequence_alone(rung, reverse):
         assert hn.tobytes() == alone[1].tobytes() and cn.tobytes() == alone[2].tobytes()
 
 
+@pytest.mark.parametrize("kinds", [1, 20, 60, 61, 100])
+@pytest.mark.parametrize("op", ["lstm", "gru", "rnn"])
+def test_rows_that_repeat(op, kinds):
+    """Whether or not rows of x are found to be alike, results have the bits of rung pack, which never looks.
+    One row holds NaN, and -0 is not 0: only their own steps and those behind them may show it."""
+    rng, t, n, i, h = np.random.default_rng(kinds), 20, 10, 18, 33
+    gates = {"lstm": 4, "gru": 3, "rnn": 1}[op]
+    rows = rng.integers(-2, 3, (kinds, i)).astype("f") * np.float32(-1)
+    rows[kinds // 2, i - 1] = np.nan if kinds > 1 else 1
+    x = rows[np.concatenate([np.arange(kinds), rng.integers(0, kinds, t * n - kinds)])].reshape(t, n, i)
+    weights = [
+        rng.uniform(-0.3, 0.3, s).astype("f")
+        for s in ((gates * h, i), (gates * h, h), (gates * h,), (gates * h,))
+    ]
+    run = getattr(ops, op)
+    for isa, name in [
+        (r.isa, r.name) for r in all_rungs() if r.op == op and r.name in ("batch", "persistent")
+    ]:
+        for given in (x, np.ascontiguousarray(x.swapaxes(0, 1)).swapaxes(0, 1), x[:, :4]):
+            if op == "lstm" and name == "persistent" and given.shape[1] > 6:
+                continue
+            expected = run(given, *weights, rung="pack", isa=isa)
+            for threads in (1, 3):
+                found = run(given, *weights, rung=name, isa=isa, threads=threads)
+                for a, b in zip(found, expected, strict=True):
+                    assert (np.isnan(a) == np.isnan(b)).all()  # a NaN may have either sign
+                    assert np.nan_to_num(a).tobytes() == np.nan_to_num(b).tobytes()
+
+
+@pytest.mark.parametrize("repeat", [False, True])
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("n", [2, 5, 17])
-def test_lstm_backward_with_lengths(n, reverse):
+def test_lstm_backward_with_lengths(n, reverse, repeat):
     """Each rung against the formula, NaN in the padding; nothing comes back to it."""
     rng, h, t = np.random.default_rng(n), 20, 6
     lengths = rng.integers(0, t + 1, n)
@@ -126,6 +156,7 @@ def test_lstm_backward_with_lengths(n, reverse):
         x, h0, c0, dy, dh, dc = (
             rng.normal(size=s).astype(dtype) for s in ((t, n, 3), (n, h), (n, h), (t, n, h), (n, h), (n, h))
         )
+        x = repeated(x, rng) if repeat else x
         w_ih, w_hh = (rng.uniform(-0.3, 0.3, s).astype(dtype) for s in ((4 * h, 3), (4 * h, h)))
         y, _, _, gates, cells = ops.lstm(x, w_ih, w_hh, None, None, h0, c0, True, lengths, reverse)
         for k, length in enumerate(lengths):

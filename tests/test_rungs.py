@@ -12,7 +12,6 @@ import pytest
 
 from cases import MAKERS, SHAPES, lstm_inputs, lstm_operands, problem
 from harness import LAYOUTS, Operand, Problem, Rung, Setting, Unsupported, all_rungs, fork, structs
-from loopnest import shapes
 
 RUNGS = all_rungs()
 EVERY = [pytest.param(rung, text, id=f"{rung}-{text}") for rung in RUNGS for text in SHAPES.get(rung.op, [])]
@@ -124,8 +123,7 @@ LSTM = [rung for rung in RUNGS if rung.op == "lstm"]
 @pytest.mark.parametrize("rung", LSTM, ids=str)
 def test_lstm_carries_its_state(rung: Rung, text: str) -> None:
     """T steps are T1 steps and then T2 with the state that the first left: the same bits."""
-    s = shapes.LstmShape.parse(text)
-    inputs = lstm_inputs(s, np.dtype(rung.dtype), True)
+    s, inputs = lstm_inputs(text, np.dtype(rung.dtype), True)
 
     def run(x, h0, c0) -> dict[str, np.ndarray]:
         hidden = np.empty((len(x), s.n, s.h))
@@ -158,8 +156,7 @@ SAME_SUMS = {"pack", "batch", "step", "persistent"}
 @pytest.mark.parametrize("rung", [r for r in LSTM if r.name == "batch"], ids=str)
 def test_lstm_rungs_agree(rung: Rung, text: str) -> None:
     """A sequence by any of the packed rungs, or step by step by any of them: the same bits."""
-    s = shapes.LstmShape.parse(text)
-    inputs = lstm_inputs(s, np.dtype(rung.dtype), True)
+    s, inputs = lstm_inputs(text, np.dtype(rung.dtype), True)
 
     def run(by, x, h0, c0, number) -> dict[str, np.ndarray]:
         hidden = np.empty((len(x), s.n, s.h))

@@ -62,13 +62,19 @@ struct GruSteps : Plain<Gru> {
     ptrdiff_t steps = (127 + a.n) / (a.n > 0 ? a.n : 1);
     return steps < a.t ? steps : a.t;
   }
-  // sums [panels][steps of a chunk][rows][4][lanes]; with lengths also the state, before and after a step [2][n][h]
+  // sums [panels][steps of a chunk][rows][4][lanes]; with lengths also the state, before and after a step
+  // [2][n][h]; and what follows from rows of x that occur again
   static size_t scratch_bytes(const Gru& a, int) {
-    ptrdiff_t states = a.lengths ? 2 * a.n * a.h : 0;
-    return size_t(Panels::count(a) * a.n * chunk(a) * sums + states) * sizeof(T);
+    return size_t(states_at(a) + states_size(a) + Repeated::memory(a)) * sizeof(T);
   }
+  static ptrdiff_t states_at(const Gru& a) { return Panels::count(a) * a.n * chunk(a) * sums; }
+  static ptrdiff_t states_size(const Gru& a) { return a.lengths ? 2 * a.n * a.h : 0; }
   static T* state(const Gru& a, ptrdiff_t t, ptrdiff_t n) {
-    return static_cast<T*>(a.workspace.scratch) + Panels::count(a) * a.n * chunk(a) * sums + (t % 2 * a.n + n) * a.h;
+    return static_cast<T*>(a.workspace.scratch) + states_at(a) + (t % 2 * a.n + n) * a.h;
+  }
+  using Repeated = RepeatedInput<T, Gru, Panels, 3, sums>;
+  static Repeated repeated(const Gru& a) {
+    return Repeated::in(a, static_cast<T*>(a.workspace.scratch) + states_at(a) + states_size(a));
   }
 
   // What one member of the team does: some sequences of all panels, or all sequences of some panels.
@@ -95,6 +101,7 @@ struct GruSteps : Plain<Gru> {
     part.panel = chunk(a) * part.count * sums;
     part.sums = static_cast<T*>(a.workspace.scratch) + part.rows.begin * Panels::count(a) * chunk(a) * sums;
     part.far = (part.panels.end - part.panels.begin) * a.h * width * ptrdiff_t(sizeof(T)) > thin_near;
+    repeated(a).find(a, team);
     begin(a, part);
     if (a.lengths && !alone) team.barrier(&team);
     ptrdiff_t most = persistent ? panels_at_once<3>(part.count) : 1, all = part.panels.end - part.panels.begin;
@@ -115,6 +122,8 @@ struct GruSteps : Plain<Gru> {
   static void input_product(const Gru& a, const Part& part, ptrdiff_t p, ptrdiff_t panels, ptrdiff_t t) {
     Panels packed = Panels::of(a);
     ptrdiff_t steps = a.t - t < chunk(a) ? a.t - t : chunk(a), all = steps * part.count;
+    T* to = part.sums + p * part.panel;
+    if (repeated(a).copy(a, {p, p + panels}, {t, t + steps}, part.rows, to, part.panel)) return;
     for (ptrdiff_t q = p; q < p + panels; q++)
       for (ptrdiff_t row = 0; row < all; row++)
         for (int g = 0; g < 4; g++)

@@ -19,8 +19,13 @@ struct LstmPart {
     return steps < a.t ? steps : a.t;
   }
   static size_t scratch_bytes(const Lstm& a) {
-    ptrdiff_t states = a.lengths ? 2 * a.n * a.h : 0;
-    return size_t(Panels::count(a) * a.n * (chunk(a) * width + L) + states) * sizeof(T);
+    return size_t(states_at(a) + states_size(a) + Repeated::memory(a)) * sizeof(T);
+  }
+  static ptrdiff_t states_at(const Lstm& a) { return Panels::count(a) * a.n * (chunk(a) * width + L); }
+  static ptrdiff_t states_size(const Lstm& a) { return a.lengths ? 2 * a.n * a.h : 0; }
+  using Repeated = RepeatedInput<T, Lstm, Panels, 4, width>;
+  static Repeated repeated(const Lstm& a) {
+    return Repeated::in(a, static_cast<T*>(a.workspace.scratch) + states_at(a) + states_size(a));
   }
 
   static LstmPart of(const Lstm& a, Range rows, Range panels) {
@@ -32,8 +37,7 @@ struct LstmPart {
 
   // With lengths: h before step t, and after it as that before the next [2][n][h]. Row `row` of this member's.
   T* state(const Lstm& a, ptrdiff_t t, ptrdiff_t row) const {
-    ptrdiff_t before = Panels::count(a) * a.n * (chunk(a) * width + L);
-    return static_cast<T*>(a.workspace.scratch) + before + (t % 2 * a.n + rows.begin + row) * a.h;
+    return static_cast<T*>(a.workspace.scratch) + states_at(a) + (t % 2 * a.n + rows.begin + row) * a.h;
   }
 
   T* sums_of(ptrdiff_t p) const { return sums + p * steps * count * width; }
@@ -57,6 +61,7 @@ struct LstmPart {
     Panels packed = Panels::of(a);
     T* to = sums_of(p);
     ptrdiff_t left = a.t - t < steps ? a.t - t : steps, all = left * count;
+    if (repeated(a).copy(a, {p, p + 1}, {t, t + left}, rows, to, 0)) return;
     for (ptrdiff_t row = 0; row < all; row++)
       for (int q = 0; q < 4; q++) store<T>(to + row * width + q * L, load<T>(packed.bias + p * width + q * L));
     const T* x = static_cast<const T*>(a.x) + t * a.x_t + rows.begin * a.x_n;  // [left, count, i]

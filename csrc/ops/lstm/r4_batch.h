@@ -20,6 +20,7 @@ struct lstm_r4_batch : Plain<Lstm> {
     bool by_batch = a.n >= 4 * team.size;  // then no member waits for another
     Part part = Part::of(a, by_batch ? share(a.n, team) : Range{0, a.n},
                          by_batch ? Range{0, Panels::count(a)} : share(Panels::count(a), team));
+    Part::repeated(a).find(a, team);
     part.begin(a);
     if (a.lengths && !by_batch) team.barrier(&team);
     for (ptrdiff_t t = 0; t < a.t; t++) {

@@ -24,6 +24,7 @@ struct lstm_r5_persistent : Plain<Lstm> {
 
   static void run(const Lstm& a, const Team& team) noexcept {
     Part part = Part::of(a, Range{0, a.n}, share(Panels::count(a), team));
+    Part::repeated(a).find(a, team);
     part.begin(a);
     for (ptrdiff_t t = 0; t < a.t; t++) {
       if (t % part.steps == 0)

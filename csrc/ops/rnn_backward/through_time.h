@@ -22,6 +22,7 @@
 //     static const T* q(const A& a, ptrdiff_t t, ptrdiff_t n);
 //   };
 #pragma once
+#include "../../simd/repeats.h"
 
 // A matrix's columns as panels of at most 4 vectors (2 where there are 16 registers) whose widths differ by at most
 // one: 65 columns of 16 lanes are 3 + 2 vectors, where panels of 2 vectors would make 6 of them, and blocks of 6 x 4 or
@@ -129,16 +130,26 @@ struct ThroughTime : Plain<A> {
     }
   }
 
+  // Where rows of x occur again (simd/repeats.h) their d' are added up first, over all chunks, and dw_ih is one product
+  // of these sums with the distinct rows.
+  using Rows = Repeats<T>;
+  static ptrdiff_t most(const A& a) { return a.dw_ih ? Rows::most(a.t * a.n) : 0; }
+  static ptrdiff_t repeats_size(const A& a) {
+    if (most(a) == 0) return 0;
+    return most(a) * (Cell::ih_count * groups(a) * G + side_row(a, 0)) + Rows::memory(a.t * a.n, a.i);
+  }
+
   // scratch = d' [chunk * n][d_row], dh [n][h_row], and dc and dq if there are such, the right-hand sides of dw
-  // [sides][panels][chunk * n][vectors][lanes], sums of dw if they cannot stand in dw, and each member's columns of d'
-  // [chunk * n][G]
+  // [sides][panels][chunk * n][vectors][lanes], sums of dw if they cannot stand in dw, of repeated rows the sums
+  // of d' [ih_count][groups][most][G] and the distinct ones [panels][most][vectors][lanes], and each member's columns
+  // of d' [chunk * n][G]
   static ptrdiff_t states(const A& a) { return a.n * h_row(a) * (1 + (Cell::two_states ? 1 : 0) + (two ? 1 : 0)); }
   static ptrdiff_t side_row(const A& a, int which) { return cut_of(a, which).vectors() * L; }
   static size_t scratch_bytes(const A& a, int threads) {
     ptrdiff_t rights = 0, sums = 0;
     for (int which = 0; which < sides; which++) rights += side_row(a, which);
     for (int which = 0; which < 2; which++) sums += sums_size(a, which);
-    return size_t(chunk(a) * a.n * (d_row(a) + rights + threads * G) + states(a) + sums) * sizeof(T);
+    return size_t(chunk(a) * a.n * (d_row(a) + rights + threads * G) + states(a) + sums + repeats_size(a)) * sizeof(T);
   }
   static T* d_of(const A& a, ptrdiff_t row) { return static_cast<T*>(a.workspace.scratch) + row * d_row(a); }
   static T* dh_of(const A& a, ptrdiff_t n) { return d_of(a, chunk(a) * a.n) + n * h_row(a); }
@@ -149,7 +160,19 @@ struct ThroughTime : Plain<A> {
     return to + chunk(a) * a.n * cut_of(a, which).begin(p) * L;
   }
   static T* columns_of(const A& a, ptrdiff_t rank) {
-    return right_of(a, sides, 0) + sums_size(a, 0) + sums_size(a, 1) + rank * chunk(a) * a.n * G;
+    return right_of(a, sides, 0) + sums_size(a, 0) + sums_size(a, 1) + repeats_size(a) + rank * chunk(a) * a.n * G;
+  }
+  static Rows rows_of(const A& a) {
+    return Rows::in(right_of(a, sides, 0) + sums_size(a, 0) + sums_size(a, 1), a.t * a.n, a.i);
+  }
+  static bool repeats(const A& a) { return most(a) > 0 && rows_of(a).found(); }
+  // Of block g of d' and units u ..; of panel p of x.
+  static T* repeated_d(const A& a, int g, ptrdiff_t u) {
+    T* first = right_of(a, sides, 0) + sums_size(a, 0) + sums_size(a, 1) + Rows::memory(a.t * a.n, a.i);
+    return first + ((g - Cell::ih_first) * groups(a) + u / G) * most(a) * G;
+  }
+  static T* repeated_x(const A& a, ptrdiff_t p) {
+    return repeated_d(a, Cell::ih_first + Cell::ih_count, 0) + most(a) * cut_of(a, 0).begin(p) * L;
   }
 
   // The sums of dw pass from chunk to chunk in dw itself where its rows are whole vectors; otherwise in scratch memory,
@@ -177,6 +200,7 @@ struct ThroughTime : Plain<A> {
     Range rows = alone ? share(a.n, team) : Range{0, a.n};
     Range panels = alone ? Range{0, h_panels(a)} : share(h_panels(a), team);
     begin(a, rows, panels);
+    find_repeats(a, team);
     if (a.t == 0) clear(a, team);
     for (ptrdiff_t end = a.t; end > 0; end -= chunk(a)) {
       ptrdiff_t first = end > chunk(a) ? end - chunk(a) : 0;
@@ -189,7 +213,7 @@ struct ThroughTime : Plain<A> {
         }
         back_one_step(a, t - first, rows, panels);
       }
-      for (int which = 0; which < sides; which++) {
+      for (int which = repeats(a) ? 1 : 0; which < sides; which++) {
         Range mine = share(cut_of(a, which).panels(), team);
         for (ptrdiff_t p = mine.begin; p < mine.end; p++) pack_right(a, first, end, which, p);
       }
@@ -201,6 +225,25 @@ struct ThroughTime : Plain<A> {
       team.barrier(&team);  // the next chunk overwrites d'
     }
     finish(a, rows, panels, team);
+  }
+
+  static void find_repeats(const A& a, const Team& team) {
+    if (most(a) == 0) return;
+    const T* x = static_cast<const T*>(a.x);
+    Rows same = rows_of(a);
+    if (team.rank == 0)
+      same.find([&](ptrdiff_t r) {
+        ptrdiff_t t = r / a.n, n = r % a.n;
+        return is_valid(a, t, n) ? x + t * a.x_t + n * a.x_n : nullptr;
+      });
+    team.barrier(&team);
+    if (!same.found()) return;
+    Cut cut = cut_of(a, 0);
+    Range mine = share(cut.panels(), team);
+    for (ptrdiff_t p = mine.begin; p < mine.end; p++)
+      for (ptrdiff_t k = 0; k < *same.count; k++)
+        copy_row<T>(same.rows + k * a.i + cut.begin(p) * L, cut.valid(p), repeated_x(a, p) + k * cut.size(p) * L,
+                    cut.size(p));
   }
 
   // What arrives at the last step from beyond it: dhn and dcn.
@@ -328,6 +371,7 @@ struct ThroughTime : Plain<A> {
   static void weights(const A& a, ptrdiff_t first, ptrdiff_t end, int g, ptrdiff_t u, T* columns) {
     ptrdiff_t count = least(G, a.h - u), rows = (end - first) * a.n;
     bool accumulate = end < a.t;  // onto the sums of the chunks before
+    bool apart_x = repeats(a) && g >= Cell::ih_first && g < Cell::ih_first + Cell::ih_count;
     vec<T> sum[G_vectors] = {};
     for (ptrdiff_t row = 0; row < rows; row++)
       for (ptrdiff_t v = 0; v < G_vectors; v++) {
@@ -335,6 +379,7 @@ struct ThroughTime : Plain<A> {
         store<T>(columns + row * G + v * L, d);
         sum[v] += d;
       }
+    if (apart_x) repeated_weights(a, first, end, g, u, columns);
     for (int which = 0; which < 2; which++) {
       int in = g - (which ? Cell::hh_first : Cell::ih_first);
       bool apart = two && which && g == Cell::second;  // its right-hand side is q
@@ -344,7 +389,7 @@ struct ThroughTime : Plain<A> {
       if (T* db = Cell::db(a, which))
         for (ptrdiff_t k = 0; k < count; k++)
           db[row + k] = (accumulate ? db[row + k] : T(0)) + get_lane<T>(sum[k / L], k % L);
-      if (!dw_of(a, which)) continue;
+      if (!dw_of(a, which) || (which == 0 && apart_x)) continue;
       Cut cut = cut_of(a, which);
       ptrdiff_t c_row = in_place(a, which) ? cut.columns : side_row(a, which);
       for (ptrdiff_t p = 0; p < cut.panels(); p++)
@@ -352,6 +397,25 @@ struct ThroughTime : Plain<A> {
                       in_place(a, which) ? cut.valid(p) : cut.size(p) * L, count, accumulate, columns, 1, G,
                       right_of(a, apart ? 2 : which, p), rows);
     }
+  }
+
+  // Adds these columns of d' up by rows of x, and makes dw_ih of them when the last chunk is done.
+  static void repeated_weights(const A& a, ptrdiff_t first, ptrdiff_t end, int g, ptrdiff_t u, const T* columns) {
+    Rows same = rows_of(a);
+    T* sums = repeated_d(a, g, u);
+    const int32_t *id = same.ids + first * a.n, *last = same.ids + end * a.n;
+    if (end == a.t) __builtin_memset(sums, 0, size_t(*same.count * G) * sizeof(T));
+    for (; id < last; id++, columns += G) {
+      if (*id < 0) continue;  // not valid
+      T* to = sums + *id * G;
+      UNROLL for (ptrdiff_t v = 0; v < G; v += L) store<T>(to + v, load<T>(to + v) + load<T>(columns + v));
+    }
+    if (first > 0) return;
+    Cut cut = cut_of(a, 0);
+    ptrdiff_t row = Cell::ih_order[g - Cell::ih_first] * a.h + u;
+    for (ptrdiff_t p = 0; p < cut.panels(); p++)
+      panel_product(cut, p, dw_of(a, 0) + row * a.i, a.i, cut.valid(p), least(G, a.h - u), false, sums, 1, G,
+                    repeated_x(a, p), *same.count);
   }
 
   // No steps: the gradients of the weights are 0.
@@ -374,7 +438,7 @@ struct ThroughTime : Plain<A> {
           if (T* dc0 = Cell::dc0(a)) dc0[n * a.h + u] = second_of(a, n)[u];
       }
     for (int which = 0; which < 2; which++) {
-      if (!dw_of(a, which) || in_place(a, which)) continue;
+      if (!dw_of(a, which) || in_place(a, which) || (which == 0 && repeats(a))) continue;
       Range lines = share(dw_rows(a, which), team);
       ptrdiff_t columns = cut_of(a, which).columns;
       for (ptrdiff_t row = lines.begin; row < lines.end; row++)

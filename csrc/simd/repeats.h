@@ -1,0 +1,157 @@
+// Rows that occur again: one-hot or embedded characters, padding. What follows from a row alone needs to be computed
+// only once for all rows that are alike, bit by bit: in a recurrent layer the product of x with w_ih; and where rows
+// are multiplied and added up (the gradient of w_ih), what they are multiplied with can be added up first.
+//
+// Finding them costs about as much as 2 multiply-adds for each number of a row. Where there are no repetitions that is
+// noticed after the first 64 rows.
+#pragma once
+
+template <class T>
+struct Repeats {
+  ptrdiff_t all, size;  // rows, and numbers in each
+  T* rows;              // [most][size]: the distinct ones
+  int32_t* ids;         // [all]: which of them a row is, -1: it does not count
+  int32_t* count;       // how many there are, 0: too many
+  uint32_t* hashes;     // [most]
+  int32_t* slots;       // [slot_count]: 1 + a distinct row, 0: empty
+
+  // Distinct rows that are worth it: half of all at most, and as many as bytes or characters have values, twice.
+  static ptrdiff_t most(ptrdiff_t all) { return all < trial ? 0 : all / 2 < 512 ? all / 2 : 512; }
+  static constexpr ptrdiff_t trial = 64, trial_most = 60, slot_count = 2048, probes = 16;
+
+  // In numbers of type T.
+  static ptrdiff_t memory(ptrdiff_t all, ptrdiff_t size) {
+    if (most(all) == 0) return 0;
+    ptrdiff_t words = all + 1 + most(all) + slot_count;
+    return most(all) * size + (words * 4 + ptrdiff_t(sizeof(T)) - 1) / ptrdiff_t(sizeof(T));
+  }
+  static Repeats in(T* memory, ptrdiff_t all, ptrdiff_t size) {
+    int32_t* ids = reinterpret_cast<int32_t*>(memory + most(all) * size);
+    int32_t* count = ids + all;
+    uint32_t* hashes = reinterpret_cast<uint32_t*>(count + 1);
+    return {all, size, memory, ids, count, hashes, reinterpret_cast<int32_t*>(hashes + most(all))};
+  }
+  bool found() const { return most(all) > 0 && *count > 0; }
+
+  // row(r): where row r lies, or null if it does not count. By one member of a team.
+  template <class Row>
+  void find(Row row) const {
+    *count = 0;
+    if (!fill(row)) *count = 0;
+  }
+
+  template <class Row>
+  bool fill(Row row) const {
+    __builtin_memset(slots, 0, slot_count * sizeof *slots);
+    for (ptrdiff_t r = 0; r < all; r++) {
+      if (r == trial && *count > trial_most) return false;
+      const T* x = row(r);
+      ids[r] = x ? id_of(x) : -1;
+      if (x && ids[r] < 0) return false;
+    }
+    return true;
+  }
+
+  // The distinct row that x is, a new one if need be; -1: there are too many.
+  int32_t id_of(const T* x) const {
+    uint32_t hash = hash_of(x);
+    for (ptrdiff_t probe = 0; probe < probes; probe++) {
+      int32_t& slot = slots[(hash + uint32_t(probe)) % slot_count];
+      if (slot == 0) {
+        if (*count == most(all)) return -1;
+        __builtin_memcpy(rows + *count * size, x, size_t(size) * sizeof(T));
+        hashes[*count] = hash;
+        slot = ++*count;
+      }
+      if (hashes[slot - 1] == hash && same(rows + (slot - 1) * size, x)) return slot - 1;
+    }
+    return -1;
+  }
+
+  // 16 words of a row from number k on, its last ones where fewer are left: to a row that is shorter zeros are added.
+  using Words = uint32_t __attribute__((vector_size(64)));
+  static constexpr ptrdiff_t step = 64 / ptrdiff_t(sizeof(T));
+  Words words_of(const T* x, ptrdiff_t k) const {
+    Words words = {};
+    if (size < step) __builtin_memcpy(&words, x, size_t(size) * sizeof(T));
+    else __builtin_memcpy(&words, x + (k + step < size ? k : size - step), sizeof words);
+    return words;
+  }
+
+  bool same(const T* x, const T* y) const {
+    Words differ = {};
+    for (ptrdiff_t k = 0; k < size; k += step) differ |= words_of(x, k) ^ words_of(y, k);
+    uint32_t any = 0;
+    for (int j = 0; j < 16; j++) any |= differ[j];
+    return any == 0;
+  }
+
+  // 16 sums side by side. A product moves differences upwards only, and a number like 1 differs from 0 in its upper
+  // bits: they are turned down before the lanes, each times an odd number of its own, are added up.
+  uint32_t hash_of(const T* x) const {
+    constexpr uint32_t odd = 0x9e3779b1;
+    Words sums = {}, own = {1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31};
+    for (ptrdiff_t k = 0; k < size; k += step) sums = (sums ^ words_of(x, k)) * odd;
+    sums = (sums ^ sums >> 15) * (own * odd);
+    uint32_t hash = 0;
+    for (int j = 0; j < 16; j++) hash += sums[j];
+    return hash ^ hash >> 15;
+  }
+};
+
+// ---- the sums of a recurrent layer that follow from x alone: bias + x * w_ih^T ----
+
+// They fill the first V of the `row` numbers that a unit's panel holds for each row of x.
+template <class T, class A, class Panels, int V, ptrdiff_t row>
+struct RepeatedInput {
+  Repeats<T> x;
+  T* table;  // [panels][most][row]: the sums of the distinct rows
+
+  static ptrdiff_t panel(const A& a) { return Repeats<T>::most(a.t * a.n) * row; }
+  static ptrdiff_t memory(const A& a) { return Panels::count(a) * panel(a) + Repeats<T>::memory(a.t * a.n, a.i); }
+  static RepeatedInput in(const A& a, T* memory) {
+    return {Repeats<T>::in(memory + Panels::count(a) * panel(a), a.t * a.n, a.i), memory};
+  }
+
+  template <ptrdiff_t size>
+  static T* copy_vectors(const T* from, T* to) {
+    vec<T> v[size / lanes<T>];
+    UNROLL for (ptrdiff_t k = 0; k < size / lanes<T>; k++) v[k] = load<T>(from + k * lanes<T>);
+    UNROLL for (ptrdiff_t k = 0; k < size / lanes<T>; k++) store<T>(to + k * lanes<T>, v[k]);
+    return to + size;
+  }
+
+  // By all members of the team, before anything else.
+  void find(const A& a, const Team& team) const {
+    if (panel(a) == 0) return;
+    const T* first = static_cast<const T*>(a.x);
+    if (team.rank == 0) x.find([&](ptrdiff_t r) { return first + r / a.n * a.x_t + r % a.n * a.x_n; });
+    team.barrier(&team);
+    if (!x.found()) return;
+    Range mine = share(Panels::count(a), team);
+    for (ptrdiff_t p = mine.begin; p < mine.end; p++) fill(a, p);
+    team.barrier(&team);
+  }
+
+  void fill(const A& a, ptrdiff_t p) const {
+    Panels packed = Panels::of(a);
+    T* to = table + p * panel(a);
+    for (ptrdiff_t u = 0; u < *x.count; u++)
+      for (ptrdiff_t v = 0; v < row; v += lanes<T>) store<T>(to + u * row + v, load<T>(packed.bias + p * row + v));
+    add_product<V, T>(to, row, panel_width<V, T>, *x.count, true, x.rows, a.i, 1,
+                      packed.w_ih + p * a.i * panel_width<V, T>, a.i);
+  }
+
+  // The sums of some steps' rows, to[panels][steps][rows][row]; false if rows do not repeat.
+  bool copy(const A& a, Range panels, Range steps, Range rows, T* to, ptrdiff_t to_panel) const {
+    if (!x.found()) return false;
+    for (ptrdiff_t p = panels.begin; p < panels.end; p++, to += to_panel) {
+      const T* from = table + p * panel(a);
+      T* next = to;
+      for (ptrdiff_t t = steps.begin; t < steps.end; t++)
+        for (const int32_t *id = x.ids + t * a.n + rows.begin, *end = id + rows.end - rows.begin; id < end; id++)
+          next = copy_vectors<row>(from + *id * row, next);
+    }
+    return true;
+  }
+};
