@@ -191,7 +191,7 @@ def test_parameters_changed_afterwards_count_from_refresh_on():
 
 
 def test_no_growth_over_many_sizes():
-    """Plans are forgotten, and what they held goes back: 1,000 sizes hold no more memory than the first 100."""
+    """Plans are forgotten, and what they held goes back: 1,000 sizes take no more memory than 100."""
     net = Residual().eval()
     fast = loopnest.compile(net, maxsize=8)
     sizes = [(h, w) for h in range(4, 36) for w in range(4, 36)]
