@@ -154,6 +154,17 @@ def test_faceoff_compares_after_equal_seconds():
     assert faceoff.in_time(trained, ["fast", "slow"])["slow"] == 0.4, "at least one epoch"
 
 
+def test_interchange_chooses_the_epoch_by_the_part_to_watch():
+    from loopnest.systems.interchange import held_loss
+
+    held = [3.0, 2.0, 1.0]
+    history = [{"epoch": k + 1, "held": v} for k, v in enumerate(held)]
+    assert held_loss(history) == 1.0
+    for record, watched in zip(history, (5.0, 4.0, 4.5), strict=True):
+        record["watched"] = watched
+    assert held_loss(history) == 2.0
+
+
 def test_unknown_names_and_inputs_are_refused(tmp_path):
     with pytest.raises(ValueError, match="there is no system 'clasify'"):
         systems.run("clasify", Options(save=tmp_path))
