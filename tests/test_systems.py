@@ -114,6 +114,36 @@ def test_a_killed_run_resumes_to_the_same_losses(results, place, name, monkeypat
     assert losses(again) == losses(whole)
 
 
+def test_outline_takes_haze_away():
+    """Nuclei in a wide haze that is as bright: the haze goes, the nuclei stay."""
+    from loopnest.systems import outline
+
+    r, c = np.mgrid[:256, :300].astype(np.float32)
+    true = (
+        sum((r - y) ** 2 + (c - x) ** 2 < 12**2 for y, x in ((60, 40), (150, 90), (90, 200), (200, 230))) > 0
+    )
+    haze = 60 * np.exp(-((r + 80) ** 2 + (c - 350) ** 2) / 300**2)
+    foggy = 60 * true + haze + np.random.default_rng(0).normal(10, 2, r.shape)
+
+    def right(image):
+        said = image > outline.otsu(image)
+        return (said & true).sum() / (said | true).sum()
+
+    image = outline.scaled(foggy)
+    assert 0.7 < image[true].mean() < 1.2 and abs(np.median(image[~true])) < 0.1
+    assert right(image) > 0.9 > 0.6 > right(foggy)
+
+
+def test_outline_says_the_same_of_an_image_whatever_stands_beside_it_in_memory():
+    from loopnest.systems import outline
+
+    model = outline.UNet(4).eval()
+    image = np.random.default_rng(1).random((36, 41), np.float32)
+    said = outline.predict(model, image)
+    assert said.shape == image.shape and set(np.unique(said)) <= {0, 1, 2}
+    assert (said == outline.predict(model, np.asfortranarray(image))).all()
+
+
 def test_faceoff_competitors_are_of_equal_size():
     from loopnest.systems import faceoff
     from loopnest.systems.frame import parameters
