@@ -18,11 +18,9 @@ def claims(
     data: Annotated[
         Path | None, typer.Option(help="The folder of data sets; default: $LOOPNEST_DATA.")
     ] = None,
-    quick: Annotated[bool, typer.Option(help="Minutes for all: small budgets, few seeds.")] = False,
+    quick: Annotated[bool, typer.Option(help="Minutes for all: small budgets.")] = False,
     seed: Annotated[int, typer.Option(help="The first seed.")] = 0,
-    seeds: Annotated[
-        int | None, typer.Option(min=1, help="How many seeds; default: 5, with --quick 3.")
-    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="How many seeds; default: 5.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="For the kernels; default: all.")] = None,
     save: Annotated[
         Path | None, typer.Option(help="For the page and the pictures; default: loopnest-claims.")

@@ -140,7 +140,7 @@ def run(
     Args:
       names: such as "C3".
       options: as for the systems. In a quick run, data sets that are in no folder are stood in for.
-      seeds: how often each network is trained; default 5, and 3 in a quick run.
+      seeds: how often each network is trained; default 5.
       watch: called with every finding as soon as there is one.
 
     Raises ValueError for an unknown claim or fewer than one seed, DataMissing where a data set is not found.
@@ -148,7 +148,7 @@ def run(
     from loopnest.systems.claims import page
 
     options = options or Options()
-    count = options.few(5, 3) if seeds is None else seeds
+    count = 5 if seeds is None else seeds
     if count < 1:
         raise ValueError(f"claims: expected at least 1 seed, got {count}")
     wanted = chosen(names)

@@ -34,7 +34,7 @@ def run(lab: Lab) -> Finding:
         for k in range(len(train))
         if train[k][0].shape == train[k - 1][0].shape
     ]
-    width, size, steps = lab.few(12, 6), lab.few(8, 4), lab.few(300, 90)
+    width, size, steps = lab.few(12, 8), lab.few(8, 6), lab.few(300, 200)
     makers: dict[str, tuple[Callable[[], nn.Module], list[outline.Item], int]] = {
         KINDS[0]: (lambda: outline.UNet(width), train, steps),
         KINDS[1]: (one_pixel, train, steps),
@@ -45,7 +45,9 @@ def run(lab: Lab) -> Finding:
     for seed in lab.seeds:
         for name, (make, items, count) in makers.items():
             crops = outline.Crops(items, zoom=False, size=size)
-            model = lab.practise(seed, make, crops, count, rate=4e-3, loss=outline.loss_of, clip=None)
+            model = lab.practise(
+                seed, make, crops, count, rate=4e-3, loss=outline.loss_of, clip=None, falling=True
+            )
             found[name].append(outline.measure(partial(outline.predict, model), test))
             models.setdefault(name, model)
     found["Otsu's threshold"] = [outline.measure(outline.threshold, test)]

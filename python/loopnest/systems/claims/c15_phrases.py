@@ -51,10 +51,12 @@ def phrases(count: int, steps: int):
 
 
 def run(lab: Lab) -> Finding:
-    steps = lab.few(500, 130)
-    tasks = {"key phrase": (phrases, SPANS), "long range": (lambda n, t: faceoff.first_of(t, n), RANGES)}
+    tasks: dict[str, tuple[Callable, tuple[int, ...], int]] = {  # rows, spans, batches to learn from
+        "key phrase": (phrases, SPANS, lab.few(500, 130)),
+        "long range": (lambda n, t: faceoff.first_of(t, n), RANGES, lab.few(500, 260)),
+    }
     right: dict[str, dict[str, dict[float, list[float]]]] = {
-        task: {name: {t: [] for t in spans} for name in MAKERS} for task, (_, spans) in tasks.items()
+        task: {name: {t: [] for t in spans} for name in MAKERS} for task, (_, spans, _) in tasks.items()
     }
     held = lab.trec()
     encoded = sentiment.Encoded(held, lab.few(len(held.train), 1500))
@@ -66,7 +68,7 @@ def run(lab: Lab) -> Finding:
         "bag": partial(WordBag, *sizes, 64),
     }
     for seed in lab.seeds:
-        for task, (draw_rows, spans) in tasks.items():
+        for task, (draw_rows, spans, steps) in tasks.items():
             for name, make in MAKERS.items():
                 for t in spans:
                     model = lab.practise(seed, make, draw_rows(48, t), steps, rate=5e-3)
@@ -83,7 +85,8 @@ def run(lab: Lab) -> Finding:
     mean = {name: float(np.mean(row)) for name, row in real.items()}
     lead = max(("CNN", "GRU"), key=lambda name: mean[name])
     return Finding(
-        done=f"Equal budgets: {steps} batches of 48 rows. Key phrase: which of four orders of three letters "
+        done=f"Equal budgets: {tasks['key phrase'][2]} batches of 48 rows for key phrases, "
+        f"{tasks['long range'][2]} for the long range. Key phrase: which of four orders of three letters "
         f"stands side by side somewhere in {SPANS[0]} to {LONG} letters. Long range: the first of "
         f"{RANGES[0]} to {FAR} symbols. TREC: {len(encoded.train[2]):,} questions of {sizes[1]} kinds to "
         f"learn from, {len(encoded.test[2])} held back.",

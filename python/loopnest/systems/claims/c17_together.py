@@ -61,7 +61,7 @@ def run(lab: Lab) -> Finding:
                 seed,
                 make,
                 interchange.copying(32, GAP),
-                lab.few(1500, 260),
+                lab.few(1500, 400),
                 rate=6e-3,
                 loss=interchange.symbol_loss,
             )
@@ -76,7 +76,7 @@ def run(lab: Lab) -> Finding:
     return Finding(
         done="A CNN and a GRU learned to describe two digits; the test has other images of digits. Copy "
         f"memory: ten symbols, to be said again after {GAP} steps (each of eight: chance 12.5 %), after "
-        f"{lab.few(1500, 260)} batches of 32 for every model. Digits row by row: {len(y):,} to learn from.",
+        f"{lab.few(1500, 400)} batches of 32 for every model. Digits row by row: {len(y):,} to learn from.",
         checks=[
             Check("captions exactly right", figures["captions"], 0.5),
             Check(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -129,23 +129,30 @@ class Lab:
         rate: float = 2e-3,
         loss: Loss = classify.loss_of,
         clip: float | None = 1.0,
+        falling: bool = False,
     ) -> Net:
         """The same on `steps` batches that `draw` makes up, no two the same."""
         loopnest.manual_seed(seed)
-        return self.fit(make(), Drawn(draw, steps, seed), 1, rate, loss, clip)
+        return self.fit(make(), Drawn(draw, steps, seed), 1, rate, loss, clip, falling)
 
     @staticmethod
     def fit(
         model: Net,
-        batches: Iterable[Any],
+        batches: Any,
         epochs: int,
         rate: float,
         loss: Loss,
         clip: float | None = 1.0,
+        falling: bool = False,
     ) -> Net:
-        """Train a network by Adam on what a loader gives, and put it into evaluation mode."""
+        """Train a network by Adam on what a loader gives, and put it into evaluation mode.
+
+        falling: the rate falls to 0 along a cosine.
+        """
         adam = optim.Adam(model.parameters(), rate)
-        Trainer(model, adam, loss, clip_norm=clip).fit(batches, epochs)
+        schedule = optim.lr_scheduler.CosineAnnealingLR(adam, epochs * len(batches)) if falling else None
+        trainer = Trainer(model, adam, loss, scheduler=schedule, schedule="step", clip_norm=clip)
+        trainer.fit(batches, epochs)
         model.eval()
         return model
 
