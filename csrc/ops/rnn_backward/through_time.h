@@ -264,7 +264,10 @@ struct ThroughTime : Plain<A> {
   }
 
   // d' of step t; of dh remains what does not go through w_hh.
-  static void gate_gradients(const A& a, ptrdiff_t t, ptrdiff_t in_chunk, Range rows, Range panels) {
+  // On a copy of the arguments: a store of a vector may change anything whose address is known, and each number of
+  // `a` would be read again after it.
+  static void gate_gradients(const A& args, ptrdiff_t t, ptrdiff_t in_chunk, Range rows, Range panels) {
+    const A a = args;
     const T* dy = static_cast<const T*>(a.dy);  // or null
     Range mine = units_of(a, panels);
     for (ptrdiff_t n = rows.begin; n < rows.end; n++) {
@@ -350,7 +353,8 @@ struct ThroughTime : Plain<A> {
 
   // Panel p of x (which = 0), of h[t-1] (1) or of q (2), of the chunk's rows: the right-hand sides of dw. At steps that
   // are not valid 0, because there x may be anything, and 0 times NaN would be NaN.
-  static void pack_right(const A& a, ptrdiff_t first, ptrdiff_t end, int which, ptrdiff_t p) {
+  static void pack_right(const A& args, ptrdiff_t first, ptrdiff_t end, int which, ptrdiff_t p) {
+    const A a = args;
     Cut cut = cut_of(a, which);
     ptrdiff_t column = cut.begin(p) * L, vectors = cut.size(p);
     T* to = right_of(a, which, p);
@@ -373,9 +377,10 @@ struct ThroughTime : Plain<A> {
     bool accumulate = end < a.t;  // onto the sums of the chunks before
     bool apart_x = repeats(a) && g >= Cell::ih_first && g < Cell::ih_first + Cell::ih_count;
     vec<T> sum[G_vectors] = {};
-    for (ptrdiff_t row = 0; row < rows; row++)
-      for (ptrdiff_t v = 0; v < G_vectors; v++) {
-        vec<T> d = load<T>(d_of(a, row) + g * units(a) + u + v * L);
+    const T* from = d_of(a, 0) + g * units(a) + u;
+    ptrdiff_t from_row = d_row(a);
+    for (ptrdiff_t row = 0; row < rows; row++, from += from_row) UNROLL for (ptrdiff_t v = 0; v < G_vectors; v++) {
+        vec<T> d = load<T>(from + v * L);
         store<T>(columns + row * G + v * L, d);
         sum[v] += d;
       }
