@@ -62,15 +62,13 @@ struct LstmPart {
     T* to = sums_of(p);
     ptrdiff_t left = a.t - t < steps ? a.t - t : steps, all = left * count;
     if (repeated(a).copy(a, {p, p + 1}, {t, t + left}, rows, to, 0)) return;
-    for (ptrdiff_t row = 0; row < all; row++)
-      for (int q = 0; q < 4; q++) store<T>(to + row * width + q * L, load<T>(packed.bias + p * width + q * L));
     const T* x = static_cast<const T*>(a.x) + t * a.x_t + rows.begin * a.x_n;  // [left, count, i]
     // Equal distances from row to row make it one product; otherwise it is one for each step.
     bool even = count == 1 || a.x_t == count * a.x_n;
     ptrdiff_t together = even ? all : count, x_row = count == 1 ? a.x_t : a.x_n;
     for (ptrdiff_t row = 0; row < all; row += together)
-      add_product<4, T>(to + row * width, width, width, together, true, x + row / count * a.x_t, x_row, 1,
-                        packed.w_ih + p * a.i * width, a.i);
+      add_product<4, T>(to + row * width, width, width, together, false, x + row / count * a.x_t, x_row, 1,
+                        packed.w_ih + p * a.i * width, a.i, {true, 0}, packed.bias + p * width);
   }
 
   // Step t, panel p: from the finished sums [count][4][lanes] to the gates, c and h. In two passes, so that the chain
