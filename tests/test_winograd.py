@@ -130,6 +130,30 @@ def test_weights_that_are_transformed_on_the_way(rung):
         assert ops.conv2d(*args, **options, rung=rung, threads=threads).tobytes() == y.tobytes()
 
 
+@pytest.mark.parametrize("rung", ["winograd2", "winograd4"])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "n1 ic64 ih80 iw86 oc64 kh3 kw3 p1 g4",  # 16 channels; y goes past the caches
+        "n3 ic36 ih19 iw30 oc72 kh3 kw3 p1 g9",  # 4 and 8; bands, images that begin within a chunk of tiles
+    ],
+)
+def test_groups_of_one_vector(rung, shape):
+    """Within the bound, the same bits for any team, and no group meets another's infinity."""
+    args, options = ladder.inputs("conv2d", ladder.parse("conv2d", shape))
+    x, w, b = args
+    y = ops.conv2d(*args, **options, rung=rung, threads=1)
+    limit = bound.winograd_bound(int(rung[-1]), x, w, b, options["padding"], options["groups"])
+    assert (np.abs(y - reference.conv2d(*args, **options)) <= limit).all()
+    for threads in (2, 3):
+        assert ops.conv2d(*args, **options, rung=rung, threads=threads).tobytes() == y.tobytes()
+    x[:, 0] = np.inf
+    first = y.shape[1] // options["groups"]
+    found = ops.conv2d(*args, **options, rung=rung)
+    assert found[:, first:].tobytes() == y[:, first:].tobytes()
+    assert not np.isfinite(found[:, :first]).any()
+
+
 def test_input_gradient_is_chosen_too():
     assert ladder.explain("conv2d_backward_input", LAYER)["rung"] == "winograd4"
     with loopnest.precision("exact"):

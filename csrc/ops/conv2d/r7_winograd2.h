@@ -8,17 +8,14 @@
 //        NaN in x spreads over its tile. Slower than r5_pack for few channels, where the transforms are most of the
 //        work.
 #pragma once
-#include "winograd.h"
+#include "winograd_group.h"
 
 template <class T>
 struct conv2d_r7_winograd2 : Plain<Conv2d> {
-  using W = Winograd<T, 2>;
+  using W = AnyWinograd<T, 2>;
   static constexpr bool epilogue = true;
   static const char* supports(const Conv2d& a) { return W::supports(a); }
-  static const char* declines(const Conv2d& a) {
-    if (a.groups > 1 && a.oc / a.groups <= lanes<T>) return "groups of one vector: taps and group are faster";
-    return W::declines(a, W::job);
-  }
+  static const char* declines(const Conv2d& a) { return W::declines(a, W::job); }
   static size_t packed_bytes(const Conv2d& a) { return W::packed_bytes(W::job(a)); }
   static void prepare(const Conv2d& a, void* packed, const Team& team) noexcept { W::prepare(W::job(a), packed, team); }
   static size_t scratch_bytes(const Conv2d& a, int threads) { return W::scratch_bytes(W::job(a), threads); }

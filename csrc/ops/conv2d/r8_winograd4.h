@@ -6,16 +6,15 @@
 //        9 per pair of channels, so few tiles of many channels wait for memory. Sizes that 4 does not divide compute
 //        outputs that nobody wants: 7x7 is done as 8x8.
 #pragma once
-#include "winograd.h"
+#include "winograd_group.h"
 
 template <class T>
 struct conv2d_r8_winograd4 : Plain<Conv2d> {
-  using W = Winograd<T, 4>;
-  using Smaller = Winograd<T, 2>;
+  using W = AnyWinograd<T, 4>;
+  using Smaller = AnyWinograd<T, 2>;
   static constexpr bool epilogue = true;
   static const char* supports(const Conv2d& a) { return W::supports(a); }
   static const char* declines(const Conv2d& a) {
-    if (a.groups > 1 && a.oc / a.groups <= lanes<T>) return "groups of one vector: taps and group are faster";
     if (const char* reason = W::declines(a, W::job)) return reason;
     return W::cycles(W::job(a)) < Smaller::cycles(Smaller::job(a)) ? nullptr : "smaller tiles are faster here";
   }

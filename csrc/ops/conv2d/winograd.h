@@ -311,10 +311,11 @@ struct Winograd {
   }
 
   template <class P>
-  static inline __attribute__((always_inline)) void output_tile(const T* m, vec<T> bias, P put) noexcept {
+  static inline __attribute__((always_inline)) void output_tile(const T* m, ptrdiff_t m_point, vec<T> bias,
+                                                                P put) noexcept {
     vec<T> z[M][N];
     UNROLL for (int k = 0; k < N; k++) Point::template output<T>(
-        [&](int i) __attribute__((always_inline)) { return load<T>(m + (i * N + k) * Job::m_point); },
+        [&](int i) __attribute__((always_inline)) { return load<T>(m + (i * N + k) * m_point); },
         [&](auto i, vec<T> value) __attribute__((always_inline)) { z[i.value][k] = value; });
     UNROLL for (int i = 0; i < M; i++) Point::template output<T>(
         [&](int k) __attribute__((always_inline)) { return z[i][k]; },
@@ -335,16 +336,16 @@ struct Winograd {
         if (bias) b = load_channels<T>(bias + oc + v * L, 1, left);
         bool whole = rows >= M && columns >= M && left >= L && j.y_c == 1;
         if (whole && finish.adds && finish.simple)
-          output_tile(m + v * L, b, [=](int i, int k, vec<T> value) __attribute__((always_inline)) {
+          output_tile(m + v * L, Job::m_point, b, [=](int i, int k, vec<T> value) __attribute__((always_inline)) {
             T* at = to + i * j.y_h + k * j.y_w;
             store<T>(at, finish.clamp(value + load<T>(finish.add(at))));
           });
         else if (whole && finish.clamps && finish.simple)
-          output_tile(m + v * L, b, [=](int i, int k, vec<T> value) __attribute__((always_inline)) {
+          output_tile(m + v * L, Job::m_point, b, [=](int i, int k, vec<T> value) __attribute__((always_inline)) {
             store<T>(to + i * j.y_h + k * j.y_w, finish.clamp(value));
           });
         else if (whole)
-          output_tile(m + v * L, b, [=](int i, int k, vec<T> value) __attribute__((always_inline)) {
+          output_tile(m + v * L, Job::m_point, b, [=](int i, int k, vec<T> value) __attribute__((always_inline)) {
             store<T>(to + i * j.y_h + k * j.y_w, value);
           });
         else output_edge(j, finish, to, rows, columns, left, b, m + v * L);
@@ -360,7 +361,8 @@ struct Winograd {
                                                     ptrdiff_t columns, ptrdiff_t left, vec<T> bias,
                                                     const T* m) noexcept {
     vec<T> out[M][M];
-    output_tile(m, bias, [&](int i, int k, vec<T> value) __attribute__((always_inline)) { out[i][k] = value; });
+    output_tile(m, Job::m_point, bias,
+                [&](int i, int k, vec<T> value) __attribute__((always_inline)) { out[i][k] = value; });
     for (int i = 0; i < M && i < rows; i++)
       for (int k = 0; k < M && k < columns; k++) {
         T* at = y + i * j.y_h + k * j.y_w;
@@ -472,7 +474,8 @@ struct Winograd {
   static double cycles(const Job& j) {
     double tiles = double(j.tiles()), vectors = double(j.vectors()), ic = double(j.ic);
     double products = tiles * points * ic * vectors / 2 * (j.vectors() == 1 ? 1.5 : 1.1);
-    double passes = double(ceil_div(j.tiles(), j.block())), fetching = passes * fetch_cycles(double(j.u_group()));
+    double passes = double(ceil_div(j.tiles(), j.block())),
+           fetching = passes * fetch_cycles(double(j.u_group()), double(j.groups));
     double transforms = tiles * (double(ceil_div(j.ic, L)) * (M == 4 ? 200 : 90) + vectors * (M == 4 ? 160 : 70));
     if (isa_registers < 32) transforms *= 1.3;  // a tile of sums does not stay in 16 registers
     if (j.raw()) transforms += passes * ic * vectors * (M == 4 ? 170 : 60);
@@ -480,10 +483,13 @@ struct Winograd {
     if (hidden > 0) transforms += hidden * (share < 1 ? share : 1);
     return double(j.groups) * ((products > fetching ? products : fetching) + transforms);
   }
-  static double fetch_cycles(double weights) { return weights * sizeof(T) < (1 << 20) ? 0 : weights * sizeof(T) / 9; }
+  // Of one group's weights: near if those of all groups are.
+  static double fetch_cycles(double weights, double groups = 1) {
+    return weights * groups * sizeof(T) < (1 << 20) ? 0 : weights * sizeof(T) / 9;
+  }
 
-  // The same for conv2d_r5_pack: 9 taps of which some lie outside the image.
-  static double direct_cycles(const Job& j) {
+  // Of 9 taps for each output those that lie in the image.
+  static double inside(const Job& j) {
     auto inside = [](ptrdiff_t out, ptrdiff_t in, ptrdiff_t pad) {
       double sum = 0;
       for (ptrdiff_t k = 0; k < 3; k++) {
@@ -492,9 +498,13 @@ struct Winograd {
       }
       return sum;
     };
-    double taps = double(j.n) * inside(j.oh, j.ih, j.pad_h) * inside(j.ow, j.iw, j.pad_w), ic = double(j.ic);
+    return double(j.n) * inside(j.oh, j.ih, j.pad_h) * inside(j.ow, j.iw, j.pad_w);
+  }
+  // The same as `cycles` for conv2d_r5_pack.
+  static double direct_cycles(const Job& j) {
+    double taps = inside(j), ic = double(j.ic);
     double products = taps * ic * double(j.vectors()) / 2 * (j.vectors() == 1 ? 1.5 : 1.15);
-    double fetching = fetch_cycles(9 * ic * double(j.vectors() * L));
+    double fetching = fetch_cycles(9 * ic * double(j.vectors() * L), double(j.groups));
     double hidden = products < fetching ? products : fetching, share = 16 / (double(j.n) * double(j.oh * j.ow));
     return double(j.groups) * ((products > fetching ? products : fetching) + hidden * (share < 1 ? share : 1));
   }
@@ -515,15 +525,6 @@ struct Winograd {
     j.w_i = j.w_o, j.w_o = w_i, j.w_h = -a.w_h, j.w_w = -a.w_w;
     j.add = nullptr, j.activation = ActNone;
     return j;
-  }
-
-  // Why not to take this rung unasked, for the operator whose job `make` is.
-  template <class Make>
-  static const char* declines(const Conv2d& a, Make make) {
-    if (a.precision >= Exact) return "the precision setting is \"exact\": only sums of the formula's products";
-    if (M == 4 && a.precision >= High) return "the precision setting is \"high\": F(2x2, 3x3) at most";
-    Job j = make(a);
-    return cycles(j) < direct_cycles(j) ? nullptr : "the transforms would cost more than they save";
   }
 
   static const char* supports(const Conv2d& a) {

@@ -7,7 +7,7 @@
 
 template <class T>
 struct conv2d_backward_input_r6_winograd2 : Plain<Conv2d> {
-  using W = Winograd<T, 2>;
+  using W = AnyWinograd<T, 2>;
   static const char* supports(const Conv2d& a) { return W::supports(a); }
   static const char* declines(const Conv2d& a) { return W::declines(a, W::input_gradient); }
   static size_t packed_bytes(const Conv2d& a) { return W::packed_bytes(W::input_gradient(a)); }

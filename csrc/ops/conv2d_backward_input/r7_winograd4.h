@@ -7,8 +7,8 @@
 
 template <class T>
 struct conv2d_backward_input_r7_winograd4 : Plain<Conv2d> {
-  using W = Winograd<T, 4>;
-  using Smaller = Winograd<T, 2>;
+  using W = AnyWinograd<T, 4>;
+  using Smaller = AnyWinograd<T, 2>;
   static const char* supports(const Conv2d& a) { return W::supports(a); }
   static const char* declines(const Conv2d& a) {
     if (const char* reason = W::declines(a, W::input_gradient)) return reason;
