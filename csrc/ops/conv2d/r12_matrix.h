@@ -13,11 +13,16 @@ struct conv2d_r12_matrix : Plain<Conv2d> {
   static constexpr bool epilogue = true;
   using M = Matrix<T>;
 
-  static const char* supports(const Conv2d& a) {
+  // Whether each pixel of y is one of x, which the backward passes ask as well.
+  static const char* one_by_one(const Conv2d& a) {
     if (a.kh != 1 || a.kw != 1) return "the kernel is not 1x1";
     if (a.groups != 1) return "wants one group";
     if (a.pad_h || a.pad_w || (a.oh - 1) * a.stride_h >= a.ih || (a.ow - 1) * a.stride_w >= a.iw)
       return "wants no padding";
+    return nullptr;
+  }
+  static const char* supports(const Conv2d& a) {
+    if (const char* reason = one_by_one(a)) return reason;
     bool dense = a.y_c == 1 && (a.oh == 1 || a.y_h == a.ow * a.y_w) && (a.n == 1 || a.y_n == a.oh * a.ow * a.y_w);
     return dense ? nullptr : "wants channels-last y whose rows and images follow each other";
   }
