@@ -262,6 +262,11 @@ def turned_limits(
     return winograd3d_limits(Turned, dy, w, bias, dtype, exact)  # type: ignore[arg-type]
 
 
+def by_line(s: shapes.ConvShape) -> bool:
+    """Whether F(4, 3) takes it, which divides by 15, so that small integers do not stay exact."""
+    return s.kernel == (3,) and s.stride == (1,)
+
+
 def conv_forward(axes: int) -> Maker:
     x_names, w_names, y_names, order = CONV_STRIDES[axes]
 
@@ -272,6 +277,9 @@ def conv_forward(axes: int) -> Maker:
         y = reference.conv3d(x, w, bias, *how)
         limit = number.limit(bound.conv_bound(x, w, bias, *how, dtype=dtype))
         limits = winograd3d_limits(s, x, w, bias, dtype, exact)
+        if by_line(s):
+            where = (s.out[0], s.pads[0][0], s.dilation[0], s.g)
+            limits = {"winograd4": bound.line_bound(4, x, w, bias, *where, dtype=dtype)}
         inputs = [Operand("x", x, x_names, order, batch=0), Operand("w", w, w_names)]
         return Problem(
             [*inputs, Operand("bias", bias, [None])],
@@ -296,7 +304,11 @@ def conv_backward_input(axes: int) -> Maker:
             s.oc // s.g * int(np.prod(s.kernel)),
             dtype,
         )
-        limits = {}
+        limits: dict[str, np.ndarray | float] = {}
+        if by_line(s):  # a convolution of dy with the weights turned round
+            turned = w.reshape(s.g, s.oc // s.g, *w.shape[1:]).swapaxes(1, 2)[..., ::-1].reshape(s.ic, -1, 3)
+            where = (s.size[0], 2 * s.dilation[0] - s.pads[0][0], s.dilation[0], s.g)
+            limits = {"winograd4": bound.line_bound(4, dy, turned, bias, *where, dtype=dtype)}
         if axes == 3 and set(s.stride) == {1}:  # a convolution of dy with the weights turned round
             back = shapes.Conv3dShape.parse(text)
             pads = tuple(
@@ -324,6 +336,9 @@ def conv_backward_weight(axes: int) -> Maker:
         dw, dbias = reference.conv3d_backward_weight(x, s.w, dy, *how)
         limit_w, limit_b = bound.conv_backward_weight_bound(x, s.w, dy, *how, dtype=dtype)
         limits = winograd3d_weight_limits(s, x, dy, dtype, exact) if axes == 3 else {}
+        if by_line(s):
+            where = (s.pads[0][0], s.dilation[0], s.g)
+            limits = {"winograd4": bound.line_backward_weight_bound(4, x, dy, *where, dtype=dtype)}
         outputs = [Operand("w", None, w_names, None, dw, number.limit(limit_w), limits=limits)]
         if optional:
             outputs.append(Operand("bias", None, [None], None, dbias, number.limit(limit_b)))

@@ -6,7 +6,13 @@ import pytest
 import loopnest
 from loopnest import ladder, ops, reference
 from loopnest.reference import bound
-from loopnest.reference.winograd import MATRICES, conv2d_backward_weight_winograd, conv2d_winograd
+from loopnest.reference.winograd import (
+    MATRICES,
+    conv1d_backward_weight_winograd,
+    conv1d_winograd,
+    conv2d_backward_weight_winograd,
+    conv2d_winograd,
+)
 
 LAYER = "n1 ic64 ih56 iw56 oc64 kh3 kw3 p1"
 
@@ -196,3 +202,70 @@ def test_weight_gradient_of_many_tiles_and_channels(rung, shape):
             ops.conv2d_backward_weight(*args, **options, rung=rung, threads=threads)[0].tobytes()
             == dw.tobytes()
         )
+
+
+@pytest.mark.parametrize("tile", [2, 4])
+@pytest.mark.parametrize(
+    ("length", "pads", "dilation", "groups"),
+    [(9, (1, 1), 1, 1), (23, (4, 0), 2, 2), (17, (3, 3), 3, 1), (2, (5, 5), 1, 3)],
+)
+def test_the_formula_along_one_axis(tile, length, pads, dilation, groups):
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(2, 6, 1, length)), rng.normal(size=(6, 6 // groups, 1, 3))
+    how = {"padding": ((0, 0), pads), "dilation": (1, dilation), "groups": groups}
+    expected = reference.conv2d(x, w, **how)[:, :, 0]
+    where = (pads[0], dilation, groups)
+    found = conv1d_winograd(tile, x[:, :, 0], w[:, :, 0], expected.shape[2], *where)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+    dy = rng.normal(size=expected.shape)
+    expected = reference.conv2d_backward_weight(x, w.shape, dy[:, :, None], **how)[0][:, :, 0]
+    found = conv1d_backward_weight_winograd(tile, x[:, :, 0], dy, *where)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("op", ["conv1d", "conv1d_backward_input", "conv1d_backward_weight"])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "n3 ic70 il90 oc150 kl3 p4 q0 d2",  # phases; panels of 3 and 2 vectors
+        "n2 ic176 il130 oc17 kl3 p1",  # chunks of channels, tiles in parts
+        "n1 ic944 il9 oc930 kl3 p1",  # weights that are transformed on the way
+    ],
+)
+def test_sequences_by_tiles(op, shape):
+    """Within the bound of one axis, and the same bits for any team."""
+    args, options = ladder.inputs(op, ladder.parse(op, shape))
+    s = ladder.parse(op, shape)
+    where = (s.pads[0][0], s.dilation[0])
+    how = (s.stride, s.pads, s.dilation, s.g)
+    call = getattr(ops, op)
+    found = call(*args, **options, rung="winograd4", threads=1)
+    if op == "conv1d":
+        x, w, b = args
+        exact = reference.conv3d(x, w, b, *how)
+        limit = bound.line_bound(4, x, w, b, s.out[0], *where)
+    elif op == "conv1d_backward_input":
+        size, w, dy = args[:3]
+        exact = reference.conv3d_backward_input(size, w, dy, *how)
+        turned, before = w.swapaxes(0, 1)[..., ::-1], 2 * s.dilation[0] - s.pads[0][0]
+        limit = bound.line_bound(4, dy, turned, None, s.size[0], before, s.dilation[0])
+    else:
+        x, size, dy = args[:3]
+        exact, exact_db = reference.conv3d_backward_weight(x, size, dy, *how)
+        limit = bound.line_backward_weight_bound(4, x, dy, *where)
+        np.testing.assert_allclose(found[1], exact_db, rtol=1e-4, atol=1e-4)
+        found = found[0]
+    assert (np.abs(found - exact) <= limit).all()
+    assert np.abs(found - exact).max() < 3e-6 * np.abs(exact).max()
+    for threads in (2, 3):
+        again = call(*args, **options, rung="winograd4", threads=threads)
+        assert (again if isinstance(again, np.ndarray) else again[0]).tobytes() == found.tobytes()
+
+
+def test_sequences_are_chosen_too():
+    for op in ("conv1d", "conv1d_backward_input", "conv1d_backward_weight"):
+        shape = "n16 ic450 il400 oc450 kl3 p2 q0"
+        assert ladder.explain(op, shape)["rung"] == "winograd4"
+        with loopnest.precision("high"):
+            assert ladder.explain(op, shape)["rung"] != "winograd4"
+        assert ladder.explain(op, "n1 ic1 il400 oc16 kl3 p1")["rung"] != "winograd4"

@@ -13,7 +13,8 @@ def set_precision(name: str) -> None:
 
     "fast"   any rung: 3x3 convolutions with stride 1 may run as Winograd F(4x4, 3x3), whose error is 1e-6 to
              4e-6 of the largest output for 64 to 512 input channels, where adding up the products has
-             about 1e-6; small integers do not stay exact
+             about 1e-6, and sequences under kernels of length 3 as F(4, 3), 1e-6; small integers do not stay
+             exact
     "high"   of Winograd's, only F(2x2, 3x3): on random numbers no more error than adding up the products (its
              sums are shorter), and none for small integers
     "exact"  only rungs that add up the products of the textbook's formula, in any order: the bound of

@@ -92,10 +92,13 @@ struct Points<4> {
   }
 };
 
-template <class T, int M>
+// line: F(M, 3) along the width only, for 1 x 3 weights: the same loops, with tiles one row high.
+template <class T, int M, bool line = false>
 struct Winograd {
   using Point = Points<M>;
-  static constexpr int N = Point::N, points = N * N, L = lanes<T>;
+  static constexpr int N = Point::N, L = lanes<T>;
+  static constexpr int high = line ? 1 : M, N_h = line ? 1 : N, taps_h = line ? 1 : 3;  // rows: of y, of x, of weights
+  static constexpr int points = N_h * N, taps = taps_h * 3;
   // Vectors of output channels in a panel. 32 registers: 6 rows x 4 vectors + 4 + 1 = 29, 10 loads for 24
   // multiply-adds; 16 registers: 6 x 2 + 2 + 1 = 15.
   static constexpr int most = isa_registers == 32 ? 4 : 2, pad = 64 / int(sizeof(T));
@@ -126,7 +129,7 @@ struct Winograd {
     bool raw_allowed;  // see raw()
 
     // Tiles of the output.
-    ptrdiff_t down() const { return ceil_div(oh, M); }
+    ptrdiff_t down() const { return ceil_div(oh, high); }
     ptrdiff_t right() const { return ceil_div(ow, M); }
     ptrdiff_t tiles() const { return n * down() * right(); }
 
@@ -145,7 +148,7 @@ struct Winograd {
     bool raw() const { return raw_allowed && points * ic * vectors() * L * ptrdiff_t(sizeof(T)) > raw_bytes; }
     ptrdiff_t u_point(int panel_vectors) const { return (raw() ? raw_part : ic) * panel_vectors * L + pad; }
     ptrdiff_t u_panel(ptrdiff_t panel) const {
-      return raw() ? 9 * first_vector(panel) * ic * L : points * (first_vector(panel) * ic * L + panel * pad);
+      return raw() ? taps * first_vector(panel) * ic * L : points * (first_vector(panel) * ic * L + panel * pad);
     }
     ptrdiff_t u_group() const { return u_panel(panels()); }
 
@@ -212,7 +215,7 @@ struct Winograd {
       const T* w = j.w + g * j.w_g + oc * j.w_o;
       if (j.raw()) {
         for (ptrdiff_t ic = 0; ic < j.ic; ic++)
-          for (int tap = 0; tap < 9; tap++, u += wide)
+          for (int tap = 0; tap < taps; tap++, u += wide)
             store<T>(u, load_strided<T>(w + ic * j.w_i + tap / 3 * j.w_h + tap % 3 * j.w_w, j.w_o, count));
         continue;
       }
@@ -230,18 +233,18 @@ struct Winograd {
   // The same; g(i, k) loads.
   template <class G>
   static inline __attribute__((always_inline)) void weights(G load_g, T* u, ptrdiff_t u_point) noexcept {
-    vec<T> g[3][3], half[N][3];
-    UNROLL for (int i = 0; i < 3; i++) UNROLL for (int k = 0; k < 3; k++) g[i][k] = load_g(i, k);
-    UNROLL for (int k = 0; k < 3; k++)
-        Point::template weight<T>([&](int i) __attribute__((always_inline)) { return g[i][k]; },
-                                  [&](auto i, vec<T> v) __attribute__((always_inline)) { half[i.value][k] = v; });
-    UNROLL for (int i = 0; i < N; i++) Point::template weight<T>(
+    vec<T> g[taps_h][3], half[N_h][3];
+    UNROLL for (int i = 0; i < taps_h; i++) UNROLL for (int k = 0; k < 3; k++) g[i][k] = load_g(i, k);
+    UNROLL for (int k = 0; k < 3; k++) if constexpr (line) half[0][k] = g[0][k];
+    else Point::template weight<T>([&](int i) __attribute__((always_inline)) { return g[i][k]; },
+                                   [&](auto i, vec<T> v) __attribute__((always_inline)) { half[i.value][k] = v; });
+    UNROLL for (int i = 0; i < N_h; i++) Point::template weight<T>(
         [&](int k) __attribute__((always_inline)) { return half[i][k]; },
         [&](auto k, vec<T> v) __attribute__((always_inline)) { store<T>(u + (i * N + k.value) * u_point, v); });
   }
   // Those of a part of the inputs of a panel, from packed weights that are not transformed yet.
   static void raw_weights(const T* w, ptrdiff_t ic, ptrdiff_t wide, T* u, ptrdiff_t u_point) noexcept {
-    for (ptrdiff_t i = 0; i < ic; i++, w += 9 * wide, u += wide)
+    for (ptrdiff_t i = 0; i < ic; i++, w += taps * wide, u += wide)
       for (ptrdiff_t v = 0; v < wide; v += L)
         weights([=](int r, int k) __attribute__((always_inline)) { return load<T>(w + (r * 3 + k) * wide + v); }, u + v,
                 u_point);
@@ -270,9 +273,18 @@ struct Winograd {
   }
   template <class D>
   static inline __attribute__((always_inline)) void input_tile(D d, T* v, ptrdiff_t plane) noexcept {
-    two_rows<0, N - 1>(d, v, plane);  // 0 and infinity
-    UNROLL for (int k = 0; k < 1; k++) two_rows<1, 2>(d, v, plane);
-    if constexpr (N == 6) two_rows<3, 4>(d, v, plane);
+    if constexpr (line) {
+      vec<T> row[N];
+      UNROLL for (int k = 0; k < N; k++) row[k] = d(0, k);
+      Point::template input<T>([&](int k) __attribute__((always_inline)) { return row[k]; },
+                               [&](auto k, vec<T> value)
+                                   __attribute__((always_inline)) { store<T>(v + k.value * plane, value); });
+      return;
+    } else {
+      two_rows<0, N - 1>(d, v, plane);  // 0 and infinity
+      two_rows<1, 2>(d, v, plane);
+      if constexpr (N == 6) two_rows<3, 4>(d, v, plane);
+    }
   }
 
   struct Place {
@@ -280,14 +292,14 @@ struct Winograd {
   };
   static Place place(const Job& j, ptrdiff_t tile) {
     ptrdiff_t w = tile % j.right(), row = tile / j.right();
-    return {row / j.down(), row % j.down() * M, w * M};
+    return {row / j.down(), row % j.down() * high, w * M};
   }
 
   static void inputs(const Job& j, const T* x, ptrdiff_t first, ptrdiff_t count, T* v, ptrdiff_t plane) noexcept {
     for (ptrdiff_t t = 0; t < count; t++, v += j.v_row()) {
       Place at = place(j, first + t);
       ptrdiff_t ih = at.h - j.pad_h, iw = at.w - j.pad_w;
-      bool whole = ih >= 0 && iw >= 0 && ih + N <= j.ih && iw + N <= j.iw && j.x_c == 1;
+      bool whole = ih >= 0 && iw >= 0 && ih + N_h <= j.ih && iw + N <= j.iw && j.x_c == 1;
       const T* from = x + at.n * j.x_n + ih * j.x_h + iw * j.x_w;
       ptrdiff_t c = 0;
       if (whole)
@@ -301,8 +313,8 @@ struct Winograd {
   // A tile that hangs over the image, or whose channels do not fill a vector or lie apart.
   static __attribute__((noinline)) void input_edge(const Job& j, const T* x, ptrdiff_t ih, ptrdiff_t iw, ptrdiff_t left,
                                                    T* v, ptrdiff_t plane) noexcept {
-    vec<T> d[N][N];
-    for (int i = 0; i < N; i++)
+    vec<T> d[N_h][N];
+    for (int i = 0; i < N_h; i++)
       for (int k = 0; k < N; k++) {
         bool inside = ih + i >= 0 && ih + i < j.ih && iw + k >= 0 && iw + k < j.iw;
         d[i][k] = inside ? load_channels<T>(x + i * j.x_h + k * j.x_w, j.x_c, left) : vec<T>{};
@@ -313,11 +325,12 @@ struct Winograd {
   template <class P>
   static inline __attribute__((always_inline)) void output_tile(const T* m, ptrdiff_t m_point, vec<T> bias,
                                                                 P put) noexcept {
-    vec<T> z[M][N];
-    UNROLL for (int k = 0; k < N; k++) Point::template output<T>(
-        [&](int i) __attribute__((always_inline)) { return load<T>(m + (i * N + k) * m_point); },
-        [&](auto i, vec<T> value) __attribute__((always_inline)) { z[i.value][k] = value; });
-    UNROLL for (int i = 0; i < M; i++) Point::template output<T>(
+    vec<T> z[high][N];
+    UNROLL for (int k = 0; k < N; k++) if constexpr (line) z[0][k] = load<T>(m + k * m_point);
+    else Point::template output<T>([&](int i)
+                                       __attribute__((always_inline)) { return load<T>(m + (i * N + k) * m_point); },
+                                   [&](auto i, vec<T> value) __attribute__((always_inline)) { z[i.value][k] = value; });
+    UNROLL for (int i = 0; i < high; i++) Point::template output<T>(
         [&](int k) __attribute__((always_inline)) { return z[i][k]; },
         [&](auto k, vec<T> value) __attribute__((always_inline)) { put(i, k.value, value + bias); });
   }
@@ -334,7 +347,7 @@ struct Winograd {
         ptrdiff_t left = j.oc - oc - v * L;
         vec<T> b = {};
         if (bias) b = load_channels<T>(bias + oc + v * L, 1, left);
-        bool whole = rows >= M && columns >= M && left >= L && j.y_c == 1;
+        bool whole = rows >= high && columns >= M && left >= L && j.y_c == 1;
         if (whole && finish.adds && finish.simple)
           output_tile(m + v * L, Job::m_point, b, [=](int i, int k, vec<T> value) __attribute__((always_inline)) {
             T* at = to + i * j.y_h + k * j.y_w;
@@ -353,17 +366,17 @@ struct Winograd {
       if (finish.simple) continue;
       T* tile = y + at.n * j.y_n + at.h * j.y_h + at.w * j.y_w + oc;
       ptrdiff_t left = j.oc - oc < vectors * L ? j.oc - oc : vectors * L;
-      finish_outputs<T>(tile, j.add ? j.add + (tile - j.y) : nullptr, j.activation, rows < M ? rows : M, j.y_h,
+      finish_outputs<T>(tile, j.add ? j.add + (tile - j.y) : nullptr, j.activation, rows < high ? rows : high, j.y_h,
                         columns < M ? columns : M, j.y_w, left);
     }
   }
   static __attribute__((noinline)) void output_edge(const Job& j, const Finish<T>& finish, T* y, ptrdiff_t rows,
                                                     ptrdiff_t columns, ptrdiff_t left, vec<T> bias,
                                                     const T* m) noexcept {
-    vec<T> out[M][M];
+    vec<T> out[high][M];
     output_tile(m, Job::m_point, bias,
                 [&](int i, int k, vec<T> value) __attribute__((always_inline)) { out[i][k] = value; });
-    for (int i = 0; i < M && i < rows; i++)
+    for (int i = 0; i < high && i < rows; i++)
       for (int k = 0; k < M && k < columns; k++) {
         T* at = y + i * j.y_h + k * j.y_w;
         vec<T> value = out[i][k];
@@ -382,7 +395,7 @@ struct Winograd {
     ptrdiff_t part = j.raw() ? raw_part : j.ic;
     for (ptrdiff_t ic = 0; ic < j.ic; ic += part) {
       ptrdiff_t depth = j.ic - ic < part ? j.ic - ic : part;
-      if (j.raw()) raw_weights(packed + 9 * ic * V * L, depth, V * L, u, j.u_point(V));
+      if (j.raw()) raw_weights(packed + taps * ic * V * L, depth, V * L, u, j.u_point(V));
       const T* from = j.raw() ? u : packed;
       for (int p = 0; p < points; p++)
         point<V>(m + p * Job::m_point, tiles, ic > 0, v + p * plane + ic, j.v_row(), from + p * j.u_point(V), depth);
@@ -476,9 +489,11 @@ struct Winograd {
     double products = tiles * points * ic * vectors / 2 * (j.vectors() == 1 ? 1.5 : 1.1);
     double passes = double(ceil_div(j.tiles(), j.block())),
            fetching = passes * fetch_cycles(double(j.u_group()), double(j.groups));
-    double transforms = tiles * (double(ceil_div(j.ic, L)) * (M == 4 ? 200 : 90) + vectors * (M == 4 ? 160 : 70));
+    double in = line ? 40 : M == 4 ? 200 : 90, out = line ? 40 : M == 4 ? 160 : 70;
+    double transforms = tiles * (double(ceil_div(j.ic, L)) * in + vectors * out);
+    if (line) transforms += tiles * ((j.ic % L ? 110 : 0) + (j.oc % L ? 110 : 0));  // a vector in part
     if (isa_registers < 32) transforms *= 1.3;  // a tile of sums does not stay in 16 registers
-    if (j.raw()) transforms += passes * ic * vectors * (M == 4 ? 170 : 60);
+    if (j.raw()) transforms += passes * ic * vectors * (line ? 25 : M == 4 ? 170 : 60);
     double hidden = products < fetching ? products : fetching, share = 16 * passes / tiles;
     if (hidden > 0) transforms += hidden * (share < 1 ? share : 1);
     return double(j.groups) * ((products > fetching ? products : fetching) + transforms);
@@ -488,7 +503,7 @@ struct Winograd {
     return weights * groups * sizeof(T) < (1 << 20) ? 0 : weights * sizeof(T) / 9;
   }
 
-  // Of 9 taps for each output those that lie in the image.
+  // Of all taps for each output those that lie in the image.
   static double inside(const Job& j) {
     auto inside = [](ptrdiff_t out, ptrdiff_t in, ptrdiff_t pad) {
       double sum = 0;
@@ -498,13 +513,13 @@ struct Winograd {
       }
       return sum;
     };
-    return double(j.n) * inside(j.oh, j.ih, j.pad_h) * inside(j.ow, j.iw, j.pad_w);
+    return double(j.n) * (line ? double(j.oh) : inside(j.oh, j.ih, j.pad_h)) * inside(j.ow, j.iw, j.pad_w);
   }
   // The same as `cycles` for conv2d_r5_pack.
   static double direct_cycles(const Job& j) {
-    double taps = inside(j), ic = double(j.ic);
-    double products = taps * ic * double(j.vectors()) / 2 * (j.vectors() == 1 ? 1.5 : 1.15);
-    double fetching = fetch_cycles(9 * ic * double(j.vectors() * L), double(j.groups));
+    double seen = inside(j), ic = double(j.ic);
+    double products = seen * ic * double(j.vectors()) / 2 * (j.vectors() == 1 ? 1.5 : 1.15);
+    double fetching = fetch_cycles(taps * ic * double(j.vectors() * L), double(j.groups));
     double hidden = products < fetching ? products : fetching, share = 16 / (double(j.n) * double(j.oh * j.ow));
     return double(j.groups) * ((products > fetching ? products : fetching) + hidden * (share < 1 ? share : 1));
   }
@@ -518,10 +533,10 @@ struct Winograd {
     j.x = static_cast<const T*>(a.y), j.y = static_cast<T*>(a.x), j.bias = static_cast<const T*>(a.bias);
     j.ic = a.oc / a.groups, j.oc = a.ic / a.groups;
     j.ih = a.oh, j.iw = a.ow, j.oh = a.ih, j.ow = a.iw;
-    j.pad_h = 2 - a.pad_h, j.pad_w = 2 - a.pad_w;
+    j.pad_h = taps_h - 1 - a.pad_h, j.pad_w = 2 - a.pad_w;
     j.x_n = a.y_n, j.x_c = a.y_c, j.x_h = a.y_h, j.x_w = a.y_w;
     j.y_n = a.x_n, j.y_c = a.x_c, j.y_h = a.x_h, j.y_w = a.x_w;
-    j.w += 2 * a.w_h + 2 * a.w_w;
+    j.w += (taps_h - 1) * a.w_h + 2 * a.w_w;
     j.w_i = j.w_o, j.w_o = w_i, j.w_h = -a.w_h, j.w_w = -a.w_w;
     j.add = nullptr, j.activation = ActNone;
     return j;

@@ -61,13 +61,17 @@ struct GradientPoints<4> {
   }
 };
 
-template <class T, int M>
+// line: of 1 x 3 weights by F(M, 3) along the width only.
+template <class T, int M, bool line = false>
 struct WinogradGradient {
-  using Forward = Winograd<T, M>;
+  using Forward = Winograd<T, M, line>;
   using Point = GradientPoints<M>;
   using Direct = conv2d_backward_weight_r2_tile<T>;
-  static constexpr int N = M + 2, points = N * N, L = lanes<T>, pad = 64 / int(sizeof(T));
-  static constexpr ptrdiff_t widest = 64;            // channels of a chunk: 36 * 64 * 64 sums are 590 KB of L2
+  static constexpr int N = M + 2, L = lanes<T>, pad = 64 / int(sizeof(T));
+  static constexpr int high = Forward::high, N_h = Forward::N_h, taps_h = Forward::taps_h;  // rows of dy, x, weights
+  static constexpr int points = Forward::points, taps = Forward::taps;
+  // Channels of a chunk: 36 * 64 * 64, or 6 * 160 * 160, sums are 600 KB of L2.
+  static constexpr ptrdiff_t widest = line ? 160 : 64;
   static constexpr ptrdiff_t block_bytes = 3 << 18;  // v and e of a block of tiles
   static constexpr ptrdiff_t least_block = 64;       // tiles of a block: sums are loaded and stored for each
   static constexpr ptrdiff_t least_part = 96;        // tiles of a part: a tenth of its time goes to finish its sums
@@ -86,7 +90,7 @@ struct WinogradGradient {
       ic_vectors = ceil_div(ic, L), oc_vectors = ceil_div(oc, L);
       ic_chunks = ceil_div(ic, widest), oc_chunks = ceil_div(oc, widest);
       v_row = ceil_div(ic_vectors, ic_chunks) * L, e_row = ceil_div(oc_vectors, oc_chunks) * L;
-      down = ceil_div(a.oh, M), right = ceil_div(a.ow, M), tiles = a.n * down * right;
+      down = ceil_div(a.oh, high), right = ceil_div(a.ow, M), tiles = a.n * down * right;
       ptrdiff_t chunks = a.groups * ic_chunks * oc_chunks, wanted = ceil_div(8, chunks), most = tiles / least_part;
       parts = most < 1 ? 1 : wanted < most ? wanted : most;
       block = block_bytes / (points * (v_row + e_row) * ptrdiff_t(sizeof(T)));
@@ -95,12 +99,12 @@ struct WinogradGradient {
       v_plane = odd(block * v_row), e_plane = odd(block * e_row), s_point = odd(v_row * e_row);
     }
     static ptrdiff_t odd(ptrdiff_t size) { return (ceil_div(size, pad) | 1) * pad; }
-    ptrdiff_t member() const {  // v, e, s, and zeros; `finish` uses v's place for 9 vectors of each input channel
-      ptrdiff_t v = points * v_plane, least = 9 * v_row * L;
+    ptrdiff_t member() const {  // v, e, s, and zeros; `finish` uses v's place for all taps of each input channel
+      ptrdiff_t v = points * v_plane, least = taps * v_row * L;
       return (v > least ? v : least) + points * (e_plane + s_point) + (v_row > e_row ? v_row : e_row) + pad;
     }
-    // Of one part: [groups][vectors of output channels][ic][9][L]
-    ptrdiff_t part(const Conv2d& a) const { return a.groups * oc_vectors * ic * 9 * L; }
+    // Of one part: [groups][vectors of output channels][ic][taps][L]
+    ptrdiff_t part(const Conv2d& a) const { return a.groups * oc_vectors * ic * taps * L; }
     ptrdiff_t sums(const Conv2d& a) const { return parts > 1 ? parts * part(a) : 0; }
   };
 
@@ -149,18 +153,26 @@ struct WinogradGradient {
   }
   template <class D>
   static inline __attribute__((always_inline)) void gradient_tile(D e, T* out, ptrdiff_t plane) noexcept {
-    two_rows<0, N - 1>(e, out, plane);
-    two_rows<1, 2>(e, out, plane);
-    if constexpr (N == 6) two_rows<3, 4>(e, out, plane);
+    if constexpr (line) {
+      vec<T> row[M];
+      UNROLL for (int k = 0; k < M; k++) row[k] = e(0, k);
+      Point::template gradient<T>([&](int k) __attribute__((always_inline)) { return row[k]; },
+                                  [&](auto k, vec<T> value)
+                                      __attribute__((always_inline)) { store<T>(out + k.value * plane, value); });
+    } else {
+      two_rows<0, N - 1>(e, out, plane);
+      two_rows<1, 2>(e, out, plane);
+      if constexpr (N == 6) two_rows<3, 4>(e, out, plane);
+    }
   }
 
-  // Where the S x S pixels of a tile lie whose first is (h, w); those outside the image are zeros.
-  template <int S>
+  // Where the H x S pixels of a tile lie whose first is (h, w); those outside the image are zeros.
+  template <int H, int S>
   struct Table {
-    const T* at[S][S];
+    const T* at[H][S];
     Table(const T* first, ptrdiff_t h, ptrdiff_t w, ptrdiff_t height, ptrdiff_t width, ptrdiff_t step_h,
           ptrdiff_t step_w, const T* zeros) {
-      for (int i = 0; i < S; i++)
+      for (int i = 0; i < H; i++)
         for (int k = 0; k < S; k++) {
           bool inside = h + i >= 0 && h + i < height && w + k >= 0 && w + k < width;
           at[i][k] = inside ? first + i * step_h + k * step_w : zeros;
@@ -169,19 +181,19 @@ struct WinogradGradient {
   };
 
   // A tile of `count` channels from `first`, whose first pixel is (h, w). transform(load, to): load(i, k) is a vector.
-  template <int S, class F>
+  template <int H, int S, class F>
   static inline __attribute__((always_inline)) void tile(const T* first, ptrdiff_t h, ptrdiff_t w, ptrdiff_t height,
                                                          ptrdiff_t width, ptrdiff_t step_h, ptrdiff_t step_w,
                                                          ptrdiff_t count, const T* zeros, T* to, F transform) noexcept {
     ptrdiff_t c = 0;
-    bool whole = h >= 0 && w >= 0 && h + S <= height && w + S <= width;
+    bool whole = h >= 0 && w >= 0 && h + H <= height && w + S <= width;
     if (whole)
       for (; c + L <= count; c += L)
         transform([=](int i, int k)
                       __attribute__((always_inline)) { return load<T>(first + c + i * step_h + k * step_w); },
                   to + c);
     if (c >= count) return;
-    Table<S> table(first, h, w, height, width, step_h, step_w, zeros);
+    Table<H, S> table(first, h, w, height, width, step_h, step_w, zeros);
     for (; c + L <= count; c += L)
       transform([&](int i, int k) __attribute__((always_inline)) { return load<T>(table.at[i][k] + c); }, to + c);
     if (c < count)
@@ -192,13 +204,14 @@ struct WinogradGradient {
   static void transform(const Conv2d& a, const Plan& p, const Piece& piece, ptrdiff_t first, ptrdiff_t count, T* v,
                         T* e, const T* zeros) noexcept {
     for (ptrdiff_t t = 0; t < count; t++) {
-      ptrdiff_t w = (first + t) % p.right * M, row = (first + t) / p.right, h = row % p.down * M, n = row / p.down;
+      ptrdiff_t w = (first + t) % p.right * M, row = (first + t) / p.right, h = row % p.down * high, n = row / p.down;
       ptrdiff_t ih = h - a.pad_h, iw = w - a.pad_w;
-      tile<N>(piece.x + n * a.x_n + ih * a.x_h + iw * a.x_w, ih, iw, a.ih, a.iw, a.x_h, a.x_w, piece.ic_count, zeros,
-              v + t * p.v_row,
-              [&](auto d, T* to) __attribute__((always_inline)) { Forward::input_tile(d, to, p.v_plane); });
-      tile<M>(piece.y + n * a.y_n + h * a.y_h + w * a.y_w, h, w, a.oh, a.ow, a.y_h, a.y_w, piece.oc_count, zeros,
-              e + t * p.e_row, [&](auto d, T* to) __attribute__((always_inline)) { gradient_tile(d, to, p.e_plane); });
+      tile<N_h, N>(piece.x + n * a.x_n + ih * a.x_h + iw * a.x_w, ih, iw, a.ih, a.iw, a.x_h, a.x_w, piece.ic_count,
+                   zeros, v + t * p.v_row,
+                   [&](auto d, T* to) __attribute__((always_inline)) { Forward::input_tile(d, to, p.v_plane); });
+      tile<high, M>(piece.y + n * a.y_n + h * a.y_h + w * a.y_w, h, w, a.oh, a.ow, a.y_h, a.y_w, piece.oc_count, zeros,
+                    e + t * p.e_row,
+                    [&](auto d, T* to) __attribute__((always_inline)) { gradient_tile(d, to, p.e_plane); });
     }
   }
 
@@ -252,13 +265,14 @@ struct WinogradGradient {
 
   // ---- from sums to weights ----
 
-  // G^T s G of one input channel: out[9][L].
+  // G^T s G of one input channel: out[taps][L].
   static inline __attribute__((always_inline)) void weight_tile(const T* s, ptrdiff_t s_point, T* out) noexcept {
-    vec<T> half[3][N];
-    UNROLL for (int k = 0; k < N; k++) Point::template weight<T>(
+    vec<T> half[taps_h][N];
+    UNROLL for (int k = 0; k < N; k++) if constexpr (line) half[0][k] = load<T>(s + k * s_point);
+    else Point::template weight<T>(
         [&](int i) __attribute__((always_inline)) { return load<T>(s + (i * N + k) * s_point); },
         [&](auto i, vec<T> value) __attribute__((always_inline)) { half[i.value][k] = value; });
-    UNROLL for (int i = 0; i < 3; i++) Point::template weight<T>(
+    UNROLL for (int i = 0; i < taps_h; i++) Point::template weight<T>(
         [&](int k) __attribute__((always_inline)) { return half[i][k]; },
         [&](auto k, vec<T> value) __attribute__((always_inline)) { store<T>(out + (i * 3 + k.value) * L, value); });
   }
@@ -271,19 +285,19 @@ struct WinogradGradient {
       ptrdiff_t first = o / block_vectors * block_vectors;
       ptrdiff_t wide = vectors - first < block_vectors ? vectors - first : block_vectors;
       const T* from = s + first * L * piece.ic_count + (o - first) * L;
-      T* to = parts ? parts + ((piece.group * p.oc_vectors + piece.oc / L + o) * p.ic + piece.ic) * 9 * L : room;
-      for (ptrdiff_t i = 0; i < piece.ic_count; i++) weight_tile(from + i * wide * L, p.s_point, to + i * 9 * L);
+      T* to = parts ? parts + ((piece.group * p.oc_vectors + piece.oc / L + o) * p.ic + piece.ic) * taps * L : room;
+      for (ptrdiff_t i = 0; i < piece.ic_count; i++) weight_tile(from + i * wide * L, p.s_point, to + i * taps * L);
       if (!parts) write(a, p, piece.group, piece.oc + o * L, piece.ic, piece.ic_count, to, add);
     }
   }
 
-  // [ic][9][L] to where dw wants them. In PyTorch's order a filter's weights are neighbours: squares of lanes are
+  // [ic][taps][L] to where dw wants them. In PyTorch's order a filter's weights are neighbours: squares of lanes are
   // turned.
   static void write(const Conv2d& a, const Plan& p, ptrdiff_t group, ptrdiff_t oc, ptrdiff_t ic, ptrdiff_t ic_count,
                     const T* from, bool add) noexcept {
     T* w = static_cast<T*>(a.w) + (group * p.oc + oc) * a.w_o + ic * a.w_i;
-    ptrdiff_t filters = p.oc - oc < L ? p.oc - oc : L, numbers = 9 * ic_count;
-    bool dense = a.w_w == 1 && a.w_h == 3 && (a.w_i == 9 || ic_count == 1);
+    ptrdiff_t filters = p.oc - oc < L ? p.oc - oc : L, numbers = taps * ic_count;
+    bool dense = a.w_w == 1 && (line || a.w_h == 3) && (a.w_i == taps || ic_count == 1);
     ptrdiff_t j = 0;
     for (; dense && j + L <= numbers; j += L) {
       vec<T> row[L];
@@ -297,7 +311,7 @@ struct WinogradGradient {
     }
     for (; j < numbers; j++)
       for (ptrdiff_t i = 0; i < filters; i++) {
-        T& to = w[i * a.w_o + j / 9 * a.w_i + j % 9 / 3 * a.w_h + j % 3 * a.w_w];
+        T& to = w[i * a.w_o + j / taps * a.w_i + j % taps / 3 * a.w_h + j % 3 * a.w_w];
         to = add ? to + from[j * L + i] : from[j * L + i];
       }
   }
@@ -309,8 +323,8 @@ struct WinogradGradient {
     Range items = share(a.groups * p.oc_vectors * blocks, team);
     for (ptrdiff_t item = items.begin; item < items.end; item++) {
       ptrdiff_t ic = item % blocks * step, vector = item / blocks, count = p.ic - ic < step ? p.ic - ic : step;
-      const T* from = parts + (vector * p.ic + ic) * 9 * L;
-      for (ptrdiff_t j = 0; j < count * 9 * L; j += L) {
+      const T* from = parts + (vector * p.ic + ic) * taps * L;
+      for (ptrdiff_t j = 0; j < count * taps * L; j += L) {
         vec<T> sum = load<T>(from + j);
         for (ptrdiff_t part = 1; part < p.parts; part++) sum += load<T>(from + part * size + j);
         store<T>(room + j, sum);
@@ -359,9 +373,9 @@ struct WinogradGradient {
   static double cycles(const Conv2d& a) {
     Plan p(a);
     double tiles = double(p.tiles), ic = double(p.ic), vectors = double(p.oc_vectors);
-    double transforms = double(p.ic_vectors * p.oc_chunks) * (M == 4 ? 300 : 110) +
-                        double(p.oc_vectors * p.ic_chunks) * (M == 4 ? 250 : 90);
-    double ends = double(p.parts) * ic * vectors * (M == 4 ? 90 : 50);
+    double x = line ? 50 : M == 4 ? 300 : 110, dy = line ? 50 : M == 4 ? 250 : 90, dw = line ? 20 : M == 4 ? 90 : 50;
+    double transforms = double(p.ic_vectors * p.oc_chunks) * x + double(p.oc_vectors * p.ic_chunks) * dy;
+    double ends = double(p.parts) * ic * vectors * dw;
     return double(a.groups) * (tiles * (points * ic * vectors / 2 * 1.2 + transforms) + ends);
   }
 

@@ -38,7 +38,7 @@ from .cross_entropy import _parts as cross_entropy_parts
 from .norm import _means, _spread, norm
 from .pool2d import avg_pool2d, avg_pool2d_backward
 from .softmax import softmax
-from .winograd import gradient_magnitude, magnitude
+from .winograd import gradient_magnitude, line_gradient_magnitude, line_magnitude, magnitude
 
 # What we ask of the kernels' exp, log, sigmoid and tanh: at most 8 u of error, relative to the result for exp
 # and log, relative to 1 for the others (sigmoid and tanh never exceed it).
@@ -198,6 +198,58 @@ def winograd_backward_weight_bound(
     passes = {2: 1 + 1 + 2, 4: 4 + 4 + 5}[tile]
     k = n * -(-oh // tile) * -(-ow // tile) + 1 + 2 * passes
     size, tiny = gradient_magnitude(tile, input, grad_output, padding, groups)
+    return gamma(k, dtype) * size + _tiny(passes, dtype) * tiny + _tiny(k, dtype)
+
+
+def line_bound(
+    tile: int,
+    input: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None,
+    out: int,
+    before: int = 0,
+    dilation: int = 1,
+    groups: int = 1,
+    dtype: DTypeLike = np.float32,
+) -> Array:
+    """`winograd_bound` of F(tile, 3) along one axis (`winograd.conv1d_winograd` says what the arguments are):
+    one pass of each transform instead of two. The gradient of x is such a convolution too, of dy with the
+    weights turned round and `before` 2 dilation - padding.
+
+    >>> x, w = np.ones((1, 8, 6)), np.ones((1, 8, 3))
+    >>> two, four = (line_bound(m, x, w, None, 4).max() for m in (2, 4))
+    >>> bool(two < four)
+    True
+    """
+    passes = {2: 1 + 2 + 2, 4: 4 + 4 + 5}[tile]
+    k = np.shape(weight)[1] + passes + 1
+    size, tiny = line_magnitude(tile, input, weight, out, before, dilation, groups)
+    if bias is not None:
+        size = size + np.abs(as_float64(bias))[:, None]
+    return gamma(k, dtype) * size + _tiny(passes, dtype) * tiny + _tiny(k, dtype)
+
+
+def line_backward_weight_bound(
+    tile: int,
+    input: ArrayLike,
+    grad_output: ArrayLike,
+    before: int = 0,
+    dilation: int = 1,
+    groups: int = 1,
+    dtype: DTypeLike = np.float32,
+) -> Array:
+    """`winograd_backward_weight_bound` of F(tile, 3) along one axis; phases of dilation are added up as well.
+
+    >>> x, dy = np.ones((1, 8, 6)), np.ones((1, 8, 4))
+    >>> two, four = (line_backward_weight_bound(m, x, dy).max() for m in (2, 4))
+    >>> bool(two < four)
+    True
+    """
+    n, _, out = np.shape(grad_output)
+    passes = {2: 1 + 1 + 2, 4: 4 + 4 + 5}[tile]
+    tiles = n * sum(-(-len(range(phase, out, dilation)) // tile) for phase in range(dilation))
+    k = tiles + dilation + 1 + passes
+    size, tiny = line_gradient_magnitude(tile, input, grad_output, before, dilation, groups)
     return gamma(k, dtype) * size + _tiny(passes, dtype) * tiny + _tiny(k, dtype)
 
 

@@ -13,7 +13,7 @@ The formula is linear in g, so its transpose gives the gradient of the weights f
     dg = G^T [ sum over n and tiles of (A e A^T) * (B^T d B) ] G
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -166,3 +166,121 @@ def gradient_magnitude(
     e, v = _gradient_factors(a_t.T, b_t, tile, x, dy, padding)
     lost = _over_tiles(e + 1, np.ones_like(v), groups) + _over_tiles(np.ones_like(e), v, groups)
     return g.T @ _over_tiles(e, v, groups) @ g, g.T @ lost @ g
+
+
+# Along one axis, for kernels of length 3: F(M, 3) is y = A^T [sum over ic of (G g) * (B^T d)]. Dilation by d
+# is a convolution without it on every d-th place, so a tile's places lie d apart.
+
+
+def _line_tiles(m: int, x: Array, out: int, before: int, dilation: int) -> tuple[Array, Any, Any]:
+    """Of each output its tile of x, (N, C, out, m + 2), zeros outside; its place in the tile, and whether it
+    is the first, (out)."""
+    places = np.arange(out)
+    inside = places // dilation % m
+    first = places - inside * dilation - before
+    at = first[:, None] + np.arange(m + 2) * dilation
+    there = (at >= 0) & (at < x.shape[2])
+    if x.shape[2] == 0:
+        return np.zeros((*x.shape[:2], out, m + 2)), inside, inside == 0
+    return np.where(there, x[:, :, np.clip(at, 0, x.shape[2] - 1)], 0), inside, inside == 0
+
+
+def _line_sum(u: Array, v: Array, groups: int) -> Array:
+    """sum over ic of u[oc, ic, point] v[n, ic, place, point] per group."""
+    (oc, ic), (n, _, places) = u.shape[:2], v.shape[:3]
+    u, v = u.reshape(groups, oc // groups, *u.shape[1:]), v.reshape(n, groups, ic, *v.shape[2:])
+    return np.einsum("goip,ngixp->ngoxp", u, v, optimize=True).reshape(n, oc, places, v.shape[-1])
+
+
+def conv1d_winograd(
+    tile: int,
+    input: ArrayLike,
+    weight: ArrayLike,
+    out: int,
+    before: int = 0,
+    dilation: int = 1,
+    groups: int = 1,
+) -> Array:
+    """A convolution of stride 1 and kernel length 3 by F(tile, 3), in float64.
+
+    tile: M, 2 or 4. input (N, IC, L), weight (OC, IC / groups, 3); out: the length of the result; before:
+    padding, or how much of the input is cut off, if negative. Returns (N, OC, out).
+
+    >>> conv1d_winograd(4, np.arange(6.0).reshape(1, 1, 6), np.ones((1, 1, 3)), 4).round(9)
+    array([[[ 3.,  6.,  9., 12.]]])
+    """
+    a_t, g, b_t = MATRICES[tile]
+    d, inside, _ = _line_tiles(tile, as_float64(input), out, before, dilation)
+    m = _line_sum(as_float64(weight) @ g.T, d @ b_t.T, groups)
+    return np.asarray((m * a_t[inside]).sum(-1))
+
+
+def line_magnitude(
+    tile: int,
+    input: ArrayLike,
+    weight: ArrayLike,
+    out: int,
+    before: int = 0,
+    dilation: int = 1,
+    groups: int = 1,
+) -> tuple[Array, Array]:
+    """As `magnitude`, for `conv1d_winograd`.
+
+    >>> x, w = np.ones((1, 1, 4)), np.ones((1, 1, 3))
+    >>> float(line_magnitude(2, x, w, 2)[0][0, 0, 0])  # where the sum of |x| |w| is 3
+    8.0
+    """
+    a_t, g, b_t = (np.abs(matrix) for matrix in MATRICES[tile])
+    d, inside, _ = _line_tiles(tile, np.abs(as_float64(input)), out, before, dilation)
+    u, v = np.abs(as_float64(weight)) @ g.T, d @ b_t.T
+    lost = _line_sum(u + 1, np.ones_like(v), groups) + _line_sum(np.ones_like(u), v, groups)
+    size = _line_sum(u, v, groups)
+    return np.asarray((size * a_t[inside]).sum(-1)), np.asarray((lost * a_t[inside]).sum(-1))
+
+
+def _line_gradient_factors(
+    a: Array, b_t: Array, tile: int, x: Array, dy: Array, before: int, dilation: int
+) -> tuple[Array, Array]:
+    """The factors of the gradient's products: (N, OC, tiles, points) of dy, (N, IC, tiles, points) of x."""
+    d, _, first = _line_tiles(tile, x, dy.shape[2], before, dilation)
+    dy = np.pad(dy, ((0, 0), (0, 0), (0, tile * dilation)))
+    at = np.flatnonzero(first)[:, None] + np.arange(tile) * dilation
+    return dy[:, :, at] @ a.T, d[:, :, first] @ b_t.T
+
+
+def _over_line(e: Array, v: Array, groups: int) -> Array:
+    """sum over n and tiles of e[n, oc, ...] v[n, ic, ...] per group: (OC, IC / groups, points)."""
+    n, oc, ic = len(e), e.shape[1], v.shape[1]
+    e, v = e.reshape(n, groups, oc // groups, *e.shape[2:]), v.reshape(n, groups, ic // groups, *v.shape[2:])
+    return np.einsum("ngotp,ngitp->goip", e, v, optimize=True).reshape(oc, ic // groups, -1)
+
+
+def conv1d_backward_weight_winograd(
+    tile: int, input: ArrayLike, grad_output: ArrayLike, before: int = 0, dilation: int = 1, groups: int = 1
+) -> Array:
+    """dL/dw of `conv1d_winograd` by dg = G^T [ sum over n and tiles of (A e) * (B^T d) ], in float64.
+
+    input (N, IC, L), grad_output (N, OC, OL). Returns (OC, IC / groups, 3).
+
+    >>> conv1d_backward_weight_winograd(4, np.arange(6.0).reshape(1, 1, 6), np.ones((1, 1, 4))).round(9)
+    array([[[ 6., 10., 14.]]])
+    """
+    a_t, g, b_t = MATRICES[tile]
+    x, dy = as_float64(input), as_float64(grad_output)
+    return _over_line(*_line_gradient_factors(a_t.T, b_t, tile, x, dy, before, dilation), groups) @ g
+
+
+def line_gradient_magnitude(
+    tile: int, input: ArrayLike, grad_output: ArrayLike, before: int = 0, dilation: int = 1, groups: int = 1
+) -> tuple[Array, Array]:
+    """As `magnitude`, for `conv1d_backward_weight_winograd`.
+
+    >>> x, dy = np.ones((1, 1, 4)), np.ones((1, 1, 2))
+    >>> bool(line_gradient_magnitude(2, x, dy)[0][0, 0, 0] > 2)  # the sum of |x| |dy|
+    True
+    """
+    a_t, g, b_t = (np.abs(matrix) for matrix in MATRICES[tile])
+    x, dy = np.abs(as_float64(input)), np.abs(as_float64(grad_output))
+    e, v = _line_gradient_factors(a_t.T, b_t, tile, x, dy, before, dilation)
+    lost = _over_line(e + 1, np.ones_like(v), groups) + _over_line(np.ones_like(e), v, groups)
+    return _over_line(e, v, groups) @ g, lost @ g
