@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t
 from .arena cimport make_as, owns_memory
 from .kernels cimport (Array, Error, KernelApi, Ladder, Map, Softmax, kernel_api, raise_error, read,
                        run_kernel)
-from .tape cimport Node, Run, Tensor, edge_of, keep0, record, recording, wants, wrap
+from .tape cimport Node, Run, Tensor, edge_of, keep0, record, recording, settled, wants, wrap
 
 ctypedef cnp.ndarray ndarray
 
@@ -77,7 +77,7 @@ def activation(Tensor input not None, int64_t function, double p0=0, double p1=0
     cdef ActivationBackward node
     cdef Tensor result
     parameter[0], parameter[1], parameter[2] = p0, p1, p2
-    keep = read(op, "input", input.array, x)
+    keep = read(op, "input", settled(input), x)
     out = make_as(keep)
     read(op, "result", out, y)
     if not api.activation_check(op, a, function, parameter, x, NULL, y, e):
@@ -171,7 +171,7 @@ cdef Tensor along(Tensor input, object dim, bint log):
     cdef Softmax a
     cdef Array x, y
     cdef Error e
-    cdef ndarray keep = input.array, out
+    cdef ndarray keep = settled(input), out
     cdef int rank = cnp.PyArray_NDIM(keep), axis
     cdef SoftmaxBackward node
     cdef Tensor result

@@ -25,13 +25,13 @@ cdef object promoted(ndarray a, ndarray b):
 cdef ndarray operand(Tensor t, object other):
     """The other side of an operator, for NumPy: numbers stay weak, arrays are promoted as PyTorch does."""
     if isinstance(other, (bool, int, float, numpy.generic)):
-        if isinstance(other, (float, numpy.floating)) and not cnp.PyArray_ISFLOAT(t.array):
+        if isinstance(other, (float, numpy.floating)) and not cnp.PyArray_ISFLOAT(settled(t)):
             return numpy.asarray(other, float32)
-        if t.array.dtype.kind == "b" and not isinstance(other, (bool, numpy.bool_)):
+        if settled(t).dtype.kind == "b" and not isinstance(other, (bool, numpy.bool_)):
             return numpy.asarray(other, numpy.int64)
-        return numpy.asarray(other, t.array.dtype)
+        return numpy.asarray(other, settled(t).dtype)
     cdef ndarray b = array_of(other)
-    return b.astype(promoted(t.array, b), copy=False)
+    return b.astype(promoted(settled(t), b), copy=False)
 
 
 cdef ndarray combine(int op, ndarray a, ndarray b):
@@ -143,10 +143,30 @@ cdef class ArithmeticBackward(Node):
         return loop_names[self.op] + "Backward"
 
 
+cdef Later added(Tensor a, Tensor b):
+    """What computes a + b where a is still to be computed (a norm's result and a residual), or None."""
+    if b.later is not None:
+        settle(b)
+    if (a.later is None or b.node is None or not untouched(b) or dtype_of(a.held) != dtype_of(b.held)
+            or not same_layout(a.held, b.held)):
+        return None
+    return a.later.plus(b.held)
+
+
 cdef Tensor arithmetic(int op, Tensor a, Tensor b):
-    cdef ndarray x = a.array, y = b.array
-    cdef Tensor out = wrap(combine(op, x, y))
+    cdef ndarray x, y
+    cdef Tensor out
+    cdef Later later = None
     cdef ArithmeticBackward node
+    if op == ADD and grad_mode and (a.later is not None or b.later is not None):
+        later = added(a, b) if a.later is not None else added(b, a)
+    if later is None:
+        x, y = settled(a), settled(b)
+        out = wrap(combine(op, x, y))
+    else:
+        x, y = a.held, b.held
+        out = wrap(x)
+        wait_for(out, later)
     if not grad_mode or not (wants(a) or wants(b)):
         return out
     node = ArithmeticBackward.__new__(ArithmeticBackward)
@@ -197,12 +217,12 @@ cdef object operate(int op, Tensor a, object other, bint swapped):
     if isinstance(other, Tensor):
         return arithmetic(op, <Tensor>other, a) if swapped else arithmetic(op, a, <Tensor>other)
     if isinstance(other, (float, int, numpy.generic)):
-        if not cnp.PyArray_ISFLOAT(a.array):
+        if not cnp.PyArray_ISFLOAT(settled(a)):
             return arithmetic(op, wrap(operand(a, other)), a) if swapped else arithmetic(op, a,
                                                                                          wrap(operand(a,
                                                                                                       other)))
         s = other
-        out = wrap(scale(op, swapped, a.array, s))
+        out = wrap(scale(op, swapped, settled(a), s))
         if grad_mode and wants(a):
             node = ScalarBackward.__new__(ScalarBackward)
             node.op = op
@@ -224,9 +244,9 @@ cdef object compare(Tensor a, object other, object ufunc):
         return NotImplemented
     cdef ndarray b = array_of(other) if isinstance(other, (Tensor, numpy.ndarray)) else numpy.asarray(other)
     try:
-        return wrap(numpy.asarray(ufunc(a.array, b)))
+        return wrap(numpy.asarray(ufunc(settled(a), b)))
     except ValueError:
-        raise ValueError(f"the shapes {shape_of(a.array)} and {shape_of(b)} do not fit each other") from None
+        raise ValueError(f"the shapes {shape_of(a.held)} and {shape_of(b)} do not fit each other") from None
 
 
 cdef object power(object base, object exponent):
@@ -237,7 +257,7 @@ cdef object power(object base, object exponent):
         n = exponent
         if n == 2:
             return arithmetic(MUL, x, x)
-        a = x.array if isinstance(n, (int, numpy.integer)) else as_float(x)
+        a = settled(x) if isinstance(n, (int, numpy.integer)) else as_float(x)
 
         def grad(g, a):
             if n == 0:
@@ -249,11 +269,11 @@ cdef object power(object base, object exponent):
         return NotImplemented
     x, y = tensor_of(base if isinstance(base, (Tensor, numpy.ndarray))
                      else operand(exponent, base)), tensor_of(exponent)
-    kind = promoted(x.array, y.array)
-    shape0, shape1 = shape_of(x.array), shape_of(y.array)
-    dtype0, dtype1 = x.array.dtype, y.array.dtype
+    kind = promoted(settled(x), settled(y))
+    shape0, shape1 = shape_of(settled(x)), shape_of(settled(y))
+    dtype0, dtype1 = settled(x).dtype, settled(y).dtype
     need0, need1 = wants(x), wants(y)
-    result = numpy.asarray(numpy.power(x.array.astype(kind), y.array.astype(kind)))
+    result = numpy.asarray(numpy.power(settled(x).astype(kind), settled(y).astype(kind)))
 
     def grads(g, a, b):
         g0 = fit(numpy.asarray(g * b * numpy.power(a, b - 1)), shape0, dtype0) if need0 else None
@@ -417,7 +437,7 @@ def matmul(Tensor input not None, Tensor other not None):
 
     Floats go through the gemm ladder, matrix by matrix; whole numbers through NumPy.
     """
-    cdef ndarray a = input.array, b = other.array
+    cdef ndarray a = settled(input), b = settled(other)
     cdef MatmulBackward node
     cdef BatchedMatmulBackward many
     cdef Tensor out
@@ -468,7 +488,7 @@ mm = matmul
 # Functions of one variable by NumPy
 
 cdef ndarray as_float(Tensor t):
-    return t.array if cnp.PyArray_ISFLOAT(t.array) else t.array.astype(float32)
+    return settled(t) if cnp.PyArray_ISFLOAT(settled(t)) else settled(t).astype(float32)
 
 
 cdef Tensor of_result(str title, ndarray y, Tensor x, object grad):
@@ -514,7 +534,7 @@ def _log_grad(g, x):
 
 
 cdef Tensor absolute(Tensor x):
-    return close("AbsBackward", numpy.asarray(numpy.abs(x.array)), (x,), lambda g,
+    return close("AbsBackward", numpy.asarray(numpy.abs(settled(x))), (x,), lambda g,
                  a: (numpy.asarray(g * numpy.sign(a)),), (x,))
 
 
@@ -531,17 +551,18 @@ def clamp(Tensor input not None, min=None, max=None):
             inside &= a <= max
         return (numpy.asarray(numpy.where(inside, g, 0), a.dtype),)
 
-    return close("ClampBackward", numpy.asarray(numpy.clip(input.array, min, max)), (input,), grad, (input,))
+    result = numpy.asarray(numpy.clip(settled(input), min, max))
+    return close("ClampBackward", result, (input,), grad, (input,))
 
 
 def where(condition, input, other):
     """Elements of input where condition holds, of other elsewhere."""
     cdef Tensor x = tensor_of(input), y = tensor_of(other)
     cdef ndarray mask = array_of(condition).astype(bool)
-    kind = promoted(x.array, y.array)
-    result = numpy.asarray(numpy.where(mask, x.array, y.array)).astype(kind, copy=False)
-    cdef tuple shape0 = shape_of(x.array), shape1 = shape_of(y.array)
-    dtype0, dtype1 = x.array.dtype, y.array.dtype
+    kind = promoted(settled(x), settled(y))
+    result = numpy.asarray(numpy.where(mask, settled(x), settled(y))).astype(kind, copy=False)
+    cdef tuple shape0 = shape_of(settled(x)), shape1 = shape_of(settled(y))
+    dtype0, dtype1 = settled(x).dtype, settled(y).dtype
 
     def grads(g):
         zero = numpy.zeros((), g.dtype)

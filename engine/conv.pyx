@@ -14,7 +14,7 @@ from .arena cimport make, make_channels_innermost
 from .elementwise cimport column_sums
 from .kernels cimport (Array, ConvAnyOptions, ConvArgs, Error, KernelApi, Ladder, kernel_api,
                        raise_error, read, read_dense, run_kernel)
-from .tape cimport Node, Run, Tensor, edge_of, keep0, keep1, record, recording, wants, wrap
+from .tape cimport Node, Run, Tensor, edge_of, keep0, keep1, record, recording, settled, wants, wrap
 
 from .tape import squeeze, unsqueeze
 
@@ -168,7 +168,7 @@ def pads(str op, value, size, kernel, stride, dilation):
 
 cdef bint batched(int axes, Tensor input, str op) except -1:
     """True for (N, C, ...), False for one sample (C, ...)."""
-    cdef int rank = cnp.PyArray_NDIM(input.array)
+    cdef int rank = cnp.PyArray_NDIM(settled(input))
     if rank != 2 + axes and rank != 1 + axes:
         raise ValueError(f"{op}: expected input of {2 + axes} axes {SHAPES[axes]} or {1 + axes} axes "
                          f"{ONE[axes]}, got {rank} axes: {input.shape}")
@@ -211,8 +211,8 @@ cdef class ConvNode(Node):
     cdef int fill_in(self, int axes, ConvAnyOptions& o, Tensor input, Tensor weight, Tensor bias) except -1:
         self.axes = axes
         self.options = o
-        memcpy(self.x_shape, cnp.PyArray_DIMS(input.array), (2 + axes) * sizeof(int64_t))
-        memcpy(self.w_shape, cnp.PyArray_DIMS(weight.array), (2 + axes) * sizeof(int64_t))
+        memcpy(self.x_shape, cnp.PyArray_DIMS(settled(input)), (2 + axes) * sizeof(int64_t))
+        memcpy(self.w_shape, cnp.PyArray_DIMS(settled(weight)), (2 + axes) * sizeof(int64_t))
         self.edge0 = edge_of(input)
         self.edge1 = edge_of(weight)
         if bias is not None:
@@ -285,14 +285,14 @@ cdef Tensor convolve(int axes, Tensor input, Tensor weight, Tensor bias, object 
     each_of(stride, axes, o.stride, op, "stride")
     each_of(dilation, axes, o.dilation, op, "dilation")
     o.groups = whole(groups, op, "groups")
-    _keep_x = read(FORWARD[axes], "input", input.array, x)
-    _keep_w = read(FORWARD[axes], "weight", weight.array, w)
+    _keep_x = read(FORWARD[axes], "input", settled(input), x)
+    _keep_w = read(FORWARD[axes], "weight", settled(weight), w)
     if w.rank == 2 + axes:
         padding_of(padding, axes, x.shape + 2, w.shape + 2, o, op)
     else:  # refused by the check
         padding_of(0, axes, x.shape + 2, x.shape + 2, o, op)
     if bias is not None:
-        _keep_b = read_dense(FORWARD[axes], "bias", bias.array, b)
+        _keep_b = read_dense(FORWARD[axes], "bias", settled(bias), b)
         pb = &b
     if not api.conv_check(axes, a, x, w, pb, o, y_shape, e):
         raise_error(e)
@@ -439,13 +439,13 @@ cdef Tensor transpose(int axes, Tensor input, Tensor weight, Tensor bias, object
     each_of(dilation, axes, o.dilation, op, "dilation")
     each_of(output_padding, axes, more, op, "output_padding")
     o.groups = whole(groups, op, "groups")
-    _keep_x = read(TRANSPOSE[axes], "input", channels_innermost(input.array), x)
-    _keep_w = read(TRANSPOSE[axes], "weight", weight.array, w)
+    _keep_x = read(TRANSPOSE[axes], "input", channels_innermost(settled(input)), x)
+    _keep_w = read(TRANSPOSE[axes], "weight", settled(weight), w)
     each_of(padding, axes, y_shape, op, "padding")
     for i in range(axes):
         o.padding[2 * i] = o.padding[2 * i + 1] = y_shape[i]
     if bias is not None:
-        _keep_b = read_dense(TRANSPOSE[axes], "bias", bias.array, b)
+        _keep_b = read_dense(TRANSPOSE[axes], "bias", settled(bias), b)
         pb = &b
     if not api.conv_transpose_check(axes, a, x, w, pb, o, more, y_shape, e):
         raise_error(e)

@@ -26,7 +26,7 @@ def tensor(data, dtype=None, bint requires_grad=False):
     cdef Tensor out = wrap(copy_as(a, a) if isinstance(data, (Tensor, numpy.ndarray)) or not a.flags.owndata
                            else a)
     if requires_grad:
-        need_grad_dtype(out.array)
+        need_grad_dtype(settled(out))
         out.requires = True
     return out
 
@@ -60,7 +60,7 @@ cdef tuple shape_from(tuple size):
 cdef Tensor finished(object array, bint requires_grad):
     cdef Tensor out = wrap(numpy.asarray(array))
     if requires_grad:
-        need_grad_dtype(out.array)
+        need_grad_dtype(settled(out))
         out.requires = True
     return out
 
@@ -83,15 +83,15 @@ def full(size, fill_value, dtype=None, bint requires_grad=False):
 
 
 def zeros_like(Tensor input not None, dtype=None, bint requires_grad=False):
-    return finished(numpy.zeros_like(input.array, dtype=dtype), requires_grad)
+    return finished(numpy.zeros_like(settled(input), dtype=dtype), requires_grad)
 
 
 def ones_like(Tensor input not None, dtype=None, bint requires_grad=False):
-    return finished(numpy.ones_like(input.array, dtype=dtype), requires_grad)
+    return finished(numpy.ones_like(settled(input), dtype=dtype), requires_grad)
 
 
 def empty_like(Tensor input not None, dtype=None, bint requires_grad=False):
-    return finished(numpy.empty_like(input.array, dtype=dtype), requires_grad)
+    return finished(numpy.empty_like(settled(input), dtype=dtype), requires_grad)
 
 
 def arange(start, end=None, step=1, dtype=None, bint requires_grad=False):

@@ -16,7 +16,7 @@ from libcpp.pair cimport pair
 from libcpp.unordered_map cimport unordered_map
 from libcpp.vector cimport vector
 
-from .tape cimport Tensor, array_of, close, shape_of
+from .tape cimport Tensor, array_of, close, settled, shape_of
 
 ctypedef cnp.ndarray ndarray
 
@@ -149,7 +149,7 @@ cdef ndarray gradient(ndarray lp, list times, list sizes, ndarray targets, list 
 def ctc_loss(Tensor log_probs not None, targets, input_lengths, target_lengths, int64_t blank=0,
              str reduction="mean", bint zero_infinity=False):
     """-log p(target), summed over all alignments; see loopnest.nn.functional.ctc_loss."""
-    cdef ndarray lp = log_probs.array, labels = array_of(targets)
+    cdef ndarray lp = settled(log_probs), labels = array_of(targets)
     cdef int64_t steps, count, classes, n, at, length
     cdef const double[:, :, :] view
     cdef double[:, ::1] alpha
@@ -185,7 +185,7 @@ def ctc_loss(Tensor log_probs not None, targets, input_lengths, target_lengths, 
                          f"{used.min()} to {used.max()}")
     cdef int64_t[::1] all_labels = flat
     lp64 = numpy.asarray(lp, numpy.float64)
-    before = shape_of(log_probs.array)
+    before = shape_of(settled(log_probs))
     view = lp64
     alphas = [numpy.empty((max(times[i], 1), 2 * sizes[i] + 1)) for i in range(count)]
     wholes = numpy.empty(count)

@@ -41,6 +41,27 @@ cdef extern from *:
       for (int64_t i = 0; i < n; i++) into[i] += a[i];
     }
 
+    // into += a over `rank` axes, outermost first, strides in elements; the last axis is the inner loop.
+    template <class T>
+    void loop_add_strided(const T* a, T* into, int rank, const int64_t* shape, const int64_t* step,
+                          const int64_t* into_step) {
+      int64_t n = shape[rank - 1], s = step[rank - 1], t = into_step[rank - 1], index[8] = {};
+      for (;;) {
+        if (s == 1 && t == 1)
+          for (int64_t i = 0; i < n; i++) into[i] += a[i];
+        else
+          for (int64_t i = 0; i < n; i++) into[i * t] += a[i * s];
+        int d = rank - 2;
+        for (; d >= 0; d--) {  // on to the next row, like an odometer
+          a += step[d], into += into_step[d];
+          if (++index[d] < shape[d]) break;
+          a -= step[d] * shape[d], into -= into_step[d] * shape[d];
+          index[d] = 0;
+        }
+        if (d < 0) return;
+      }
+    }
+
     // out[j] = sum over i of a[i, j], a with strides. 64 rows at a time are summed in `block` (n places)
     // first: a float32 sum over m rows then goes through 64 + m / 64 additions in a row instead of m.
     template <class T>
@@ -81,6 +102,11 @@ cdef extern from *:
       LOOP_TYPED(loop_add_into((const float*)a, (float*)into, n),
                  loop_add_into((const double*)a, (double*)into, n));
     }
+    void add_strided(int dtype, const void* a, void* into, int rank, const int64_t* shape,
+                     const int64_t* step, const int64_t* into_step) {
+      LOOP_TYPED(loop_add_strided((const float*)a, (float*)into, rank, shape, step, into_step),
+                 loop_add_strided((const double*)a, (double*)into, rank, shape, step, into_step));
+    }
     void column_sums(int dtype, const void* a, int64_t m, int64_t n, int64_t a_m, int64_t a_n, void* block,
                      void* out) {
       LOOP_TYPED(loop_column_sums((const float*)a, m, n, a_m, a_n, (float*)block, (float*)out),
@@ -98,6 +124,8 @@ cdef extern from *:
     void arrays(int dtype, int op, const void* a, const void* b, void* out, int64_t n) nogil
     void scalar(int dtype, int op, bint swapped, const void* a, double s, void* out, int64_t n) nogil
     void add_dense(int dtype, const void* a, void* into, int64_t n) nogil
+    void add_strided(int dtype, const void* a, void* into, int rank, const int64_t* shape,
+                     const int64_t* step, const int64_t* into_step) nogil
     void column_sums(int dtype, const void* a, int64_t m, int64_t n, int64_t a_m, int64_t a_n, void* block,
                      void* out) nogil
     double dense_sum(int dtype, const void* a, int64_t n) nogil

@@ -6,7 +6,7 @@ cimport numpy as cnp
 from libc.stdint cimport int64_t
 
 from .kernels cimport dtype_of
-from .tape cimport Tensor, Version, version_of
+from .tape cimport Tensor, Version, settle_all, settled, version_of
 
 ctypedef cnp.ndarray ndarray
 
@@ -56,7 +56,7 @@ def square_sum(list gradients):
     cdef Tensor t
     cdef ndarray a
     for t in gradients:
-        a = t.array
+        a = settled(t)
         if plain(a):
             total += sum_of_squares(dtype_of(a), cnp.PyArray_DATA(a), cnp.PyArray_SIZE(a))
         else:
@@ -69,8 +69,9 @@ def scale(list gradients, double factor):
     cdef Tensor t
     cdef Version version
     cdef ndarray a
+    settle_all()
     for t in gradients:
-        a = t.array
+        a = settled(t)
         if plain(a) and cnp.PyArray_ISWRITEABLE(a):
             multiply_by(dtype_of(a), cnp.PyArray_DATA(a), cnp.PyArray_SIZE(a), factor)
         else:

@@ -79,10 +79,14 @@ cdef extern from "api.h" namespace "loopnest" nogil:
         pass
 
     cdef cppclass Norm:
+        void* weight
+        void* bias
+        void* add
+        void* y
         void* dx
         void* dweight
         void* dbias
-        int64_t n, s, c, groups
+        int64_t n, s, c, groups, activation
 
     cdef cppclass NormOptions:
         int64_t groups

@@ -33,7 +33,7 @@ cdef inline ndarray channels_last(ndarray a):
 
 cdef ndarray need_4d(const char* op, Tensor input, bint* unbatched):
     """The array of an image batch (N, C, H, W); one image (C, H, W) gets an N of 1."""
-    cdef ndarray x = input.array
+    cdef ndarray x = settled(input)
     unbatched[0] = cnp.PyArray_NDIM(x) == 3
     if not unbatched[0] and cnp.PyArray_NDIM(x) != 4:
         raise ValueError(f"{op.decode()}: expected input of 4 axes (N, C, H, W) or 3 axes (C, H, W), got "
@@ -91,7 +91,7 @@ def linear(Tensor input not None, Tensor weight not None, Tensor bias=None):
     cdef Array x, w, b
     cdef Array* pb = NULL
     cdef Error e
-    cdef ndarray keep_x = input.array, rows, keep_w, keep_b, y
+    cdef ndarray keep_x = settled(input), rows, keep_w, keep_b, y
     cdef int rank = cnp.PyArray_NDIM(keep_x)
     cdef int64_t y_shape[8]
     cdef LinearBackward node
@@ -104,13 +104,13 @@ def linear(Tensor input not None, Tensor weight not None, Tensor bias=None):
         rows = keep_x.reshape((-1, cnp.PyArray_DIMS(keep_x)[rank - 1]) if cnp.PyArray_SIZE(keep_x)
                               else (numpy.prod(input.shape[:-1], dtype=int), input.shape[-1]))
     keep_x = read("linear", "input", rows, x)
-    keep_w = read("linear", "weight", weight.array, w)
+    keep_w = read("linear", "weight", settled(weight), w)
     if bias is not None:
-        keep_b = read_dense("linear", "bias", bias.array, b)
+        keep_b = read_dense("linear", "bias", settled(bias), b)
         pb = &b
     if not api.linear_check(g, x, w, pb, e):
         raise_error(e)
-    memcpy(y_shape, cnp.PyArray_DIMS(input.array), rank * sizeof(int64_t))
+    memcpy(y_shape, cnp.PyArray_DIMS(settled(input)), rank * sizeof(int64_t))
     y_shape[rank - 1] = g.n
     y = make(x.dtype, rank, y_shape)
     g.c = cnp.PyArray_DATA(y)
@@ -143,36 +143,45 @@ cdef const Ladder* map_ladder[3][2]
 cdef const Ladder* map_backward_ladder[3][2]
 
 
+cdef ndarray map_grad(int op, ndarray keep_y, ndarray g, bint overwrite):
+    """dL/dx from y and g = dL/dy; in g's own memory, if that may be overwritten."""
+    cdef Map a
+    cdef Array y, dy, dx
+    cdef Error e
+    cdef const char* name = map_backward_names[op]
+    cdef ndarray out, keep_g = g
+    out = g if overwrite and same_layout(g, keep_y) else make_as(keep_y)
+    if cnp.PyArray_NDIM(g) > 6:
+        keep_y, keep_g, out = keep_y.reshape(-1), g.reshape(-1), make(dtype_of(g), 1, [cnp.PyArray_SIZE(g)])
+    keep_y = read(name, "output", keep_y, y)
+    keep_g = read(name, "grad_output", keep_g, dy)
+    read(name, "result", out, dx)
+    if not api.map_check(name, a, y, &dy, dx, e):
+        raise_error(e)
+    run_kernel(api, name, map_backward_ladder[op], y.dtype, &a)
+    return out if cnp.PyArray_NDIM(g) <= 6 else out.reshape(shape_of(g))
+
+
+cdef ndarray relu_grad(ndarray y, ndarray g):
+    """g where y is not <= 0, as a new array."""
+    return map_grad(0, y, g, False)
+
+
 @cython.final
 @cython.no_gc
 cdef class ActivationBackward(Node):
     """kept0 is y, the result: all three derivatives can be had from it."""
 
     cdef int op
+    cdef bint passes  # its input came from a node that `clips`
 
     cdef int replay(self, ndarray g, Run run) except -1:
-        cdef Map a
-        cdef Array y, dy, dx
-        cdef Error e
-        cdef const char* name = map_backward_names[self.op]
-        cdef ndarray out, keep_y = self.kept0, keep_g = g
-        # A gradient that nobody else looks at is overwritten: its memory is in the cache. (The caller holds
-        # one reference to g, keep_g the other.)
-        if Py_REFCNT(g) == 2 and owns_memory(g) and same_layout(g, keep_y):
-            out = g
-        else:
-            out = make_as(keep_y)
-        if cnp.PyArray_NDIM(g) > 6:
-            keep_y, keep_g, out = keep_y.reshape(-1), g.reshape(-1), make(dtype_of(g), 1,
-                                                                          [cnp.PyArray_SIZE(g)])
-        keep_y = read(name, "output", keep_y, y)
-        keep_g = read(name, "grad_output", keep_g, dy)
-        read(name, "result", out, dx)
-        if not api.map_check(name, a, y, &dy, dx, e):
-            raise_error(e)
-        run_kernel(api, name, map_backward_ladder[self.op], y.dtype, &a)
-        keep_g = None
-        return run.send(self.edge0, out if cnp.PyArray_NDIM(g) <= 6 else out.reshape(shape_of(g)))
+        cdef bint alone
+        if self.passes and (<Node>self.edge0).grad is None:
+            return run.send_clipped(self.edge0, g, self.kept0)
+        # A gradient that nobody else looks at is overwritten: its memory is in the cache.
+        alone = Py_REFCNT(g) == 1 and owns_memory(g)
+        return run.send(self.edge0, map_grad(self.op, self.kept0, g, alone))
 
     def name(self):
         return ("ReluBackward", "SigmoidBackward", "TanhBackward")[self.op]
@@ -182,21 +191,27 @@ cdef Tensor activation(int op, Tensor input):
     cdef Map a
     cdef Array x, y
     cdef Error e
-    cdef ndarray keep = input.array, out
+    cdef ndarray keep, out
     cdef ActivationBackward node
     cdef Tensor result
-    if cnp.PyArray_NDIM(keep) > 6:
+    cdef bint passes = False
+    if cnp.PyArray_NDIM(input.held) > 6:
         return reshape(activation(op, reshape(input, -1)), input.shape)
-    keep = read(map_names[op], "input", keep, x)
-    out = make_as(keep)
-    read(map_names[op], "result", out, y)
-    if not api.map_check(map_names[op], a, x, NULL, y, e):
-        raise_error(e)
-    run_kernel(api, map_names[op], map_ladder[op], x.dtype, &a)
+    if op == 0 and input.later is not None:
+        passes = input.node is not None and input.node.clips()
+        out = input.later.compute(True)
+    else:
+        keep = read(map_names[op], "input", settled(input), x)
+        out = make_as(keep)
+        read(map_names[op], "result", out, y)
+        if not api.map_check(map_names[op], a, x, NULL, y, e):
+            raise_error(e)
+        run_kernel(api, map_names[op], map_ladder[op], x.dtype, &a)
     result = wrap(out)
     if grad_mode and wants(input):
         node = ActivationBackward.__new__(ActivationBackward)
         node.op = op
+        node.passes = passes
         node.edge0 = edge_of(input)
         keep0(node, result)
         record(node, result)
@@ -271,7 +286,7 @@ cdef object pool2d(Tensor input, Pool2dOptions& o, bint average, bint return_ind
     cdef Pool2dBackward node
     cdef Tensor result
     cdef bint recorded = grad_mode and wants(input)
-    keep = read(op, "input", input.array, x)
+    keep = read(op, "input", settled(input), x)
     if not api.pool2d_check(op, a, x.shape, o, y_shape, e) or not api.pool2d_place_x(op, a, x, e):
         raise_error(e)
     keep = read(op, "input", channels_last(keep), x)
@@ -446,7 +461,8 @@ def cross_entropy(Tensor input not None, Tensor target not None, Tensor weight=N
         weight: (C), a factor for each class. ignore_index: targets of this value count for nothing.
         reduction: "mean" (over the rows' weights), "sum" or "none".
     """
-    cdef ndarray logits = input.array, classes = target.array, weights = None, loss, lse, row_weight = None
+    cdef ndarray logits = settled(input), classes = settled(target)
+    cdef ndarray weights = None, loss, lse, row_weight = None
     cdef Array x, t, w
     cdef Array* pw = NULL
     cdef CrossEntropy a
@@ -478,7 +494,7 @@ def cross_entropy(Tensor input not None, Tensor target not None, Tensor weight=N
     logits = place_logits("input", logits, x)
     classes = collapse("target", classes if cnp.PyArray_NDIM(classes) else classes.reshape(1), 1, t)
     if weight is not None:
-        weights = read_dense("cross_entropy", "weight", weight.array, w)
+        weights = read_dense("cross_entropy", "weight", settled(weight), w)
         pw = &w
     if not api.cross_entropy_check(a, x, t, pw, ignored[0], label_smoothing, e):
         raise_error(e)
@@ -514,7 +530,7 @@ def cross_entropy(Tensor input not None, Tensor target not None, Tensor weight=N
         node.edge0 = edge_of(input)
         keep0(node, input)
         node.kept1 = lse
-        if weight is not None and weights is weight.array:
+        if weight is not None and weights is settled(weight):
             node.version2 = version_of(weight)
             node.seen2 = node.version2.value
         record(node, out)
@@ -525,7 +541,7 @@ cdef Tensor soft_cross_entropy(Tensor input, Tensor target, Tensor weight, str r
     """cross_entropy with a probability for each class as its target."""
     if input.shape != target.shape:
         raise ValueError(f"cross_entropy: expected target of input's shape {input.shape}, got {target.shape}")
-    cdef int axis = 0 if cnp.PyArray_NDIM(input.array) == 1 else 1
+    cdef int axis = 0 if cnp.PyArray_NDIM(settled(input)) == 1 else 1
     cdef Tensor scores = log_softmax(input, axis), wanted = target
     if not 0 <= smooth <= 1:
         raise ValueError(f"cross_entropy: expected label_smoothing in [0, 1], got {smooth}")
@@ -535,7 +551,7 @@ cdef Tensor soft_cross_entropy(Tensor input, Tensor target, Tensor weight, str r
         if weight.shape != (input.shape[axis],):
             raise ValueError(f"cross_entropy: expected weight of shape {(input.shape[axis],)}, got "
                              f"{weight.shape}")
-        scores = scores * reshape(weight, (-1,) + (1,) * (cnp.PyArray_NDIM(input.array) - axis - 1))
+        scores = scores * reshape(weight, (-1,) + (1,) * (cnp.PyArray_NDIM(settled(input)) - axis - 1))
     cdef Tensor loss = -(scores * wanted)
     if reduction == "none":
         return summed(loss, axis, False, False)
@@ -584,7 +600,7 @@ def embedding(Tensor input not None, Tensor weight not None, padding_idx=None):
     Returns:
         (*input.shape, embedding_dim)
     """
-    cdef ndarray indices = input.array, keep_w, out
+    cdef ndarray indices = settled(input), keep_w, out
     cdef Embedding a
     cdef Array index, table
     cdef Error e
@@ -602,7 +618,7 @@ def embedding(Tensor input not None, Tensor weight not None, padding_idx=None):
     if rank != 1:
         indices = indices.reshape(-1)
     indices = read("embedding", "input", indices, index)
-    keep_w = read("embedding", "weight", weight.array, table)
+    keep_w = read("embedding", "weight", settled(weight), table)
     padding[0] = -1
     if padding_idx is not None:
         pair_of(padding_idx, padding, "embedding", "padding_idx")
@@ -614,7 +630,7 @@ def embedding(Tensor input not None, Tensor weight not None, padding_idx=None):
     if not api.embedding_check(a, index, table, padding[0], e):
         raise_error(e)
     for i in range(rank):
-        shape[i] = cnp.PyArray_DIMS(input.array)[i]
+        shape[i] = cnp.PyArray_DIMS(settled(input))[i]
     shape[rank] = a.d
     out = make(table.dtype, rank + 1, shape)
     a.out = cnp.PyArray_DATA(out)
@@ -623,7 +639,7 @@ def embedding(Tensor input not None, Tensor weight not None, padding_idx=None):
     result = wrap(out)
     if grad_mode and wants(weight):
         node = EmbeddingBackward.__new__(EmbeddingBackward)
-        node.indices = indices if indices is not input.array else indices.copy()
+        node.indices = indices if indices is not settled(input) else indices.copy()
         node.shape[0], node.shape[1] = a.v, a.d
         node.padding_idx = padding[0]
         node.edge0 = edge_of(weight)
@@ -637,9 +653,9 @@ def dropout(Tensor input not None, double p=0.5, bint training=True):
         raise ValueError(f"dropout: expected a probability p in [0, 1], got {p}")
     if not training or p == 0:
         return input
-    if not plain_float(input.array):
+    if not plain_float(settled(input)):
         raise TypeError(f"dropout: expected input of float32 or float64, got {input.dtype}")
-    cdef ndarray mask = make_as(input.array)
+    cdef ndarray mask = make_as(settled(input))
     keep = default_generator().random(input.shape, dtype=numpy.float32) >= p
     numpy.multiply(keep, mask.dtype.type(1 / (1 - p) if p < 1 else 0), out=mask, casting="unsafe")
     return arithmetic(MUL, input, wrap(mask))

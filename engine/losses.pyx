@@ -6,7 +6,7 @@ import numpy
 
 cimport numpy as cnp
 
-from .tape cimport Tensor, array_of, as_float, close, fit, shape_of, wants
+from .tape cimport Tensor, array_of, as_float, close, fit, settled, shape_of, wants
 
 ctypedef cnp.ndarray ndarray
 
@@ -24,7 +24,7 @@ cdef int need_floats(str op, Tensor input, Tensor target) except -1:
     for name, t in (("input", input), ("target", target)):
         if t.dtype.kind != "f":
             raise TypeError(f"{op}: expected {name} of float32 or float64, got {t.dtype}")
-    if input.array.dtype != target.array.dtype:
+    if settled(input).dtype != settled(target).dtype:
         raise TypeError(f"{op}: input is {input.dtype} but target is {target.dtype}")
     return 0
 
@@ -53,8 +53,8 @@ cdef Tensor finish(str title, ndarray values, Tensor input, Tensor target, objec
                    double divisor):
     """The reduced loss. slopes(a, b, which): d(value)/d(input) for 0, d(value)/d(target) for 1; a and b are
     the arrays of input and target. divisor: of "mean" (and "batchmean")."""
-    cdef tuple shape0 = shape_of(input.array), shape1 = shape_of(target.array)
-    dtype = input.array.dtype
+    cdef tuple shape0 = shape_of(settled(input)), shape1 = shape_of(settled(target))
+    dtype = settled(input).dtype
     need0, need1 = wants(input), wants(target)
     if reduction == "none":
         result = values
@@ -79,7 +79,7 @@ def mse_loss(Tensor input not None, Tensor target not None, str reduction="mean"
     need_reduction("mse_loss", reduction, False)
     need_floats("mse_loss", input, target)
     need_fitting_shape("mse_loss", input, target)
-    d = numpy.asarray(input.array - target.array)
+    d = numpy.asarray(settled(input) - settled(target))
     values = numpy.asarray(d * d)
     return finish("MseLossBackward", values, input, target,
                   lambda a, b, which: (a - b) * a.dtype.type(-2 if which else 2), reduction, values.size)
@@ -90,7 +90,7 @@ def l1_loss(Tensor input not None, Tensor target not None, str reduction="mean")
     need_reduction("l1_loss", reduction, False)
     need_floats("l1_loss", input, target)
     need_fitting_shape("l1_loss", input, target)
-    values = numpy.asarray(numpy.abs(input.array - target.array))
+    values = numpy.asarray(numpy.abs(settled(input) - settled(target)))
     return finish("L1LossBackward", values, input, target,
                   lambda a, b, which: numpy.sign(b - a) if which else numpy.sign(a - b), reduction,
                   values.size)
@@ -102,8 +102,8 @@ cdef Tensor rounded_corner(str op, str title, Tensor input, Tensor target, str r
     need_reduction(op, reduction, False)
     need_floats(op, input, target)
     need_fitting_shape(op, input, target)
-    kind = input.array.dtype.type
-    size = numpy.abs(input.array - target.array)
+    kind = settled(input).dtype.type
+    size = numpy.abs(settled(input) - settled(target))
     values = numpy.asarray(numpy.where(size < width, size * size * kind(0.5 * slope / width),
                                        (size - kind(0.5 * width)) * kind(slope)), kind)
 
@@ -141,7 +141,7 @@ cdef ndarray weights_of(str op, str name, object weight, Tensor input):
         fits = False
     if not fits:
         raise ValueError(f"{op}: a {name} of shape {shape_of(w)} does not fit input of shape {input.shape}")
-    return w.astype(input.array.dtype, copy=False)
+    return w.astype(settled(input).dtype, copy=False)
 
 
 def binary_cross_entropy(Tensor input not None, Tensor target not None, weight=None, str reduction="mean"):
@@ -149,7 +149,7 @@ def binary_cross_entropy(Tensor input not None, Tensor target not None, weight=N
     need_reduction("binary_cross_entropy", reduction, False)
     need_floats("binary_cross_entropy", input, target)
     need_same_shape("binary_cross_entropy", input, target)
-    cdef ndarray p = input.array, t = target.array
+    cdef ndarray p = settled(input), t = settled(target)
     w = weights_of("binary_cross_entropy", "weight", weight, input)
     if not bool(((p >= 0) & (p <= 1)).all()):
         raise ValueError("binary_cross_entropy: expected input between 0 and 1; for scores use "
@@ -175,7 +175,7 @@ def binary_cross_entropy_with_logits(Tensor input not None, Tensor target not No
     need_reduction(op, reduction, False)
     need_floats(op, input, target)
     need_same_shape(op, input, target)
-    cdef ndarray x = input.array, t = target.array
+    cdef ndarray x = settled(input), t = settled(target)
     w = weights_of(op, "weight", weight, input)
     c = weights_of(op, "pos_weight", pos_weight, input)
     # log(1 + exp(-x)), from the side that cannot overflow
@@ -200,7 +200,7 @@ def kl_div(Tensor input not None, Tensor target not None, str reduction="mean", 
     need_reduction("kl_div", reduction, True)
     need_floats("kl_div", input, target)
     need_fitting_shape("kl_div", input, target)
-    cdef ndarray x = input.array, t = target.array
+    cdef ndarray x = settled(input), t = settled(target)
     if log_target:
         values = numpy.asarray(numpy.exp(t) * (t - x))
     else:
@@ -220,7 +220,7 @@ def nll_loss(Tensor input not None, Tensor target not None, weight=None, ignore_
              str reduction="mean"):
     """-input[target], input the logarithms of probabilities: (N, C, ...), (C); target (N, ...), ()."""
     need_reduction("nll_loss", reduction, False)
-    cdef ndarray x = as_float(input), t = target.array
+    cdef ndarray x = as_float(input), t = settled(target)
     cdef int axis = 1 if x.ndim > 1 else 0
     cdef tuple shape = shape_of(x)
     if x.ndim == 0:

@@ -4,13 +4,16 @@ import numpy
 
 cimport cython
 cimport numpy as cnp
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_REFCNT
 from libc.stdint cimport int64_t
 
-from .arena cimport make, make_as
+from .arena cimport make, make_as, owns_memory
 from .kernels cimport (Array, Error, KernelApi, Ladder, Norm, NormOptions, kernel_api, raise_error, read,
                        read_dense, run_kernel)
 from .layout cimport merge, show_channels, to_channels_last
-from .tape cimport Node, Run, Tensor, edge_of, keep0, keep1, record, recording, wants, wrap
+from .tape cimport (Later, Node, Run, Tensor, edge_of, is_dense, keep0, keep1, record, recording, settle,
+                    settled, wait_for, wants, wrap)
 
 ctypedef cnp.ndarray ndarray
 
@@ -50,6 +53,85 @@ cdef ndarray fit(const char* op, const char* name, ndarray a, int tail, Array& o
     return a
 
 
+cdef enum:
+    RELU = 1  # ActRelu of csrc/abi.h
+
+
+cdef ndarray compute(ndarray input, ndarray weight, ndarray bias, NormOptions& options, int tail,
+                     ndarray stats, bint only_stats, ndarray add, bint relu):
+    """The result, a new array that lies as `input`: relu(norm(input) + add). None if `only_stats`.
+
+    input: as `fit` gives it. stats: (2, sets), written unless options.given. add: lies as the result.
+    """
+    cdef const char* op = "norm"
+    cdef Norm a
+    cdef Array x, y, w, b, mean, var
+    cdef Array* pw = NULL
+    cdef Array* pb = NULL
+    cdef Error e
+    cdef int64_t stats_shape[2]
+    cdef ndarray out = input
+    show(op, "input", input, tail, x)
+    if weight is not None:
+        read(op, "weight", weight, w)
+        flat(w)
+        pw = &w
+    if bias is not None:
+        read(op, "bias", bias, b)
+        flat(b)
+        pb = &b
+    if not api.norm_check(op, a, x, pw, pb, options, stats_shape, e):
+        raise_error(e)
+    describe_stats(stats, stats_shape, mean, var)
+    if not only_stats:
+        out = make_as(input)
+    if not show(op, "result", out, tail, y):
+        raise ValueError(f"{op.decode()}: cannot write an array that lies as the input, of strides "
+                         f"{(<object>input).strides}")
+    if not api.norm_place_y(op, a, y, e) or not api.norm_place_stats(op, a, mean, var, e):
+        raise_error(e)
+    if only_stats:
+        a.y = NULL
+        out = None
+    if add is not None:
+        a.add = cnp.PyArray_DATA(add)
+    if relu:
+        a.activation = RELU
+    run_kernel(api, op, norm_ladder, x.dtype, &a)
+    return out
+
+
+@cython.final
+@cython.no_gc
+cdef class NormLater(Later):
+    """relu(norm(x) + add), when it is asked for. weight and bias are copies: nobody else can change them."""
+
+    cdef NormOptions options
+    cdef ndarray x, weight, bias, stats, add_to
+
+    cdef ndarray compute(self, bint relu):
+        return compute(self.x, self.weight, self.bias, self.options, 0, self.stats, False, self.add_to, relu)
+
+    cdef Later plus(self, ndarray other):
+        cdef NormLater sum
+        if self.add_to is not None:
+            return None
+        sum = NormLater.__new__(NormLater)
+        sum.options, sum.x, sum.weight, sum.bias = self.options, self.x, self.weight, self.bias
+        sum.stats, sum.add_to = self.stats, other
+        return sum
+
+
+cdef NormLater postpone(ndarray x, ndarray weight, ndarray bias, NormOptions& options, ndarray stats):
+    cdef NormLater later = NormLater.__new__(NormLater)
+    later.options = options
+    later.options.given = True
+    later.x, later.stats = x, stats
+    later.weight = None if weight is None else weight.copy()
+    later.bias = None if bias is None else bias.copy()
+    return later
+
+
 @cython.final
 @cython.no_gc
 cdef class NormBackward(Node):
@@ -59,8 +141,20 @@ cdef class NormBackward(Node):
     cdef int tail
     cdef tuple affine_shape
     cdef str title
+    cdef bint late  # the result was not computed at once
+    cdef ndarray bias
+
+    cdef bint clips(self) noexcept:
+        return self.late
 
     cdef int replay(self, ndarray g, Run run) except -1:
+        return self.back(g, run, False)
+
+    cdef int replay_clipped(self, ndarray g, ndarray y, Run run) except -1:
+        return self.back(g, run, True)
+
+    cdef int back(self, ndarray g, Run run, bint clipped) except -1:
+        """clipped: g is the gradient of ReLU of the result."""
         cdef const char* op = "norm_backward"
         cdef Norm a
         cdef Array x, w, dy, dx, mean, var
@@ -90,6 +184,10 @@ cdef class NormBackward(Node):
         if self.edge2 is not None:
             db = make(x.dtype, 1, &a.c)
             a.dbias = cnp.PyArray_DATA(db)
+        if clipped:
+            a.activation = RELU
+            if self.bias is not None:
+                a.bias = cnp.PyArray_DATA(self.bias)
         run_kernel(api, op, norm_backward_ladder, x.dtype, &a)
         if out is not None:
             run.send(self.edge0, out)
@@ -127,65 +225,64 @@ cdef int describe_stats(ndarray stats, const int64_t* shape, Array& mean, Array&
     return 0
 
 
-cdef ndarray small(const char* op, const char* name, Tensor t, Array& out):
-    """A weight or bias, dense, as one axis."""
-    cdef ndarray a = read_dense(op, name, t.array, out)
-    flat(out)
-    return a
+cdef ndarray small(Tensor t):
+    """A weight or bias, dense."""
+    cdef ndarray a
+    if t is None:
+        return None
+    a = settled(t)
+    return a if cnp.PyArray_ISCARRAY_RO(a) else a.copy()
 
 
 cdef tuple normalise(str title, Tensor input, Tensor weight, Tensor bias, NormOptions& options, int tail,
-                     ndarray stats):
-    """(result, mean and var as (2, sets)). stats: given ones, or None."""
-    cdef const char* op = "norm"
-    cdef Norm a
-    cdef Array x, y, w, b, mean, var
-    cdef Array* pw = NULL
-    cdef Array* pb = NULL
-    cdef Error e
-    cdef int64_t stats_shape[2]
+                     ndarray stats, bint alone):
+    """(result, mean and var as (2, sets)).
+
+    stats: given ones, or None. alone: nobody but the tensor holds the input's memory, so that it cannot
+    change before the result is computed.
+    """
+    cdef Array x
     cdef int64_t pair[2]
-    cdef ndarray keep_x, _w = None, _b = None, out
+    cdef ndarray given = settled(input), keep_x, w = small(weight), b = small(bias)
     cdef NormBackward node
+    cdef NormLater later = None
     cdef Tensor result
-    keep_x = fit(op, "input", input.array, tail, x)
-    if weight is not None:
-        _w = small(op, "weight", weight, w)
-        pw = &w
-    if bias is not None:
-        _b = small(op, "bias", bias, b)
-        pb = &b
-    if not api.norm_check(op, a, x, pw, pb, options, stats_shape, e):
-        raise_error(e)
+    cdef bint recorded = recording() and (wants(input) or (weight is not None and wants(weight))
+                                          or (bias is not None and wants(bias)))
+    cdef bint late
+    keep_x = fit("norm", "input", given, tail, x)
     if stats is None:
-        pair[0], pair[1] = 2, stats_shape[0] * stats_shape[1]
+        pair[0], pair[1] = 2, (1 if options.over_n else x.shape[0]) * options.groups
         stats = make(x.dtype, 2, pair)
-    describe_stats(stats, stats_shape, mean, var)
-    out = make_as(keep_x)
-    if not show(op, "result", out, tail, y):
-        raise ValueError(f"{op.decode()}: cannot write an array that lies as the input, of strides "
-                         f"{(<object>keep_x).strides}")
-    if not api.norm_place_y(op, a, y, e) or not api.norm_place_stats(op, a, mean, var, e):
-        raise_error(e)
-    run_kernel(api, op, norm_ladder, x.dtype, &a)
-    result = wrap(out)
-    if recording() and (wants(input) or (weight is not None and wants(weight))
-                        or (bias is not None and wants(bias))):
+    late = (recorded and options.over_n and cnp.PyArray_SIZE(keep_x) > 0 and is_dense(keep_x)
+            and (alone or keep_x is not given))
+    if late:
+        if not options.given:
+            compute(keep_x, w, b, options, tail, stats, True, None, False)
+        later = postpone(keep_x, w, b, options, stats)
+        result = wrap(keep_x)
+        wait_for(result, later)
+    else:
+        result = wrap(compute(keep_x, w, b, options, tail, stats, False, None, False))
+    if recorded:
         node = NormBackward.__new__(NormBackward)
         node.title = title
         node.options = options
         node.tail = tail
-        node.affine_shape = (a.c,)
+        node.late = late
+        if late:  # not the Later itself: it goes with its tensor
+            node.bias = later.bias
+        node.affine_shape = (x.shape[2],)
         node.edge0 = edge_of(input)
         keep0(node, input)
-        if keep_x is not input.array:
+        if keep_x is not given:
             node.kept0 = keep_x
         if weight is not None:
-            node.affine_shape = (<object>weight.array).shape
+            node.affine_shape = weight.shape
             node.edge1 = edge_of(weight)
             keep1(node, weight)
         if bias is not None:
-            node.affine_shape = (<object>bias.array).shape
+            node.affine_shape = bias.shape
             node.edge2 = edge_of(bias)
         node.kept2 = stats
         record(node, result)
@@ -193,7 +290,7 @@ cdef tuple normalise(str title, Tensor input, Tensor weight, Tensor bias, NormOp
 
 
 cdef int need_channels(str op, Tensor input, int least) except -1:
-    cdef int rank = cnp.PyArray_NDIM(input.array)
+    cdef int rank = cnp.PyArray_NDIM(input.held)
     if rank < least or rank > 8:
         raise ValueError(f"{op}: expected input of {least} to 8 axes (N, C, ...), got {rank} axes: "
                          f"{input.shape}")
@@ -224,7 +321,7 @@ cdef double checked_eps(str op, double eps) except -1:
 
 cdef int update(Tensor running, object new, double momentum) except -1:
     """running = (1 - momentum) * running + momentum * new, in place."""
-    cdef ndarray a = running.array
+    cdef ndarray a = settled(running)  # nothing that waits can read it: it has no node
     a *= a.dtype.type(1 - momentum)
     a += a.dtype.type(momentum) * new
     running.bump_version()
@@ -238,6 +335,11 @@ cdef Tensor channelwise(str op, Tensor input, object running_mean, object runnin
     cdef ndarray stats = None, found
     cdef tuple made
     cdef int64_t count, images
+    cdef PyObject* array
+    cdef bint alone
+    settle(input)
+    array = <PyObject*>input.held  # as an object it would be counted twice
+    alone = Py_REFCNT(<object>array) == 1 and owns_memory(input.held)
     need_channels(op, input, 2)
     for name, t in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight),
                     ("bias", bias)):
@@ -262,9 +364,9 @@ cdef Tensor channelwise(str op, Tensor input, object running_mean, object runnin
             raise ValueError(f"{op}: expected more than 1 value per channel when training, got input size "
                              f"{input.shape}")
     else:
-        stats = numpy.stack([(<Tensor>running_mean).array, (<Tensor>running_var).array])
+        stats = numpy.stack([settled(<Tensor>running_mean), settled(<Tensor>running_var)])
     title = "BatchNormBackward" if over_n else "InstanceNormBackward"
-    made = normalise(title, input, weight, bias, options, 0, stats)
+    made = normalise(title, input, weight, bias, options, 0, stats, alone)
     if from_input and running_mean is not None and input.numel():
         found = made[1].reshape(2, -1, input.shape[1]).mean(axis=1, dtype=numpy.float64)
         update(running_mean, found[0], momentum)
@@ -306,12 +408,12 @@ def group_norm(Tensor input not None, int64_t num_groups, Tensor weight=None, Te
     options.groups = num_groups
     options.centre = True
     options.over_n = options.given = False
-    return normalise("GroupNormBackward", input, weight, bias, options, 0, None)[0]
+    return normalise("GroupNormBackward", input, weight, bias, options, 0, None, False)[0]
 
 
 cdef tuple need_tail(str op, Tensor input, object normalized_shape, Tensor weight, Tensor bias):
     cdef tuple shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if not shape or input.shape[-len(shape):] != shape or cnp.PyArray_NDIM(input.array) > 8:
+    if not shape or input.shape[-len(shape):] != shape or cnp.PyArray_NDIM(input.held) > 8:
         raise ValueError(f"{op}: expected normalized_shape to be the last axes of input {input.shape}, got "
                          f"{shape}")
     for name, t in (("weight", weight), ("bias", bias)):
@@ -334,7 +436,7 @@ def layer_norm(Tensor input not None, normalized_shape, Tensor weight=None, Tens
     options.groups = 1
     options.centre = True
     options.over_n = options.given = False
-    return normalise("LayerNormBackward", input, weight, bias, options, len(shape), None)[0]
+    return normalise("LayerNormBackward", input, weight, bias, options, len(shape), None, False)[0]
 
 
 def rms_norm(Tensor input not None, normalized_shape, Tensor weight=None, eps=None):
@@ -344,4 +446,4 @@ def rms_norm(Tensor input not None, normalized_shape, Tensor weight=None, eps=No
     options.eps = checked_eps("rms_norm", float(numpy.finfo(input.dtype).eps) if eps is None else eps)
     options.groups = 1
     options.centre = options.over_n = options.given = False
-    return normalise("RmsNormBackward", input, weight, None, options, len(shape), None)[0]
+    return normalise("RmsNormBackward", input, weight, None, options, len(shape), None, False)[0]

@@ -27,7 +27,7 @@ from libcpp.vector cimport vector
 
 from .arena cimport make
 from .kernels cimport F32, F64, Array, Error, KernelApi, Ladder, dtype_of, kernel_api, raise_error, read
-from .tape cimport Tensor, wrap
+from .tape cimport Tensor, settled, wrap
 
 ctypedef cnp.ndarray ndarray
 
@@ -436,7 +436,7 @@ cdef bint gather(object data, list arrays) except -1:
     """The arrays of the tensors in nested tuples; False if something else is among them."""
     for item in data:
         if isinstance(item, Tensor):
-            arrays.append((<Tensor>item).array)
+            arrays.append(settled(<Tensor>item))
         elif item is None or not isinstance(item, (tuple, list)) or not gather(item, arrays):
             return False
     return True

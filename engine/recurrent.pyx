@@ -14,7 +14,8 @@ from .arena cimport make
 from .kernels cimport (F32, F64, Array, Error, Gru, GruBackward, KernelApi, Ladder, Rnn, RnnBackward,
                        kernel_api, raise_error, read, run_kernel)
 from .sequence cimport features_dense, in_time_order, new_like, new_output, part_of, shape_of
-from .tape cimport Node, Run, Tensor, Version, edge_of, record, recording, version_of, wants, wrap
+from .tape cimport (Node, Run, Tensor, Version, edge_of, record, recording, settled, version_of, wants,
+                    wrap)
 
 from .tape import default_generator
 
@@ -307,7 +308,7 @@ cdef class RecurrentNode(Node):
 cdef ndarray dense(object t, str op, str name):
     if not isinstance(t, Tensor):
         raise TypeError(f"{op}: expected {name} to be a Tensor, got {type(t).__name__}")
-    cdef ndarray a = numpy.ascontiguousarray((<Tensor>t).array)
+    cdef ndarray a = numpy.ascontiguousarray(settled(<Tensor>t))
     return a if cnp.PyArray_ISALIGNED(a) else a.copy()
 
 
@@ -329,7 +330,7 @@ def recurrent(str kind not None, Tensor input not None, Tensor h_0, params, bint
         after each sequence's last valid step.
     """
     cdef int directions = 2 if bidirectional else 1, per = 4 if has_biases else 2, k, d, which
-    cdef ndarray x = input.array, y, hn, h0 = None, mask, counts = None
+    cdef ndarray x = settled(input), y, hn, h0 = None, mask, counts = None
     cdef list weights = list(params), layers = [], masks = [], arrays
     cdef int64_t shape[3]
     cdef int64_t t, n, hidden

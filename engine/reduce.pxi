@@ -7,13 +7,13 @@ cdef object dims_of(Tensor x, object dim):
     axes = tuple([axis_of(x, d, 0) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))])
     if len(set(axes)) != len(axes):
         raise ValueError(f"an axis appears twice in dim={dim}")
-    if not axes or cnp.PyArray_NDIM(x.array) == 0:
+    if not axes or cnp.PyArray_NDIM(settled(x)) == 0:
         return None
     return axes
 
 
 cdef object one_dim(Tensor x, object dim):
-    if dim is None or cnp.PyArray_NDIM(x.array) == 0:
+    if dim is None or cnp.PyArray_NDIM(settled(x)) == 0:
         return None
     return axis_of(x, dim, 0)
 
@@ -36,7 +36,7 @@ cdef class SumBackward(Node):
 
 
 cdef Tensor summed(Tensor x, object dim, bint keepdim, bint mean):
-    cdef ndarray a = x.array, y
+    cdef ndarray a = settled(x), y
     cdef Tensor out
     cdef SumBackward node
     cdef int dtype, i
@@ -83,7 +83,7 @@ class Extreme(tuple):
 
 
 cdef object extreme(Tensor x, object dim, bint keepdim, bint largest):
-    cdef ndarray a = x.array, at
+    cdef ndarray a = settled(x), at
     cdef tuple shape
     if isinstance(dim, (Tensor, numpy.ndarray)):
         raise TypeError("max and min of two tensors: use where")

@@ -16,7 +16,7 @@ from .arena cimport make
 from .kernels cimport (Array, Error, KernelApi, Ladder, Resample, Taps, kernel_api, raise_error, read,
                        run_kernel)
 from .layout cimport new_channels_last, to_channels_last
-from .tape cimport Node, Run, Tensor, edge_of, record, recording, wants, wrap
+from .tape cimport Node, Run, Tensor, edge_of, record, recording, settled, wants, wrap
 
 ctypedef cnp.ndarray ndarray
 
@@ -231,7 +231,7 @@ def resample(str title, Tensor input not None, tuple hows, tuple sizes, double f
 
     title is the node's name. Not for users: loopnest.nn.functional checks the arguments.
     """
-    cdef ndarray x = input.array
+    cdef ndarray x = settled(input)
     cdef ResampleBackward node
     cdef Tensor result
     if x.dtype not in (numpy.float32, numpy.float64):

@@ -13,7 +13,7 @@ cimport numpy as cnp
 from libc.stdint cimport int64_t
 
 from .arena cimport make
-from .tape cimport Tensor, close
+from .tape cimport Tensor, close, settled
 
 ctypedef cnp.ndarray ndarray
 
@@ -134,7 +134,7 @@ cdef ndarray dense(str op, str name, Tensor t, tuple shape, object dtype):
     """The array of t, contiguous; ValueError and TypeError for another shape or dtype."""
     if t is None:
         return None
-    a = t.array
+    a = settled(t)
     if a.dtype != dtype:
         raise TypeError(f"{op}: expected {name} of dtype {dtype}, got {a.dtype}")
     if tuple(t.shape) != shape:
@@ -144,10 +144,10 @@ cdef ndarray dense(str op, str name, Tensor t, tuple shape, object dtype):
 
 
 cdef object checked_dtype(str op, Tensor t, int least):
-    dtype = t.array.dtype
+    dtype = settled(t).dtype
     if dtype != numpy.float32 and dtype != numpy.float64:
         raise TypeError(f"{op}: expected float32 or float64, got {dtype}")
-    if t.array.ndim < least:
+    if settled(t).ndim < least:
         raise ValueError(f"{op}: expected at least {least} axes, time first, got {tuple(t.shape)}")
     return dtype
 
@@ -233,7 +233,7 @@ def independent(Tensor x not None, Tensor u not None, Tensor h0=None, str nonlin
     if nonlinearity not in ("relu", "tanh"):
         raise ValueError(f'independent: expected nonlinearity "relu" or "tanh", got {nonlinearity!r}')
     dtype = checked_dtype("independent", x, 3)
-    if x.array.ndim != 3:
+    if settled(x).ndim != 3:
         raise ValueError(f"independent: expected x (T, N, H), got {tuple(x.shape)}")
     shape, relu = tuple(x.shape), nonlinearity == "relu"
     h = independent_run(dense("independent", "x", x, shape, dtype),

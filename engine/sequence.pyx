@@ -15,7 +15,8 @@ from libcpp.vector cimport vector
 from .arena cimport make
 from .kernels cimport (F32, Array, Error, KernelApi, Ladder, Lstm, LstmBackward, kernel_api, raise_error,
                        read, run_kernel)
-from .tape cimport Node, Run, Tensor, Version, edge_of, record, recording, version_of, wants, wrap
+from .tape cimport (Node, Run, Tensor, Version, edge_of, record, recording, settled, version_of, wants,
+                    wrap)
 
 from .tape import default_generator
 
@@ -279,7 +280,7 @@ cdef ndarray features_dense(ndarray a):
 cdef ndarray dense(object t, str name):
     if not isinstance(t, Tensor):
         raise TypeError(f"lstm: expected {name} to be a Tensor, got {type(t).__name__}")
-    cdef ndarray a = numpy.ascontiguousarray((<Tensor>t).array)
+    cdef ndarray a = numpy.ascontiguousarray(settled(<Tensor>t))
     return a if cnp.PyArray_ISALIGNED(a) else a.copy()
 
 
@@ -304,7 +305,7 @@ def lstm(Tensor input not None, hx, params, bint has_biases=True, int num_layers
         states after each sequence's last valid step.
     """
     cdef int directions = 2 if bidirectional else 1, per = 4 if has_biases else 2, k, d, which
-    cdef ndarray x = input.array, y, hn, cn, h0 = None, c0 = None, mask, counts = None
+    cdef ndarray x = settled(input), y, hn, cn, h0 = None, c0 = None, mask, counts = None
     cdef list weights = list(params), layers = [], masks = [], arrays
     cdef int64_t shape[3]
     cdef int64_t t, n, hidden

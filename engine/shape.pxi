@@ -48,12 +48,12 @@ cdef class ViewBackward(Node):
 
 
 cdef Tensor reshaped(Tensor x, ndarray a):
-    """`a` is x.array in another shape."""
+    """`a` is x's array in another shape."""
     cdef Tensor out = view_of(x, a)
     cdef ViewBackward node
     if grad_mode and wants(x):
         node = ViewBackward.__new__(ViewBackward)
-        node.shape = shape_of(x.array)
+        node.shape = shape_of(settled(x))
         node.edge0 = edge_of(x)
         record(node, out)
     return out
@@ -62,7 +62,7 @@ cdef Tensor reshaped(Tensor x, ndarray a):
 def reshape(Tensor input not None, shape):
     """As torch.reshape: a view if the memory allows it, otherwise a copy in C order."""
     try:
-        return reshaped(input, input.array.reshape(shape))
+        return reshaped(input, settled(input).reshape(shape))
     except (ValueError, TypeError):
         raise ValueError(f"shape {shape} is invalid for input of shape {input.shape}") from None
 
@@ -71,7 +71,7 @@ cdef Tensor view(Tensor x, object shape):
     if not isinstance(shape, (int, tuple, list)):
         return cast(x, shape)
     cdef Tensor out = reshape(x, shape)
-    if x.numel() > 0 and not numpy.may_share_memory(out.array, x.array):
+    if x.numel() > 0 and not numpy.may_share_memory(settled(out), settled(x)):
         raise ValueError(f"view size {shape} is not compatible with the memory of a tensor of shape "
                          f"{x.shape} and strides {x.stride()}; use reshape()")
     return out
@@ -79,7 +79,7 @@ cdef Tensor view(Tensor x, object shape):
 
 cdef int axis_of(Tensor x, int dim, int extra) except -1:
     """A dim as an axis from 0 on; extra = 1 where a new axis may stand behind the last one."""
-    cdef int rank = cnp.PyArray_NDIM(x.array) + extra, least = 1 if rank == 0 else rank
+    cdef int rank = cnp.PyArray_NDIM(settled(x)) + extra, least = 1 if rank == 0 else rank
     if dim < -least or dim >= least:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-least}, {least - 1}], but "
                          f"got {dim})")
@@ -93,25 +93,26 @@ def flatten(Tensor input not None, int start_dim=0, int end_dim=-1):
                          f"{input.shape})")
     cdef tuple shape = input.shape
     if len(shape) == 0:
-        return reshaped(input, input.array.reshape(1))
+        return reshaped(input, settled(input).reshape(1))
     cdef int64_t size = 1
     cdef int i
     for i in range(first, last + 1):
-        size *= <int64_t>cnp.PyArray_DIMS(input.array)[i]
-    return reshaped(input, input.array.reshape(shape[:first] + (size,) + shape[last + 1:]))
+        size *= <int64_t>cnp.PyArray_DIMS(settled(input))[i]
+    return reshaped(input, settled(input).reshape(shape[:first] + (size,) + shape[last + 1:]))
 
 
 def squeeze(Tensor input not None, dim=None):
     cdef tuple shape = input.shape
     if dim is None:
-        return reshaped(input, input.array.reshape([n for n in shape if n != 1]))
+        return reshaped(input, settled(input).reshape([n for n in shape if n != 1]))
     axes = {axis_of(input, d, 0) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))}
-    return reshaped(input, input.array.reshape([n for i, n in enumerate(shape) if n != 1 or i not in axes]))
+    lengths = [n for i, n in enumerate(shape) if n != 1 or i not in axes]
+    return reshaped(input, settled(input).reshape(lengths))
 
 
 def unsqueeze(Tensor input not None, int dim):
     cdef int axis = axis_of(input, dim, 1)
-    return reshaped(input, numpy.expand_dims(input.array, axis))
+    return reshaped(input, numpy.expand_dims(settled(input), axis))
 
 
 @cython.final
@@ -124,7 +125,7 @@ cdef class PermuteBackward(Node):
 
 
 cdef Tensor permuted(Tensor x, object order):
-    cdef Tensor out = view_of(x, x.array.transpose(order))
+    cdef Tensor out = view_of(x, settled(x).transpose(order))
     cdef PermuteBackward node
     if grad_mode and wants(x):
         node = PermuteBackward.__new__(PermuteBackward)
@@ -144,14 +145,14 @@ def permute(Tensor input not None, dims):
 
 def transpose(Tensor input not None, int dim0, int dim1):
     cdef int a = axis_of(input, dim0, 0), b = axis_of(input, dim1, 0)
-    order = list(range(cnp.PyArray_NDIM(input.array)))
+    order = list(range(cnp.PyArray_NDIM(settled(input))))
     if order:
         order[a], order[b] = order[b], order[a]
     return permuted(input, order)
 
 
 cdef Tensor transpose_all(Tensor x):
-    return permuted(x, list(range(cnp.PyArray_NDIM(x.array)))[::-1])
+    return permuted(x, list(range(cnp.PyArray_NDIM(settled(x))))[::-1])
 
 
 def expand(Tensor input not None, sizes):
@@ -162,9 +163,9 @@ def expand(Tensor input not None, sizes):
     if extra < 0:
         raise ValueError(f"expand: {sizes} has fewer axes than the tensor of shape {shape}")
     full = tuple([shape[i - extra] if n == -1 and i >= extra else n for i, n in enumerate(sizes)])
-    dtype = input.array.dtype
+    dtype = settled(input).dtype
     try:
-        a = numpy.broadcast_to(input.array, full)
+        a = numpy.broadcast_to(settled(input), full)
     except ValueError:
         raise ValueError(f"expand: a tensor of shape {shape} cannot be expanded to {sizes}") from None
     cdef Tensor out = close("ExpandBackward", a, (input,), lambda g: (fit(g, shape, dtype),), ())
@@ -173,8 +174,8 @@ def expand(Tensor input not None, sizes):
 
 
 cdef Tensor copied(Tensor x, str title, str order):
-    cdef ndarray a = copy_as(x.array,
-                             x.array) if order == "K" else numpy.ascontiguousarray(x.array).reshape(x.shape)
+    cdef ndarray a = settled(x)
+    a = copy_as(a, a) if order == "K" else numpy.ascontiguousarray(a).reshape(x.shape)
     return close(title, a, (x,), lambda g: (g,), ())
 
 
@@ -182,19 +183,19 @@ cdef Tensor cast(Tensor x, object dtype):
     dtype = numpy.dtype(dtype)
     if dtype.kind not in "fiub":
         raise TypeError(f"to: expected a dtype of numbers, got {dtype}")
-    if dtype == x.array.dtype:
+    if dtype == settled(x).dtype:
         return x
-    cdef ndarray a = x.array.astype(dtype)
+    cdef ndarray a = settled(x).astype(dtype)
     if dtype.kind != "f":
         return wrap(a)
-    before = x.array.dtype
+    before = settled(x).dtype
     return close("ToBackward", a, (x,), lambda g: (g.astype(before),), ())
 
 
 cdef object _index(object index):
     """An index with its tensors as arrays."""
     if isinstance(index, Tensor):
-        return (<Tensor>index).array
+        return settled(<Tensor>index)
     if isinstance(index, tuple):
         return tuple([_index(i) for i in index])
     if isinstance(index, list):
@@ -233,29 +234,85 @@ cdef bint distinct(object index, tuple shape) except -1:
     return bool((flat[1:] != flat[:-1]).all())
 
 
+cdef ndarray own_gradient(object edge, Run run):
+    """The gradient that has arrived at an edge so far, if it may be added to in its own memory; or None."""
+    cdef ndarray grad
+    cdef Node node
+    cdef Tensor leaf
+    if isinstance(edge, Node):
+        node = <Node>edge
+        if (node.grad is None or node.run != run.number or node.mask is not None
+                or not held_once(<PyObject*>node.grad)):
+            return None
+        grad = node.grad
+    else:
+        leaf = <Tensor>edge
+        if leaf.grad_tensor is None or not held_once(<PyObject*>leaf.grad_tensor.held):
+            return None
+        grad = leaf.grad_tensor.held
+    return grad if owns_memory(grad) else None
+
+
+@cython.final
+@cython.no_gc
+cdef class SliceBackward(Node):
+    """x[index], without arrays in the index. The slices of one array add their gradients to one array: all
+    steps of a sequence, or all gates, cost one walk over it together, not one each."""
+
+    cdef Layout layout
+    cdef object index
+
+    cdef int replay(self, ndarray g, Run run) except -1:
+        cdef ndarray whole = own_gradient(self.edge0, run)
+        cdef Tensor leaf
+        if whole is None:
+            whole = make_with(self.layout)
+            memset(cnp.PyArray_DATA(whole), 0, cnp.PyArray_NBYTES(whole))
+            (<object>whole)[self.index] = g
+            return run.send(self.edge0, whole)
+        add_into(numpy.asarray((<object>whole)[self.index]), g)
+        if isinstance(self.edge0, Tensor):
+            leaf = <Tensor>self.edge0
+            bump(leaf.grad_tensor)
+            if watch_now is not NULL:
+                (<Watch>watch_now).arrived.add(<size_t><PyObject*>leaf)
+        return 0
+
+    def name(self):
+        return "IndexBackward"
+
+
 cdef Tensor getitem(Tensor x, object index):
     index = _index(index)
     cdef bint basic = is_basic(index)
-    cdef ndarray a = numpy.asarray(x.array[index])
+    cdef ndarray a = numpy.asarray(settled(x)[index])
     cdef Tensor out
-    cdef tuple shape = shape_of(x.array)
+    cdef SliceBackward node
+    cdef tuple shape = shape_of(settled(x))
     if not (grad_mode and wants(x)):
         return view_of(x, a) if basic and cnp.PyArray_NDIM(a) else wrap(a)
-    cdef Layout layout = layout_of(x.array)
+    cdef Layout layout = layout_of(settled(x))
+    if basic:
+        node = SliceBackward.__new__(SliceBackward)
+        node.layout, node.index = layout, index
+        if cnp.PyArray_NDIM(a) == 0:  # so that it gives a view of one element, not its value
+            node.index = tuple([i for i in (index if isinstance(index, tuple) else (index,)) if i is not ...])
+            node.index += (...,)
+        node.edge0 = edge_of(x)
+        out = view_of(x, a) if cnp.PyArray_NDIM(a) else wrap(a)
+        record(node, out)
+        return out
 
     def grad(g):
         dx = make_with(layout)
         dx.fill(0)
-        if basic or distinct(index, shape):
+        if distinct(index, shape):
             dx[index] = g
         else:
             numpy.add.at(dx, index, g)
         return (dx,)
 
-    out = close("IndexBackward", a, (x,), grad, ())
-    if basic and cnp.PyArray_NDIM(a):
-        out.version = version_of(x)
-    return out
+    return close("IndexBackward", a, (x,), grad, ())
 
 
 def cat(tensors, int dim=0):
@@ -265,7 +322,7 @@ def cat(tensors, int dim=0):
         raise ValueError("cat: expected at least one tensor")
     cdef int axis = axis_of(inputs[0], dim, 0)
     try:
-        result = numpy.concatenate([(<Tensor>t).array for t in inputs], axis)
+        result = numpy.concatenate([settled(<Tensor>t) for t in inputs], axis)
     except ValueError:
         raise ValueError(f"cat: the shapes {[t.shape for t in inputs]} do not fit each other along dim "
                          f"{dim}") from None
@@ -287,7 +344,7 @@ def stack(tensors, int dim=0):
         raise ValueError("stack: expected at least one tensor")
     cdef int axis = axis_of(inputs[0], dim, 1)
     try:
-        result = numpy.stack([(<Tensor>t).array for t in inputs], axis)
+        result = numpy.stack([settled(<Tensor>t) for t in inputs], axis)
     except ValueError:
         raise ValueError(f"stack: expected tensors of one shape, got {[t.shape for t in inputs]}") from None
     return close("StackBackward", result, inputs, lambda g: tuple(numpy.moveaxis(g, axis, 0)), ())
@@ -332,7 +389,7 @@ def chunk(Tensor input not None, int chunks, int dim=0):
 def flip(Tensor input not None, dims):
     """The axes `dims` the other way round; a copy."""
     axes = tuple([axis_of(input, d, 0) for d in ((dims,) if isinstance(dims, int) else dims)])
-    return close("FlipBackward", numpy.flip(input.array, axes).copy(), (input,),
+    return close("FlipBackward", numpy.flip(settled(input), axes).copy(), (input,),
                  lambda g: (numpy.flip(g, axes),), ())
 
 

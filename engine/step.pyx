@@ -6,7 +6,7 @@ cimport numpy as cnp
 from libcpp.vector cimport vector
 
 from .kernels cimport KernelApi, Ladder, Update, UpdatePart, dtype_of, kernel_api, run_kernel
-from .tape cimport Tensor, Version, version_of
+from .tape cimport Tensor, Version, settle_all, settled, version_of
 
 ctypedef cnp.ndarray ndarray
 
@@ -40,8 +40,9 @@ def update(str op, list params, list states, dict numbers):
     cdef ndarray p, g, s
     cdef void* at[3]
     cdef list held = [], strays = []
+    settle_all()
     for param, kept in zip(params, states, strict=True):
-        p, g = param.array, param.grad_tensor.array
+        p, g = settled(param), settled(param.grad_tensor)
         if dtype < 0:
             dtype = dtype_of(p)
         if dtype not in (0, 1) or dtype_of(p) != dtype or dtype_of(g) != dtype:
@@ -53,7 +54,7 @@ def update(str op, list params, list states, dict numbers):
         if not cnp.PyArray_ISWRITEABLE(p):
             raise ValueError(f"{op}: a parameter of shape {param.shape} is read-only")
         p, g = plain(p), plain(g)
-        if p is not param.array:
+        if p is not settled(param):
             strays.append((param, p))  # lies otherwise in memory: changed in a copy, and put back
         for k in range(3):
             s = kept[k] if k < len(kept) else None
@@ -78,7 +79,7 @@ def update(str op, list params, list states, dict numbers):
     a.first, a.option = numbers.get("first", False), numbers.get("option", False)
     run_kernel(api, c_names[which], ladders[which], dtype, &a)
     for param, p in strays:
-        numpy.copyto(param.array, p)
+        numpy.copyto(settled(param), p)
     for param in params:
         version = version_of(param)
         version.value += 1

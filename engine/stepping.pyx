@@ -14,7 +14,7 @@ from libcpp.vector cimport vector
 
 from .arena cimport make
 from .kernels cimport Array, Error, Gru, KernelApi, Ladder, Lstm, Rnn, kernel_api, raise_error, read
-from .tape cimport Tensor, Version, recording, version_of, wants, wrap
+from .tape cimport Tensor, Version, recording, settled, version_of, wants, wrap
 
 ctypedef cnp.ndarray ndarray
 
@@ -51,7 +51,7 @@ cdef class Weights:
             version = version_of(t)
             self.tensors.append(t)
             self.versions.append(version)
-            self.places.push_back(cnp.PyArray_DATA(t.array))
+            self.places.push_back(cnp.PyArray_DATA(settled(t)))
             self.seen.push_back(version.value)
         return 0
 
@@ -62,7 +62,7 @@ cdef class Weights:
             return True
         for i in range(len(self.names)):
             t = <Tensor>self.tensors[i]
-            if (self.parameters[self.names[i]] is not t or cnp.PyArray_DATA(t.array) != self.places[i]
+            if (self.parameters[self.names[i]] is not t or cnp.PyArray_DATA(settled(t)) != self.places[i]
                     or t.version is not self.versions[i] or t.version.value != self.seen[i]):
                 return True
         return False
@@ -132,7 +132,7 @@ cdef class Step(Weights):
         self.bytes = 0
         for k in range(len(self.names) // per):
             for j in range(per):
-                weight = numpy.ascontiguousarray((<Tensor>self.tensors[k * per + j]).array)
+                weight = numpy.ascontiguousarray(settled(<Tensor>self.tensors[k * per + j]))
                 self.kept.append(read("step", "weights", weight, w[j]))
             if k == 0:
                 self.hidden, self.width = w[1].shape[1], w[0].shape[1]
@@ -223,7 +223,7 @@ cdef class Step(Weights):
         if recording() and wants(<Tensor>t):
             raise RuntimeError(f"step: {name} requires a gradient, and steps are not recorded. Call the "
                                "layer to train it, or detach the state")
-        a = (<Tensor>t).array
+        a = settled(<Tensor>t)
         if cnp.PyArray_TYPE(a) != self.number:
             raise TypeError(f"step: expected {name} of the weights' dtype {self.kept[0].dtype}, got "
                             f"{a.dtype}")
@@ -240,7 +240,7 @@ cdef class Step(Weights):
 
     cdef ndarray input_of(self, Tensor x, int rank):
         """The input of a step as a dense array."""
-        cdef ndarray a = x.array
+        cdef ndarray a = settled(x)
         if cnp.PyArray_DIMS(a)[rank - 1] != self.width:
             raise ValueError(f"step: expected the last axis of input to be input_size = {self.width}, got "
                              f"{x.shape}")
@@ -256,7 +256,7 @@ cdef class Step(Weights):
     def step(self, Tensor x not None, state=None):
         """x (N, I) or (I,), state (h, c), of GRU and RNN h, or None -> y (N, H) or (H,), the new state."""
         cdef ndarray input, y, between, h, c = None, h0 = None, c0 = None
-        cdef int rank = cnp.PyArray_NDIM(x.array), k, count
+        cdef int rank = cnp.PyArray_NDIM(settled(x)), k, count
         cdef int64_t n, offset
         cdef int64_t[3] shape
         cdef Error e
@@ -269,7 +269,7 @@ cdef class Step(Weights):
         cdef char* places[2]
         if rank != 1 and rank != 2:
             raise ValueError(f"step: expected input (N, I) or (I,), one step, got {x.shape}")
-        n = 1 if rank == 1 else cnp.PyArray_DIMS(x.array)[0]
+        n = 1 if rank == 1 else cnp.PyArray_DIMS(settled(x))[0]
         if n != self.n or self.changed():
             self.prepare(n)
         input = self.input_of(x, rank)

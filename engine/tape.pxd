@@ -14,12 +14,14 @@ ctypedef pair[int64_t, Reference] Entry  # a node's number, and the node
 
 cdef class Version:
     cdef long long value
+    cdef bint exposed  # NumPy has seen the memory: it may be changed behind the tape's back
 
 
 cdef class Run:
     cdef vector[Entry] heap
     cdef long long number
     cdef int send(self, object edge, cnp.ndarray g) except -1
+    cdef int send_clipped(self, object edge, cnp.ndarray g, cnp.ndarray y) except -1
     cdef int play(self, bint retain) except -1
 
 
@@ -32,19 +34,43 @@ cdef class Node:
     cdef Version version0, version1, version2
     cdef long long seen0, seen1, seen2
     cdef cnp.ndarray grad
+    cdef cnp.ndarray mask  # of grad only that counts where mask is not <= 0: ReLU's result
     cdef bint released
     cdef int replay(self, cnp.ndarray g, Run run) except -1
+    cdef bint clips(self) noexcept
+    cdef int replay_clipped(self, cnp.ndarray g, cnp.ndarray y, Run run) except -1
     cdef int release(self) except -1
     cdef int check(self) except -1
 
 
+cdef class Later:
+    cdef PyObject* tensor  # whose array this is to be; borrowed
+    cdef cnp.ndarray compute(self, bint relu)
+    cdef Later plus(self, cnp.ndarray other)
+
+
 cdef class Tensor:
-    cdef cnp.ndarray array
+    cdef cnp.ndarray held  # read it by settled(); alone it is good for shape, dtype and strides
+    cdef Later later
     cdef Node node
     cdef Tensor grad_tensor
     cdef Version version
     cdef bint requires
     cdef object __weakref__
+
+
+cdef int settle(Tensor t) except -1
+cdef int settle_all() except -1
+cdef int wait_for(Tensor t, Later later) except -1
+cdef bint untouched(Tensor t) noexcept
+cdef bint is_dense(cnp.ndarray a) noexcept
+
+
+cdef inline cnp.ndarray settled(Tensor t):
+    """The array of t, its numbers computed."""
+    if t.later is not None:
+        settle(t)
+    return t.held
 
 
 cdef bint recording() noexcept

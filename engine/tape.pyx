@@ -32,7 +32,7 @@ from libcpp.unordered_set cimport unordered_set
 from libcpp.vector cimport vector
 
 from .arena cimport make, make_as, make_channels_last, owns_memory
-from .elementwise cimport ADD, DIV, MUL, SUB, add_dense, arrays, column_sums, dense_sum, scalar
+from .elementwise cimport ADD, DIV, MUL, SUB, add_dense, add_strided, arrays, column_sums, dense_sum, scalar
 from .kernels cimport (F32, F64, I64, Array, CrossEntropy, Embedding, Error, Gemm,
                        KernelApi, Ladder, Map, Pool2d, Pool2dOptions, dtype_of, kernel_api, max_rank,
                        raise_error, read, read_dense, run_kernel)
@@ -142,6 +142,88 @@ cdef Version version_of(Tensor t):
     return t.version
 
 
+# ------------------------------------------------------------------------------------------------------------
+# Later: results that are not computed before somebody looks at them, because the next operator may well
+# compute its own in one go with them (ReLU, or residual and ReLU, with a norm's). Until then the tensor has
+# the shape, the dtype and the strides of its `held`, an array that lies likewise, and nothing may change what
+# is still to be read: whatever changes memory, or gives it out of the engine, calls settle_all() first.
+
+cdef vector[Reference] waiting  # every Later whose tensor is not settled; borrowed
+
+
+@cython.no_gc
+cdef class Later:
+    """How the array of a tensor is computed when it is asked for."""
+
+    def __dealloc__(self):
+        forget(self)
+
+    cdef ndarray compute(self, bint relu):
+        """The array; with `relu`, ReLU of it."""
+        raise NotImplementedError
+
+    cdef Later plus(self, ndarray other):
+        """What computes this + other (of one layout), or None if that cannot be done in one go."""
+        return None
+
+
+cdef int forget(Later later) noexcept:
+    cdef size_t i
+    for i in range(waiting.size()):
+        if waiting[i] == <PyObject*>later:
+            waiting[i] = waiting.back()
+            waiting.pop_back()
+            break
+    later.tensor = NULL
+    return 0
+
+
+cdef int wait_for(Tensor t, Later later) except -1:
+    """The array of t is computed by `later`; t.held lies as it will."""
+    later.tensor = <PyObject*>t
+    t.later = later
+    waiting.push_back(<PyObject*>later)
+    return 0
+
+
+cdef int settle(Tensor t) except -1:
+    """Computes the array of t, if that is still to be done."""
+    cdef Later later = t.later
+    cdef ndarray a
+    if later is None:
+        return 0
+    a = later.compute(False)
+    if t.later is later:  # another thread may have been faster
+        t.held = a
+        t.later = None
+        forget(later)
+    return 0
+
+
+cdef int settle_all() except -1:
+    """Computes all that waits: memory is about to be changed, or to be given out."""
+    cdef PyObject* tensor
+    while not waiting.empty():
+        tensor = (<Later>waiting.back()).tensor
+        if Py_REFCNT(<object>tensor) == 0:  # on its way out, in another thread
+            forget(<Later>waiting.back())
+        else:
+            settle(<Tensor>tensor)
+    return 0
+
+
+cdef bint untouched(Tensor t) noexcept:
+    """Nobody can change the memory of t but by operators of the engine, all of which settle first."""
+    return owns_memory(t.held) and not (t.version is not None and t.version.exposed)
+
+
+cdef ndarray expose(Tensor t):
+    """The array of t for the world outside, which may change it."""
+    settle_all()
+    version_of(t).exposed = True
+    return t.held
+
+
 cdef int bump(Tensor t) except -1:
     """The memory of t was changed."""
     cdef Version version = version_of(t)
@@ -200,6 +282,14 @@ cdef class Node:
         """Sends the gradients of the inputs to the edges; g is the gradient of the output."""
         raise NotImplementedError
 
+    cdef bint clips(self) noexcept:
+        """Does replay_clipped cost less than ReLU's backward and replay?"""
+        return False
+
+    cdef int replay_clipped(self, ndarray g, ndarray y, Run run) except -1:
+        """replay, where g does not count if ReLU's result y <= 0."""
+        raise NotImplementedError
+
     cdef int check(self) except -1:
         """Nothing that was kept may have been freed or changed since."""
         if self.released:
@@ -229,21 +319,21 @@ cdef class Node:
 
 
 cdef int keep0(Node node, Tensor t) except -1:
-    node.kept0 = t.array
+    node.kept0 = settled(t)
     node.version0 = version_of(t)
     node.seen0 = node.version0.value
     return 0
 
 
 cdef int keep1(Node node, Tensor t) except -1:
-    node.kept1 = t.array
+    node.kept1 = settled(t)
     node.version1 = version_of(t)
     node.seen1 = node.version1.value
     return 0
 
 
 cdef int keep2(Node node, Tensor t) except -1:
-    node.kept2 = t.array
+    node.kept2 = settled(t)
     node.version2 = version_of(t)
     node.seen2 = node.version2.value
     return 0
@@ -336,15 +426,20 @@ cdef bint is_dense(ndarray a) noexcept:
     cdef cnp.npy_intp* shape
     cdef cnp.npy_intp* strides
     cdef cnp.npy_intp size
+    cdef int i, axis
     if cnp.PyArray_IS_C_CONTIGUOUS(a) or cnp.PyArray_IS_F_CONTIGUOUS(a):
         return True
-    if cnp.PyArray_NDIM(a) != 4:
+    if cnp.PyArray_NDIM(a) < 3 or cnp.PyArray_SIZE(a) == 0:
         return False
     shape = cnp.PyArray_DIMS(a)
     strides = cnp.PyArray_STRIDES(a)
     size = cnp.PyArray_ITEMSIZE(a)
-    return (strides[1] == size and strides[3] == size * shape[1] and strides[2] == strides[3] * shape[3]
-            and strides[0] == strides[2] * shape[2])
+    for i in range(cnp.PyArray_NDIM(a)):  # channels, then the others from the last one on
+        axis = 1 if i == 0 else 0 if i == cnp.PyArray_NDIM(a) - 1 else cnp.PyArray_NDIM(a) - i
+        if shape[axis] > 1 and strides[axis] != size:
+            return False
+        size *= shape[axis]
+    return True
 
 
 cdef bint same_shape(ndarray a, ndarray b) noexcept:
@@ -374,18 +469,43 @@ cdef inline bint plain_float(ndarray a) noexcept:
     return cnp.PyArray_ISALIGNED(a) and (dtype_of(a) == F32 or dtype_of(a) == F64)
 
 
+cdef int add_slice(ndarray a, ndarray into) noexcept:
+    """into += a of one shape and float dtype, with any strides: along the axis where into's are least."""
+    cdef int rank = cnp.PyArray_NDIM(a), i, j
+    cdef int shift = 2 if dtype_of(a) == F32 else 3
+    cdef int64_t shape[8]
+    cdef int64_t step[8]
+    cdef int64_t into_step[8]
+    if cnp.PyArray_SIZE(a) == 0:
+        return 0
+    for i in range(rank):  # by falling strides of into; axes of length 1 go first
+        j = i
+        while j > 0 and (cnp.PyArray_DIMS(a)[i] == 1 or (
+                shape[j - 1] > 1 and abs(into_step[j - 1]) < abs(cnp.PyArray_STRIDES(into)[i] >> shift))):
+            shape[j], step[j], into_step[j] = shape[j - 1], step[j - 1], into_step[j - 1]
+            j -= 1
+        shape[j] = cnp.PyArray_DIMS(a)[i]
+        step[j] = cnp.PyArray_STRIDES(a)[i] >> shift
+        into_step[j] = cnp.PyArray_STRIDES(into)[i] >> shift
+    add_strided(dtype_of(a), cnp.PyArray_DATA(a), cnp.PyArray_DATA(into), rank, shape, step, into_step)
+    return 0
+
+
 cdef int add_into(ndarray into, ndarray a) except -1:
     """into += a, in place."""
     cdef int dtype
+    cdef bint alike = plain_float(into) and plain_float(a) and dtype_of(a) == dtype_of(into)
     cdef int64_t n
     cdef const void* source
     cdef void* target
-    if plain_float(into) and plain_float(a) and dtype_of(a) == dtype_of(into) and same_layout(a, into):
+    if alike and same_layout(a, into):
         dtype = dtype_of(a)
         n = cnp.PyArray_SIZE(a)
         source = cnp.PyArray_DATA(a)
         target = cnp.PyArray_DATA(into)
         add_dense(dtype, source, target, n)
+    elif alike and same_shape(a, into) and 0 < cnp.PyArray_NDIM(a) <= 8:
+        add_slice(a, into)
     else:
         numpy.add(into, a, out=into)
     return 0
@@ -405,20 +525,25 @@ cdef ndarray copy_as(ndarray a, ndarray like):
     return out
 
 
+cdef inline bint held_once(PyObject* o) noexcept:
+    """Is there one reference to o? Attributes go by way of a pointer: as objects they count twice."""
+    return Py_REFCNT(<object>o) == 1
+
+
 cdef int accumulate(Tensor leaf, ndarray g) except -1:
     """leaf.grad += g. The caller holds the only reference to g if g may be taken over as it is."""
     cdef Tensor now = leaf.grad_tensor
     if now is None:
-        if Py_REFCNT(g) == 1 and owns_memory(g) and cnp.PyArray_TYPE(g) == cnp.PyArray_TYPE(leaf.array):
+        if Py_REFCNT(g) == 1 and owns_memory(g) and cnp.PyArray_TYPE(g) == cnp.PyArray_TYPE(settled(leaf)):
             leaf.grad_tensor = wrap(g)
         else:
-            leaf.grad_tensor = wrap(copy_as(g, leaf.array))
-    elif Py_REFCNT(now.array) == 1 and owns_memory(now.array):
-        add_into(now.array, g)
+            leaf.grad_tensor = wrap(copy_as(g, settled(leaf)))
+    elif held_once(<PyObject*>now.held) and owns_memory(now.held):  # a gradient never waits to be computed
+        add_into(now.held, g)
         if now.version is not None:
             now.version.value += 1
     else:
-        now.array = sum_of(now.array, g)
+        now.held = sum_of(now.held, g)
         if now.version is not None:
             now.version.value += 1
     return 0
@@ -444,17 +569,27 @@ cdef class Run:
             Py_INCREF(node)
             self.heap.push_back(Entry(node.number, <PyObject*>node))
             push_heap(self.heap.begin(), self.heap.end())
-        elif node.run != self.number:
+            return 0
+        if node.run != self.number:
             raise RuntimeError("two threads run backward through the same part of a graph at the same time")
-        elif Py_REFCNT(node.grad) == 1 and owns_memory(node.grad):
+        if node.mask is not None:
+            node.grad, node.mask = relu_grad(node.mask, node.grad), None
+        if held_once(<PyObject*>node.grad) and owns_memory(node.grad):
             add_into(node.grad, g)
         else:
             node.grad = sum_of(node.grad, g)
         return 0
 
+    cdef int send_clipped(self, object edge, ndarray g, ndarray y) except -1:
+        """Sends g where ReLU's result y is not <= 0. To a node that `clips` and has no gradient yet."""
+        cdef Node node = <Node>edge
+        self.send(node, g)
+        node.mask = y
+        return 0
+
     cdef int play(self, bint retain) except -1:
         cdef Node node
-        cdef ndarray g
+        cdef ndarray g, mask
         while not self.heap.empty():
             pop_heap(self.heap.begin(), self.heap.end())
             node = <Node>self.heap.back().second
@@ -465,7 +600,11 @@ cdef class Run:
             g = node.grad
             node.grad = None
             node.check()
-            node.replay(g, self)
+            if node.mask is None:
+                node.replay(g, self)
+            else:
+                mask, node.mask = node.mask, None
+                node.replay_clipped(g, mask, self)
             if not retain:
                 node.release()
         return 0
@@ -476,7 +615,7 @@ cdef class Run:
         while not self.heap.empty():
             node = <Node>self.heap.back().second
             self.heap.pop_back()
-            node.grad = None
+            node.grad = node.mask = None
             Py_DECREF(node)
 
 
@@ -488,14 +627,14 @@ cdef ndarray nothing = numpy.empty(0, numpy.float32)
 
 cdef Tensor wrap(ndarray a):
     cdef Tensor t = Tensor.__new__(Tensor)
-    t.array = a
+    t.held = a
     return t
 
 
 cdef ndarray array_of(object value):
     """Any input as an array; Python's floats become float32 and ints int64, as in torch.tensor."""
     if isinstance(value, Tensor):
-        return (<Tensor>value).array
+        return settled(<Tensor>value)
     if isinstance(value, (numpy.ndarray, numpy.generic)):
         return numpy.asarray(value)
     if isinstance(value, (list, tuple)) and any(isinstance(v, Tensor) for v in value):
@@ -533,32 +672,32 @@ cdef class Tensor:
     __array_priority__ = 1000  # NumPy arrays leave array + tensor to the Tensor
 
     def __cinit__(self):
-        self.array = nothing
+        self.held = nothing
 
     def __init__(self, data=None, bint requires_grad=False):
         if self.node is not None:
             raise RuntimeError("a tensor cannot be initialised twice")
         if data is not None:
-            self.array = array_of(data)
+            self.held = array_of(data)
             if isinstance(data, Tensor):
                 self.version = version_of(data)
         if requires_grad:
-            need_grad_dtype(self.array)
+            need_grad_dtype(self.held)
             self.requires = True
 
     # What it is
 
     @property
     def shape(self):
-        return shape_of(self.array)
+        return shape_of(self.held)
 
     @property
     def dtype(self):
-        return self.array.dtype
+        return self.held.dtype
 
     @property
     def ndim(self):
-        return cnp.PyArray_NDIM(self.array)
+        return cnp.PyArray_NDIM(self.held)
 
     @property
     def requires_grad(self):
@@ -571,7 +710,7 @@ cdef class Tensor:
                 return
             raise RuntimeError("you can only change requires_grad flags of leaf variables; use detach()")
         if value:
-            need_grad_dtype(self.array)
+            need_grad_dtype(self.held)
         self.requires = value
 
     @property
@@ -589,26 +728,28 @@ cdef class Tensor:
     @grad.setter
     def grad(self, Tensor value):
         if value is not None:
-            if not same_shape(value.array, self.array):
+            settle(value)
+            if not same_shape(value.held, self.held):
                 raise ValueError(f"assigned grad has shape {value.shape}, the tensor has {self.shape}")
-            if value.array.dtype != self.array.dtype:
+            if value.held.dtype != self.held.dtype:
                 raise TypeError(f"assigned grad has dtype {value.dtype}, the tensor has {self.dtype}")
         self.grad_tensor = value
 
     @property
     def data(self):
         """The same memory, without the tape, and unseen by its version counter."""
-        return wrap(self.array)
+        return wrap(expose(self))
 
     @data.setter
     def data(self, value):
         cdef ndarray a = array_of(value)
         if self.requires_grad:
             need_grad_dtype(a)
-        if self.node is not None and not (same_shape(a, self.array) and a.dtype == self.array.dtype):
+        if self.node is not None and not (same_shape(a, self.held) and a.dtype == self.held.dtype):
             raise ValueError(f"data of a tensor with a grad_fn must keep its shape {self.shape} and dtype "
                              f"{self.dtype}, got {shape_of(a)} and {a.dtype}")
-        self.array = a
+        settle(self)
+        self.held = a
         self.version = None
 
     @property
@@ -627,30 +768,30 @@ cdef class Tensor:
         return self.shape if dim is None else self.shape[dim]
 
     def dim(self):
-        return cnp.PyArray_NDIM(self.array)
+        return cnp.PyArray_NDIM(self.held)
 
     def numel(self):
-        return cnp.PyArray_SIZE(self.array)
+        return cnp.PyArray_SIZE(self.held)
 
     def nelement(self):
-        return cnp.PyArray_SIZE(self.array)
+        return cnp.PyArray_SIZE(self.held)
 
     def element_size(self):
-        return cnp.PyArray_ITEMSIZE(self.array)
+        return cnp.PyArray_ITEMSIZE(self.held)
 
     def stride(self, dim=None):
         """Strides in elements."""
-        steps = tuple([s // self.array.itemsize for s in (<object>self.array).strides])
+        steps = tuple([s // self.held.itemsize for s in (<object>self.held).strides])
         return steps if dim is None else steps[dim]
 
     def is_contiguous(self):
-        return bool(cnp.PyArray_IS_C_CONTIGUOUS(self.array))
+        return bool(cnp.PyArray_IS_C_CONTIGUOUS(self.held))
 
     def is_floating_point(self):
-        return bool(cnp.PyArray_ISFLOAT(self.array))
+        return bool(cnp.PyArray_ISFLOAT(self.held))
 
     def data_ptr(self):
-        return <size_t>cnp.PyArray_DATA(self.array)
+        return <size_t>cnp.PyArray_DATA(expose(self))
 
     def requires_grad_(self, bint requires_grad=True):
         self.requires_grad = requires_grad
@@ -663,34 +804,34 @@ cdef class Tensor:
         if self.requires or self.node is not None:
             raise RuntimeError("Can't call numpy() on a Tensor that requires grad. Use "
                                "tensor.detach().numpy() instead.")
-        return self.array
+        return expose(self)
 
     def __array__(self, dtype=None, copy=None):
         if self.requires or self.node is not None:
             raise RuntimeError("Can't call numpy() on a Tensor that requires grad. Use "
                                "tensor.detach().numpy() instead.")
         if copy:
-            return numpy.array(self.array, dtype=dtype, copy=True)
-        if dtype is None or dtype == self.array.dtype:
-            return self.array
+            return numpy.array(settled(self), dtype=dtype, copy=True)
+        if dtype is None or dtype == self.held.dtype:
+            return expose(self)
         if copy is False:
-            raise ValueError(f"converting {self.array.dtype} to {dtype} needs a copy")
-        return self.array.astype(dtype)
+            raise ValueError(f"converting {settled(self).dtype} to {dtype} needs a copy")
+        return settled(self).astype(dtype)
 
     def item(self):
-        if cnp.PyArray_SIZE(self.array) != 1:
+        if cnp.PyArray_SIZE(settled(self)) != 1:
             raise ValueError(f"only one element tensors can be converted to Python scalars, this one has "
                              f"shape {self.shape}")
-        return self.array.item()
+        return settled(self).item()
 
     def tolist(self):
-        return self.array.tolist()
+        return settled(self).tolist()
 
     def __bool__(self):
-        if cnp.PyArray_SIZE(self.array) != 1:
+        if cnp.PyArray_SIZE(settled(self)) != 1:
             raise ValueError(f"the truth of a tensor of shape {self.shape} is ambiguous; it needs exactly "
                              f"one element")
-        return bool(self.array.item())
+        return bool(settled(self).item())
 
     def __float__(self):
         return float(self.item())
@@ -699,7 +840,7 @@ cdef class Tensor:
         return int(self.item())
 
     def __index__(self):
-        if self.array.dtype.kind not in "iub":
+        if settled(self).dtype.kind not in "iub":
             raise TypeError(f"only integer tensors of a single element can be converted to an index, got "
                             f"{self.dtype}")
         return int(self.item())
@@ -711,12 +852,12 @@ cdef class Tensor:
         return format(self.item(), spec) if spec and self.numel() == 1 else format(repr(self), spec)
 
     def __len__(self):
-        if cnp.PyArray_NDIM(self.array) == 0:
+        if cnp.PyArray_NDIM(self.held) == 0:
             raise TypeError("len() of a 0-d tensor")
-        return cnp.PyArray_DIMS(self.array)[0]
+        return cnp.PyArray_DIMS(self.held)[0]
 
     def __iter__(self):
-        if cnp.PyArray_NDIM(self.array) == 0:
+        if cnp.PyArray_NDIM(self.held) == 0:
             raise TypeError("iteration over a 0-d tensor")
         return iter(self.unbind(0))
 
@@ -724,19 +865,19 @@ cdef class Tensor:
         return hash(<size_t><PyObject*>self)
 
     def __contains__(self, value):
-        return bool(numpy.any(self.array == array_of(value)))
+        return bool(numpy.any(settled(self) == array_of(value)))
 
     def __reduce__(self):
         if self.node is not None:
             raise RuntimeError("only leaf tensors can be pickled; use detach()")
-        return _rebuild, (type(self), self.array, self.requires, getattr(self, "__dict__", None))
+        return _rebuild, (type(self), expose(self), self.requires, getattr(self, "__dict__", None))
 
     def __deepcopy__(self, memo):
         if self.node is not None:
             raise RuntimeError("only leaf tensors can be copied deeply; use detach().clone()")
-        cdef Tensor copy = _rebuild(type(self), copy_as(self.array, self.array), self.requires, None)
+        cdef Tensor copy = _rebuild(type(self), copy_as(settled(self), settled(self)), self.requires, None)
         if self.grad_tensor is not None:
-            copy.grad_tensor = wrap(copy_as(self.grad_tensor.array, self.grad_tensor.array))
+            copy.grad_tensor = wrap(copy_as(settled(self.grad_tensor), settled(self.grad_tensor)))
         memo[id(self)] = copy
         return copy
 
@@ -755,17 +896,17 @@ cdef class Tensor:
         if self.node is None and not self.requires:
             raise RuntimeError("this tensor does not require grad and does not have a grad_fn")
         if gradient is None:
-            if cnp.PyArray_SIZE(self.array) != 1:
+            if cnp.PyArray_SIZE(self.held) != 1:
                 raise RuntimeError(f"grad can be implicitly created only for scalar outputs, got shape "
                                    f"{self.shape}; pass gradient=")
-            g = make_as(self.array)
+            g = make_as(self.held)
             cnp.PyArray_FillWithScalar(g, 1)
         else:
             g = array_of(gradient)
-            if not same_shape(g, self.array):
+            if not same_shape(g, self.held):
                 raise ValueError(f"backward: expected gradient of shape {self.shape}, got "
                                  f"{tuple(gradient.shape)}")
-            g = g.astype(self.array.dtype, copy=False)
+            g = g.astype(self.held.dtype, copy=False)
         run = Run.__new__(Run)
         counter += 1
         run.number = counter
@@ -792,7 +933,7 @@ cdef class Tensor:
 
     def detach(self):
         """The same memory, without the tape."""
-        cdef Tensor out = wrap(self.array)
+        cdef Tensor out = wrap(settled(self))
         out.version = version_of(self)
         return out
 
@@ -812,19 +953,19 @@ cdef class Tensor:
 
     def __setitem__(self, index, value):
         need_in_place(self, value)
-        self.array[_index(index)] = array_of(value)
+        settled(self)[_index(index)] = array_of(value)
         bump(self)
 
     def copy_(self, source):
         need_in_place(self, source)
         cdef ndarray a = array_of(source)
-        numpy.copyto(self.array, a, casting="unsafe")
+        numpy.copyto(settled(self), a, casting="unsafe")
         bump(self)
         return self
 
     def fill_(self, value):
         need_in_place(self, value)
-        self.array.fill(array_of(value))
+        settled(self).fill(array_of(value))
         bump(self)
         return self
 
@@ -845,19 +986,19 @@ cdef class Tensor:
 
     def clamp_(self, min=None, max=None):
         need_in_place(self, None)
-        numpy.clip(self.array, min, max, out=self.array)
+        numpy.clip(settled(self), min, max, out=settled(self))
         bump(self)
         return self
 
     def uniform_(self, low=0.0, high=1.0):
         need_in_place(self, None)
-        self.array[...] = default_generator().uniform(low, high, self.shape)
+        settled(self)[...] = default_generator().uniform(low, high, self.shape)
         bump(self)
         return self
 
     def normal_(self, mean=0.0, std=1.0):
         need_in_place(self, None)
-        self.array[...] = default_generator().normal(mean, std, self.shape)
+        settled(self)[...] = default_generator().normal(mean, std, self.shape)
         bump(self)
         return self
 
@@ -922,22 +1063,22 @@ cdef class Tensor:
         return matmul(tensor_of(other), self)
 
     def __floordiv__(self, other):
-        return wrap(numpy.asarray(self.array // operand(self, other)))
+        return wrap(numpy.asarray(settled(self) // operand(self, other)))
 
     def __mod__(self, other):
-        return wrap(numpy.asarray(self.array % operand(self, other)))
+        return wrap(numpy.asarray(settled(self) % operand(self, other)))
 
     def __invert__(self):
-        return wrap(numpy.asarray(~self.array))
+        return wrap(numpy.asarray(~settled(self)))
 
     def __and__(self, other):
-        return wrap(numpy.asarray(self.array & array_of(other)))
+        return wrap(numpy.asarray(settled(self) & array_of(other)))
 
     def __or__(self, other):
-        return wrap(numpy.asarray(self.array | array_of(other)))
+        return wrap(numpy.asarray(settled(self) | array_of(other)))
 
     def __xor__(self, other):
-        return wrap(numpy.asarray(self.array ^ array_of(other)))
+        return wrap(numpy.asarray(settled(self) ^ array_of(other)))
 
     def __eq__(self, other):
         return compare(self, other, numpy.equal)
@@ -1036,7 +1177,7 @@ cdef class Tensor:
         return transpose(self, dim0, dim1)
 
     def t(self):
-        if cnp.PyArray_NDIM(self.array) > 2:
+        if cnp.PyArray_NDIM(settled(self)) > 2:
             raise ValueError(f"t() expects a tensor of at most 2 axes, got shape {self.shape}")
         return transpose_all(self)
 
@@ -1056,7 +1197,7 @@ cdef class Tensor:
         return expand(self, other.shape)
 
     def contiguous(self):
-        return self if cnp.PyArray_IS_C_CONTIGUOUS(self.array) else copied(self, "ContiguousBackward", "C")
+        return self if cnp.PyArray_IS_C_CONTIGUOUS(settled(self)) else copied(self, "ContiguousBackward", "C")
 
     def clone(self):
         return copied(self, "CloneBackward", "K")
@@ -1094,16 +1235,16 @@ cdef class Tensor:
         return extreme(self, dim, keepdim, False)
 
     def argmax(self, dim=None, bint keepdim=False):
-        return wrap(numpy.asarray(numpy.argmax(self.array, axis=one_dim(self, dim), keepdims=keepdim)))
+        return wrap(numpy.asarray(numpy.argmax(settled(self), axis=one_dim(self, dim), keepdims=keepdim)))
 
     def argmin(self, dim=None, bint keepdim=False):
-        return wrap(numpy.asarray(numpy.argmin(self.array, axis=one_dim(self, dim), keepdims=keepdim)))
+        return wrap(numpy.asarray(numpy.argmin(settled(self), axis=one_dim(self, dim), keepdims=keepdim)))
 
     def any(self, dim=None):
-        return wrap(numpy.asarray(numpy.any(self.array, axis=one_dim(self, dim))))
+        return wrap(numpy.asarray(numpy.any(settled(self), axis=one_dim(self, dim))))
 
     def all(self, dim=None):
-        return wrap(numpy.asarray(numpy.all(self.array, axis=one_dim(self, dim))))
+        return wrap(numpy.asarray(numpy.all(settled(self), axis=one_dim(self, dim))))
 
     def norm(self):
         return sqrt((self * self).sum())
@@ -1152,7 +1293,7 @@ cdef class Tensor:
 
 def _rebuild(kind, array, requires, attributes):
     cdef Tensor t = Tensor.__new__(kind)
-    t.array = array
+    t.held = array
     t.requires = requires
     if attributes:
         t.__dict__.update(attributes)
@@ -1160,7 +1301,7 @@ def _rebuild(kind, array, requires, attributes):
 
 
 def _represent(Tensor t not None):
-    a = t.array
+    a = settled(t)
     parts = []
     options = {"separator": ", ", "prefix": "tensor(", "precision": 4, "suppress_small": False}
     if a.dtype.kind == "f":
@@ -1189,6 +1330,7 @@ cdef bint on_tape(Tensor t, object other) except -1:
 
 
 cdef int need_in_place(Tensor t, object value) except -1:
+    settle_all()
     if not grad_mode:
         return 0
     if t.requires and t.node is None:
@@ -1202,7 +1344,7 @@ cdef int need_in_place(Tensor t, object value) except -1:
 cdef Tensor change(Tensor t, object ufunc, object other):
     need_in_place(t, other)
     cdef ndarray a = operand(t, other)
-    ufunc(t.array, a, out=t.array, casting="same_kind")
+    ufunc(settled(t), a, out=settled(t), casting="same_kind")
     bump(t)
     return t
 

@@ -9,8 +9,8 @@ import numpy
 cimport numpy as cnp
 from cpython.object cimport PyObject
 
-from .tape cimport (Tensor, array_of, as_float, axis_of, close, fit, getitem, promoted, shape_of, tensor_of,
-                    wrap)
+from .tape cimport (Tensor, array_of, as_float, axis_of, close, fit, getitem, promoted, settled, shape_of,
+                    tensor_of, wrap)
 
 from .tape import Extreme, default_generator, expand, matmul, permute, reshape, transpose, unsqueeze
 
@@ -77,7 +77,7 @@ def reciprocal(Tensor input not None):
 
 cdef Tensor stepped(str title, Tensor x, object f):
     """A function that is constant between its steps: its gradient is 0."""
-    return close(title, numpy.asarray(f(x.array)).astype(x.array.dtype, copy=False), (x,),
+    return close(title, numpy.asarray(f(settled(x))).astype(settled(x).dtype, copy=False), (x,),
                  lambda g: (numpy.zeros_like(g),), ())
 
 
@@ -108,10 +108,11 @@ def round_(Tensor input not None, int decimals=0):
 cdef Tensor chosen(str title, object input, object other, object ufunc):
     """maximum or minimum: where both are equal, each gets half of the gradient, as in PyTorch."""
     cdef Tensor x = tensor_of(input), y = tensor_of(other)
-    cdef tuple shape0 = shape_of(x.array), shape1 = shape_of(y.array)
-    kind, dtype0, dtype1 = promoted(x.array, y.array), x.array.dtype, y.array.dtype
+    cdef tuple shape0 = shape_of(settled(x)), shape1 = shape_of(settled(y))
+    kind, dtype0, dtype1 = promoted(settled(x), settled(y)), settled(x).dtype, settled(y).dtype
     try:
-        result = numpy.asarray(ufunc(x.array.astype(kind, copy=False), y.array.astype(kind, copy=False)))
+        a, b = settled(x).astype(kind, copy=False), settled(y).astype(kind, copy=False)
+        result = numpy.asarray(ufunc(a, b))
     except ValueError:
         raise ValueError(f"the shapes {shape0} and {shape1} do not fit each other") from None
 
@@ -141,12 +142,12 @@ def masked_fill(Tensor input not None, mask, value):
     cdef Tensor filler = tensor_of(value)
     if where.dtype.kind != "b":
         raise TypeError(f"masked_fill: expected a mask of dtype bool, got {where.dtype}")
-    if filler.array.ndim != 0:
+    if settled(filler).ndim != 0:
         raise ValueError(f"masked_fill: expected one value, got shape {filler.shape}")
-    cdef tuple shape = shape_of(input.array)
-    dtype, filler_dtype = input.array.dtype, filler.array.dtype
+    cdef tuple shape = shape_of(settled(input))
+    dtype, filler_dtype = settled(input).dtype, settled(filler).dtype
     try:
-        result = numpy.where(where, filler.array.astype(dtype), input.array)
+        result = numpy.where(where, settled(filler).astype(dtype), settled(input))
     except ValueError:
         raise ValueError(f"masked_fill: a mask of shape {shape_of(where)} does not fit input of shape "
                          f"{shape}") from None
@@ -204,7 +205,7 @@ def equal(input, other):
 # Products; matmul itself stands in arithmetic.pxi
 
 cdef int need_rank(str op, str name, Tensor t, int rank) except -1:
-    if cnp.PyArray_NDIM(t.array) != rank:
+    if cnp.PyArray_NDIM(settled(t)) != rank:
         raise ValueError(f"{op}: expected {name} of {rank} axes, got shape {t.shape}")
     return 0
 
@@ -366,7 +367,7 @@ def _contract(x, a, y, b, later):
 
 cdef tuple axes_of(Tensor x, object dim):
     """The axes that `dim` names: None and () are all of them."""
-    cdef int rank = cnp.PyArray_NDIM(x.array)
+    cdef int rank = cnp.PyArray_NDIM(settled(x))
     if dim is None or dim == ():
         return tuple(range(rank))
     axes = tuple([axis_of(x, d, 0) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))])
@@ -385,7 +386,7 @@ cdef Tensor furthest(Tensor x, object dim, bint keepdim, object f, str title):
     for i in axes:
         if x.shape[i] == 0:
             raise IndexError(f"{title}: the reduced axis {i} of input {x.shape} has no elements")
-    y = numpy.asarray(f(x.array, axis=axes, keepdims=True))
+    y = numpy.asarray(f(settled(x), axis=axes, keepdims=True))
 
     def grad(g, a):  # equal elements share the gradient, as in PyTorch
         hit = a == y
@@ -409,11 +410,11 @@ def amin(Tensor input not None, dim=None, bint keepdim=False):
 def prod(Tensor input not None, dim=None, bint keepdim=False):
     """The product along one axis, or of all elements. Zeros are no trouble for the gradient."""
     cdef tuple axes = axes_of(input, dim)
-    cdef tuple shape = shape_of(input.array)
+    cdef tuple shape = shape_of(settled(input))
     if isinstance(dim, (tuple, list)):
         raise TypeError(f"prod: expected dim to be one axis or None, got {dim!r}")
-    kind = numpy.int64 if input.array.dtype.kind in "iub" else input.array.dtype
-    y = numpy.asarray(numpy.prod(input.array, axis=axes, keepdims=keepdim, dtype=kind))
+    kind = numpy.int64 if settled(input).dtype.kind in "iub" else settled(input).dtype
+    y = numpy.asarray(numpy.prod(settled(input), axis=axes, keepdims=keepdim, dtype=kind))
 
     def grad(g, a):
         flat = a.reshape(1, -1) if dim is None or not axes else numpy.moveaxis(a, axes[0], -1)
@@ -471,7 +472,7 @@ def norm(Tensor input not None, p=2, dim=None, bint keepdim=False):
 def cumsum(Tensor input not None, int dim):
     """Sums of all elements up to each, along dim."""
     cdef int axis = axis_of(input, dim, 0)
-    cdef ndarray a = input.array
+    cdef ndarray a = settled(input)
     if cnp.PyArray_NDIM(a) == 0:
         return input.clone()
     kind = numpy.int64 if a.dtype.kind in "iub" else a.dtype
@@ -483,17 +484,17 @@ def cumsum(Tensor input not None, int dim):
 
 
 def count_nonzero(Tensor input not None, dim=None):
-    return wrap(numpy.asarray(numpy.count_nonzero(input.array, axis=axes_of(input, dim)), numpy.int64))
+    return wrap(numpy.asarray(numpy.count_nonzero(settled(input), axis=axes_of(input, dim)), numpy.int64))
 
 
 def any_(Tensor input not None, dim=None, bint keepdim=False):
     """True where at least one element along dim is not 0."""
-    return wrap(numpy.asarray(numpy.any(input.array, axis=axes_of(input, dim), keepdims=keepdim)))
+    return wrap(numpy.asarray(numpy.any(settled(input), axis=axes_of(input, dim), keepdims=keepdim)))
 
 
 def all_(Tensor input not None, dim=None, bint keepdim=False):
     """True where no element along dim is 0."""
-    return wrap(numpy.asarray(numpy.all(input.array, axis=axes_of(input, dim), keepdims=keepdim)))
+    return wrap(numpy.asarray(numpy.all(settled(input), axis=axes_of(input, dim), keepdims=keepdim)))
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -501,14 +502,14 @@ def all_(Tensor input not None, dim=None, bint keepdim=False):
 
 cdef Tensor taken(Tensor x, ndarray at, int axis, str title):
     """The elements at `at` along an axis; no place may be named twice in a row."""
-    cdef tuple shape = shape_of(x.array)
+    cdef tuple shape = shape_of(settled(x))
 
     def grad(g):
         dx = numpy.zeros(shape, g.dtype)
         numpy.put_along_axis(dx, at, g, axis)
         return (dx,)
 
-    return close(title, numpy.take_along_axis(x.array, at, axis), (x,), grad, ())
+    return close(title, numpy.take_along_axis(settled(x), at, axis), (x,), grad, ())
 
 
 cdef ndarray order_of(ndarray a, int axis, bint descending):
@@ -522,9 +523,9 @@ cdef ndarray order_of(ndarray a, int axis, bint descending):
 def sort(Tensor input not None, int dim=-1, bint descending=False, bint stable=True):
     """(values, indices) in order along dim; equal elements stay in their order, NaN counts as the largest."""
     cdef int axis = axis_of(input, dim, 0)
-    if cnp.PyArray_NDIM(input.array) == 0:
+    if cnp.PyArray_NDIM(settled(input)) == 0:
         return Extreme((input.clone(), wrap(numpy.asarray(0))))
-    cdef ndarray at = order_of(input.array, axis, descending)
+    cdef ndarray at = order_of(settled(input), axis, descending)
     return Extreme((taken(input, at, axis, "SortBackward"), wrap(at)))
 
 
@@ -536,7 +537,7 @@ def argsort(Tensor input not None, int dim=-1, bint descending=False, bint stabl
 def topk(Tensor input not None, k, int dim=-1, bint largest=True, bint sorted=True):
     """(values, indices) of the k largest (or smallest) elements along dim, in falling (rising) order."""
     cdef int axis = axis_of(input, dim, 0)
-    cdef ndarray a = input.array
+    cdef ndarray a = settled(input)
     if cnp.PyArray_NDIM(a) == 0:
         return sort(input)
     length = a.shape[axis]
@@ -564,7 +565,7 @@ def bincount(input, weights=None, int minlength=0):
 
 def nonzero(Tensor input not None, bint as_tuple=False):
     """The places that are not 0, one row each; or, as_tuple, one tensor per axis."""
-    at = numpy.nonzero(input.array)
+    at = numpy.nonzero(settled(input))
     return tuple([wrap(i) for i in at]) if as_tuple else wrap(numpy.stack(at, 1))
 
 
@@ -587,7 +588,7 @@ cdef int in_range(str op, ndarray at, object length) except -1:
 
 cdef tuple places(str op, Tensor x, int axis, ndarray at):
     """The index tuple that NumPy needs for `at` along an axis."""
-    cdef tuple shape = shape_of(x.array)
+    cdef tuple shape = shape_of(settled(x))
     if at.ndim != len(shape):
         raise ValueError(f"{op}: expected an index of {len(shape)} axes as input {shape}, got {shape_of(at)}")
     for i, n in enumerate(shape):
@@ -614,9 +615,9 @@ def gather(Tensor input not None, int dim, index):
     """out[i][j][k] = input[index[i][j][k]][j][k] for dim 0, and so on; as torch.gather."""
     cdef ndarray at = index_array("gather", index)
     cdef int axis = axis_of(input, dim, 0)
-    cdef tuple where = places("gather", input, axis, at), shape = shape_of(input.array)
+    cdef tuple where = places("gather", input, axis, at), shape = shape_of(settled(input))
     cdef bint distinct = not shape or at.shape[axis] == 1
-    return close("GatherBackward", numpy.asarray(input.array[where]), (input,),
+    return close("GatherBackward", numpy.asarray(settled(input)[where]), (input,),
                  lambda g: (added_at(shape, where, g, distinct),), ())
 
 
@@ -626,8 +627,8 @@ def scatter_add(Tensor input not None, int dim, index, src):
     cdef Tensor source = tensor_of(src)
     cdef tuple where = places("scatter_add", input, axis_of(input, dim, 0), at)
     cdef ndarray piece = source_piece("scatter_add", source, at, input)
-    cdef tuple shape = shape_of(source.array)
-    out = input.array.copy()
+    cdef tuple shape = shape_of(settled(source))
+    out = settled(input).copy()
     numpy.add.at(out, where, piece)
     return close("ScatterAddBackward", out, (input, source),
                  lambda g: (g, padded(numpy.asarray(g[where]), shape)), ())
@@ -638,10 +639,10 @@ def scatter(Tensor input not None, int dim, index, src):
     cdef ndarray at = index_array("scatter", index)
     cdef tuple where = places("scatter", input, axis_of(input, dim, 0), at)
     cdef Tensor source = tensor_of(src)
-    cdef tuple shape = shape_of(source.array)
+    cdef tuple shape = shape_of(settled(source))
     cdef bint number = not isinstance(src, Tensor)
-    out = input.array.copy()
-    out[where] = source.array if number else source_piece("scatter", source, at, input)
+    out = settled(input).copy()
+    out[where] = settled(source) if number else source_piece("scatter", source, at, input)
 
     def grads(g):
         rest = g.copy()
@@ -653,12 +654,12 @@ def scatter(Tensor input not None, int dim, index, src):
 
 cdef ndarray source_piece(str op, Tensor source, ndarray at, Tensor x):
     """The part of src that the index looks at."""
-    cdef ndarray a = source.array
+    cdef ndarray a = settled(source)
     if a.ndim != at.ndim or numpy.any(numpy.array(shape_of(a)) < numpy.array(shape_of(at))):
         raise ValueError(f"{op}: expected src of at least the index's shape {shape_of(at)}, got "
                          f"{shape_of(a)}")
-    if a.dtype != x.array.dtype:
-        raise TypeError(f"{op}: input is {x.array.dtype} but src is {a.dtype}")
+    if a.dtype != settled(x).dtype:
+        raise TypeError(f"{op}: input is {settled(x).dtype} but src is {a.dtype}")
     return numpy.asarray(a[tuple([slice(n) for n in shape_of(at)])])
 
 
@@ -689,8 +690,8 @@ def index_add(Tensor input not None, int dim, index, Tensor source not None, alp
         raise ValueError(f"index_add: expected an index of 1 axis, got {shape_of(at)}")
     in_range("index_add", at, input.shape[axis])
     where = (slice(None),) * axis + (at,)
-    out = input.array.copy()
-    added = source.array if alpha == 1 else source.array * source.array.dtype.type(alpha)
+    out = settled(input).copy()
+    added = settled(source) if alpha == 1 else settled(source) * settled(source).dtype.type(alpha)
     try:
         numpy.add.at(out, where, added)
     except ValueError:
@@ -705,7 +706,7 @@ def masked_select(Tensor input not None, mask):
     cdef ndarray where = array_of(mask)
     if where.dtype.kind != "b":
         raise TypeError(f"masked_select: expected a mask of dtype bool, got {where.dtype}")
-    shape = numpy.broadcast_shapes(shape_of(input.array), shape_of(where))
+    shape = numpy.broadcast_shapes(shape_of(settled(input)), shape_of(where))
     return getitem(input if input.shape == shape else expand(input, shape), numpy.broadcast_to(where, shape))
 
 
@@ -781,14 +782,14 @@ def roll(Tensor input not None, shifts, dims=None):
         if len(shifts) != len(axes):
             raise ValueError(f"roll: expected as many shifts as dims, got {shifts} and {dims}")
     back = -shifts if axes is None else tuple([-s for s in shifts])
-    return close("RollBackward", numpy.roll(input.array, shifts, axes), (input,),
+    return close("RollBackward", numpy.roll(settled(input), shifts, axes), (input,),
                  lambda g: (numpy.roll(g, back, axes),), ())
 
 
 def repeat(Tensor input not None, *sizes):
     """The tensor sizes[i] times along axis i; new axes come first."""
     times = tuple(sizes[0]) if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
-    cdef tuple shape = shape_of(input.array)
+    cdef tuple shape = shape_of(settled(input))
     if len(times) < len(shape):
         raise ValueError(f"repeat: expected at least {len(shape)} sizes (input {shape}), got {times}")
     whole = (1,) * (len(times) - len(shape)) + shape
@@ -799,7 +800,7 @@ def repeat(Tensor input not None, *sizes):
             split += [t, n]
         return (g.reshape(split).sum(tuple(range(0, 2 * len(whole), 2))).reshape(shape),)
 
-    return close("RepeatBackward", numpy.tile(input.array, times), (input,), grad, ())
+    return close("RepeatBackward", numpy.tile(settled(input), times), (input,), grad, ())
 
 
 def tile(Tensor input not None, dims):
@@ -820,11 +821,11 @@ def repeat_interleave(Tensor input not None, repeats, dim=None):
 def diagonal(Tensor input not None, int offset=0, int dim1=0, int dim2=1):
     """The diagonal of two axes, as a new last axis."""
     cdef int a = axis_of(input, dim1, 0), b = axis_of(input, dim2, 0)
-    cdef tuple shape = shape_of(input.array)
+    cdef tuple shape = shape_of(settled(input))
     if a == b:
         raise ValueError(f"diagonal: expected two different axes, got {dim1} and {dim2}")
     if shape[a] != shape[b] and offset == 0 and min(shape[a], shape[b]) == 0:
-        return wrap(numpy.diagonal(input.array, offset, a, b).copy())
+        return wrap(numpy.diagonal(settled(input), offset, a, b).copy())
 
     def grad(g):
         dx = numpy.zeros(shape, g.dtype)
@@ -833,13 +834,13 @@ def diagonal(Tensor input not None, int offset=0, int dim1=0, int dim2=1):
         view[...] = g
         return (dx,)
 
-    return close("DiagonalBackward", numpy.diagonal(input.array, offset, a, b).copy(), (input,), grad, ())
+    return close("DiagonalBackward", numpy.diagonal(settled(input), offset, a, b).copy(), (input,), grad, ())
 
 
 cdef Tensor triangle(Tensor x, int diagonal, object f, str title):
     if x.ndim < 2:
         raise ValueError(f"{title}: expected a tensor of at least 2 axes, got {x.shape}")
-    return close(title, f(x.array, diagonal), (x,), lambda g: (f(g, diagonal),), ())
+    return close(title, f(settled(x), diagonal), (x,), lambda g: (f(g, diagonal),), ())
 
 
 def tril(Tensor input not None, int diagonal=0):
@@ -855,10 +856,10 @@ def triu(Tensor input not None, int diagonal=0):
 def unfold(Tensor input not None, int dimension, size, step):
     """Windows of `size` along an axis, `step` apart, as a new last axis: Tensor.unfold."""
     cdef int axis = axis_of(input, dimension, 0)
-    cdef tuple shape = shape_of(input.array)
+    cdef tuple shape = shape_of(settled(input))
     if not 0 < size <= shape[axis] or step < 1:
         raise ValueError(f"unfold: windows of {size} every {step} do not fit dim {dimension} of {shape}")
-    windows = numpy.lib.stride_tricks.sliding_window_view(input.array, size, axis)
+    windows = numpy.lib.stride_tricks.sliding_window_view(settled(input), size, axis)
     every = (slice(None),) * axis + (slice(None, None, step),)
 
     def grad(g):
@@ -893,7 +894,7 @@ def eye(n, m=None, dtype=None):
 
 
 def full_like(Tensor input not None, fill_value, dtype=None):
-    return wrap(numpy.full_like(input.array, fill_value, dtype=dtype))
+    return wrap(numpy.full_like(settled(input), fill_value, dtype=dtype))
 
 
 def one_hot(Tensor tensor not None, num_classes=-1):
@@ -920,13 +921,13 @@ cdef object source(object generator):
 
 def rand_like(Tensor input not None, dtype=None):
     """Uniform in [0, 1), of the input's shape and dtype."""
-    kind = numpy.dtype(dtype or input.array.dtype)
+    kind = numpy.dtype(dtype or settled(input).dtype)
     return wrap(numpy.asarray(default_generator().random(input.shape, dtype=kind)))
 
 
 def randn_like(Tensor input not None, dtype=None):
     """Normal, mean 0, variance 1, of the input's shape and dtype."""
-    kind = numpy.dtype(dtype or input.array.dtype)
+    kind = numpy.dtype(dtype or settled(input).dtype)
     return wrap(numpy.asarray(default_generator().standard_normal(input.shape, dtype=kind)))
 
 
@@ -974,23 +975,23 @@ def multinomial(Tensor input not None, num_samples, bint replacement=False, gene
 def new_zeros(Tensor self not None, *size, dtype=None):
     """Zeros of a size, of this tensor's dtype."""
     shape = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
-    return wrap(numpy.zeros(shape, dtype or self.array.dtype))
+    return wrap(numpy.zeros(shape, dtype or settled(self).dtype))
 
 
 def new_ones(Tensor self not None, *size, dtype=None):
     """Ones of a size, of this tensor's dtype."""
     shape = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
-    return wrap(numpy.ones(shape, dtype or self.array.dtype))
+    return wrap(numpy.ones(shape, dtype or settled(self).dtype))
 
 
 def new_full(Tensor self not None, size, fill_value, dtype=None):
     """A size filled with a value, of this tensor's dtype."""
-    return wrap(numpy.full(size, fill_value, dtype or self.array.dtype))
+    return wrap(numpy.full(size, fill_value, dtype or settled(self).dtype))
 
 
 def new_tensor(Tensor self not None, data, dtype=None):
     """A copy of data, of this tensor's dtype."""
-    return wrap(array_of(data).astype(dtype or self.array.dtype))
+    return wrap(array_of(data).astype(dtype or settled(self).dtype))
 
 
 # ------------------------------------------------------------------------------------------------------------

@@ -534,7 +534,7 @@ def activation_backward(text: str, dtype: np.dtype, exact: bool, optional: bool)
     return activation_problem(text, dtype, exact, optional, True)
 
 
-# ---- normalisation: text is N S C groups, and + over the batch, = given statistics, 0 no centre ----
+# ---- normalisation: N S C groups; + over the batch, = given statistics, 0 no centre, r ReLU behind it ----
 
 NORMED = [
     "1 1 1 1",
@@ -563,6 +563,11 @@ NORMED = [
     "2 30 24 24 + =",
     "3 1 40 40 + =",
     "0 4 8 2",
+    "4 200 64 64 + r",
+    "2 32 3 3 + r",
+    "2 40 12 12 + = r",
+    "3 140 17 17 + r",
+    "3 25 32 4 r",
 ]
 
 
@@ -578,8 +583,8 @@ def norm_stats(number: Numbers, how: dict, size: tuple[int, int, int]) -> tuple[
     return number(*sets), np.abs(number(*sets)) + np.asarray(0.5, number.dtype)
 
 
-def norm_scalars(size: tuple[int, int, int], how: dict, given: bool) -> dict[str, int | float]:
-    return dict(zip("nsc", size, strict=True)) | how | {"given": given}
+def norm_scalars(text: str, size: tuple[int, int, int], how: dict, given: bool) -> dict[str, int | float]:
+    return dict(zip("nsc", size, strict=True)) | how | {"given": given, "activation": int("r" in text)}
 
 
 @case("norm", NORMED)
@@ -589,7 +594,8 @@ def norm(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
     x = number(*size) + np.asarray(3 if optional else 0, dtype)
     weight, bias = (number(size[2]), number(size[2])) if optional else (None, None)
     stats = norm_stats(number, how, size) if given else (None, None)
-    y, mean, var = reference.norm(x, weight, bias, *stats, **how)
+    relu = {"activation": "relu" if "r" in text else None}
+    y, mean, var = reference.norm(x, weight, bias, *stats, **how, **relu)
     limit = bound.norm_bound(x, weight, bias, *stats, **how, dtype=dtype)
     batch = None if how["over_n"] and not given else 0
     inputs = [
@@ -606,7 +612,7 @@ def norm(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
             Operand("mean", None, dense, None, mean, limit.mean, batch=batch),
             Operand("var", None, dense, None, var, limit.var, batch=batch),
         ]
-    return Problem(inputs, outputs, norm_scalars(size, how, given))
+    return Problem(inputs, outputs, norm_scalars(text, size, how, given))
 
 
 @case("norm_backward", NORMED)
@@ -614,12 +620,21 @@ def norm_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Pr
     size, how, given = norm_options(text)
     number = Numbers(text, dtype, exact)
     x, dy = number(*size), number(*size)
-    weight = number(size[2]) if optional else None
+    weight, bias = (number(size[2]), number(size[2])) if optional else (None, None)
     mean, var = (
         (a.astype(dtype) for a in reference.norm(x, **how)[1:]) if x.size else norm_stats(number, how, size)
     )
+    relu = {}
+    if "r" in text:
+        # Where the result is within rounding of 0 chance decides what ReLU does: nothing comes from there.
+        y = reference.norm(x, weight, bias, mean, var, **how)[0]
+        dy = np.where(np.abs(y) <= bound.norm_bound(x, weight, bias, mean, var, **how, dtype=dtype).y, 0, dy)
+        dy = dy.astype(dtype)
+        relu = {"bias": bias, "activation": "relu"}
     args = (dy, x, weight, mean, var, *how.values(), given)
-    dx, dw, db = reference.norm_backward(*args)
+    dx, dw, db = reference.norm_backward(*args, **relu)
+    if "r" in text:
+        args = (np.where(y <= 0, 0, dy), *args[1:])
     limits = bound.norm_backward_bound(*args, dtype=dtype)
     batch = None if how["over_n"] and not given else 0
     outputs = [
@@ -632,10 +647,11 @@ def norm_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Pr
         Operand("y", dy, ("y_n", "y_s", "y_c"), batch=batch),
         Operand("x", x, ("x_n", "x_s", "x_c"), batch=batch),
         Operand("weight", weight, [None]),
+        Operand("bias", bias, [None]),
         Operand("mean", mean, [None, None]),
         Operand("var", var, [None, None]),
     ]
-    return Problem(inputs, outputs, norm_scalars(size, how, given))
+    return Problem(inputs, outputs, norm_scalars(text, size, how, given))
 
 
 # ---- softmax: text is O D I ----

@@ -368,3 +368,32 @@ def test_functions_as_torch(torch, name):
     y, z = AS_FUNCTIONS[name](loopnest, x), AS_FUNCTIONS[name](torch, torch.tensor(x.numpy()))
     assert y.shape == tuple(z.shape)
     np.testing.assert_allclose(y.numpy(), z.numpy(), rtol=1e-12)
+
+
+def slices(library, x, leaf):
+    """Many slices of one array, beside other uses of it, and of a leaf."""
+    y = x * 1.5
+    steps = [y[t] * (t + 1) for t in range(4)]
+    gates = [y[:, :, 2 * k : 2 * k + 2] for k in range(3)]
+    total = (steps[0] * steps[1]).sum() + (steps[3] * 0.5).sum() + y.sum()
+    total = total + (gates[0] * gates[2]).sum() + (y[::2, 1:] * y[1::2, :-1]).sum()
+    total = total + y[1, 2, 3] * y[0, 0, 0] + y[..., 0].sum() + y[0, None, 1].sum() + leaf[..., 1] * leaf[0]
+    return total + (leaf[1:3] * leaf[:2]).sum() + (y[3] + y[2]).sum()
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_slices_add_up_in_one_gradient(turned):
+    torch = pytest.importorskip("torch", reason="parity with PyTorch needs torch")
+    rng = np.random.default_rng(4)
+    a, b = rng.normal(size=(4, 5, 6)), rng.normal(size=4)
+    if turned:
+        a = np.ascontiguousarray(a.transpose(0, 2, 1)).transpose(0, 2, 1)
+    x, leaf = loopnest.tensor(a, requires_grad=True), loopnest.tensor(b, requires_grad=True)
+    x2, leaf2 = torch.tensor(a, requires_grad=True), torch.tensor(b, requires_grad=True)
+    for _ in range(2):  # the second time gradients of leaves are there already
+        ours, theirs = slices(loopnest, x, leaf), slices(torch, x2, leaf2)
+        ours.backward()
+        theirs.backward()
+        assert np.isclose(ours.item(), theirs.item())
+        assert np.allclose(x.grad.numpy(), x2.grad.numpy(), rtol=1e-12, atol=1e-12)
+        assert np.allclose(leaf.grad.numpy(), leaf2.grad.numpy(), rtol=1e-12, atol=1e-12)

@@ -607,6 +607,8 @@ def _norm(
     eps=1e-5,
     over_n=False,
     centre=True,
+    residual=None,
+    activation=None,
     **choice,
 ) -> Ready:
     if (mean is None) != (var is None):
@@ -616,8 +618,9 @@ def _norm(
         flag("norm", "over_n", over_n),
         flag("norm", "centre", centre),
     )
-    call = _core.norm(input, weight, bias, mean, var, g, float(eps), o, c, **choice)
-    return call, lambda: reference.norm(input, weight, bias, mean, var, g, float(eps), o, c)
+    after = {"residual": residual, "activation": activation}
+    call = _core.norm(input, weight, bias, mean, var, g, float(eps), o, c, **after, **choice)
+    return call, lambda: reference.norm(input, weight, bias, mean, var, g, float(eps), o, c, **after)
 
 
 def _norm_backward(
@@ -631,13 +634,16 @@ def _norm_backward(
     over_n=False,
     centre=True,
     given=False,
+    bias=None,
+    activation=None,
     **choice,
 ) -> Ready:
     op = "norm_backward"
     numbers = (integer(op, "groups", groups), float(eps))
     how = (*numbers, flag(op, "over_n", over_n), flag(op, "centre", centre), flag(op, "given", given))
-    call = _core.norm_backward(grad_output, input, weight, mean, var, *how, **choice)
-    return call, lambda: reference.norm_backward(grad_output, input, weight, mean, var, *how)
+    args, after = (grad_output, input, weight, mean, var, *how), {"bias": bias, "activation": activation}
+    call = _core.norm_backward(*args, **after, **choice)
+    return call, lambda: reference.norm_backward(*args, **after)
 
 
 def _function(op: str, function: Any, parameters: Any) -> tuple[int, tuple[float, ...]]:
@@ -1963,6 +1969,8 @@ def norm(
     over_n=False,
     centre=True,
     *,
+    residual=None,
+    activation=None,
     rung=None,
     isa=None,
     threads=0,
@@ -1974,12 +1982,15 @@ def norm(
     (instance: groups = C; group; layer: groups = 1, S = 1). Not `centre`: divided by the root mean square.
     mean, var: (N, groups), or (1, C) if over_n; taken from the input unless given. Returns y, mean and var.
 
+    residual: added to y, of y's shape and strides; activation: None, or "relu" of the sum.
+
     >>> y, mean, var = norm(np.array([[[1.0, 3.0]]], "f"), eps=0.0)
     >>> y.tolist(), mean.tolist(), var.tolist()
     ([[[-1.0, 1.0]]], [[2.0]], [[1.0]])
     """
     args = (input, weight, bias, mean, var, groups, eps, over_n, centre)
-    return _run("norm", *args, rung=rung, isa=isa, threads=threads)
+    after = {"residual": residual, "activation": activation}
+    return _run("norm", *args, **after, rung=rung, isa=isa, threads=threads)
 
 
 def norm_backward(
@@ -1994,18 +2005,23 @@ def norm_backward(
     centre=True,
     given=False,
     *,
+    bias=None,
+    activation=None,
     rung=None,
     isa=None,
     threads=0,
 ) -> tuple[Array, Array, Array]:
     """dL/d of norm's input, weight and bias, from what norm returned; `given`: mean and var were given to it.
 
+    activation: "relu" if grad_output is the gradient of ReLU of the result; then `bias` is needed as well.
+
     >>> x, one = np.array([[[1.0, 3.0]]], "f"), np.ones((1, 1), "f")
     >>> norm_backward(np.array([[[1.0, 0.0]]], "f"), x, None, 2 * one, one, eps=0.0)[1].tolist()
     [-1.0, 0.0]
     """
     args = (grad_output, input, weight, mean, var, groups, eps, over_n, centre, given)
-    return _run("norm_backward", *args, rung=rung, isa=isa, threads=threads)
+    after = {"bias": bias, "activation": activation}
+    return _run("norm_backward", *args, **after, rung=rung, isa=isa, threads=threads)
 
 
 def activation(input, function, parameters=(), *, rung=None, isa=None, threads=0) -> Array:

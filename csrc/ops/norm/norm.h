@@ -14,6 +14,11 @@
 //   norm           reads x, weight, bias (and mean, var if `given`)   writes y; and mean, var unless `given`
 //   norm_backward  reads x, weight, mean, var, y (= dL/dy)            writes dx, dweight, dbias, each if not null
 //
+//   Without y, norm writes mean and var only. Its epilogue is that of residual networks, z = relu(y + add): y is then
+//   z, `add` (or null) lies as y does, and `activation` is ActNone or ActRelu. NaN passes. norm_backward with
+//   ActRelu takes dL/dz of z = relu(norm(x)) in place of dL/dy: what z = 0 let through, found by computing h again,
+//   needs `bias` as well.
+//
 //   With g = dy * weight and "mean over the set":
 //     dx = rstd * (g - mean(g) - h * mean(g * h))     without mean(g) if not `centre`
 //     dx = rstd * g                                   if `given`: mean and var did not come from x
@@ -31,10 +36,11 @@ struct Norm {
   Workspace workspace;
   const void* x;       // [n, s, c]
   const void* weight;  // [c] dense, or null: 1
-  const void* bias;    // [c] dense, or null: 0; not used by backward
+  const void* bias;    // [c] dense, or null: 0; backward uses it with ActRelu only
+  const void* add;     // [n, s, c] with the strides of y, or null; forward only
   void* mean;          // [n, groups] dense; [1, c] if over_n
   void* var;           // as mean
-  void* y;             // [n, s, c]; dL/dy in backward
+  void* y;             // [n, s, c], or null: statistics only; dL/dy in backward
   void* dx;            // [n, s, c], or null
   void* dweight;       // [c] dense, or null
   void* dbias;         // [c] dense, or null
@@ -42,6 +48,7 @@ struct Norm {
   int64_t x_n, x_s, x_c;
   int64_t y_n, y_s, y_c;
   int64_t dx_n, dx_s, dx_c;
+  int64_t activation;  // ActNone or ActRelu
   double eps;
   bool over_n;
   bool given;

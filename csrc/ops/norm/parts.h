@@ -56,6 +56,14 @@ inline void from_the_end(Range items, F f) {
   }
 }
 
+// Choices that a loop is compiled for.
+struct Yes {
+  static constexpr bool value = true;
+};
+struct No {
+  static constexpr bool value = false;
+};
+
 // The first n lanes of v, 0 in the others.
 template <class T>
 inline vec<T> only_n(vec<T> v, ptrdiff_t n) {

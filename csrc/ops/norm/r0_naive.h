@@ -6,6 +6,8 @@
 
 template <class T>
 struct norm_r0_naive : Plain<Norm> {
+  static constexpr bool epilogue = true;
+
   // f(x, index of the element in x, its channel) for each element of the set (image or -1, group).
   template <class F>
   static void each(const Norm& a, ptrdiff_t image, ptrdiff_t group, F f) {
@@ -19,7 +21,8 @@ struct norm_r0_naive : Plain<Norm> {
     const T* x = static_cast<const T*>(a.x);            // [n, s, c]
     const T* weight = static_cast<const T*>(a.weight);  // [c] or null
     const T* bias = static_cast<const T*>(a.bias);      // [c] or null
-    T* y = static_cast<T*>(a.y);                        // [n, s, c]
+    const T* add = static_cast<const T*>(a.add);        // [n, s, c] or null
+    T* y = static_cast<T*>(a.y);                        // [n, s, c] or null
     T* mean = static_cast<T*>(a.mean);                  // [sets]
     T* var = static_cast<T*>(a.var);                    // [sets]
     if (a.n * a.s * a.c == 0) return;
@@ -42,10 +45,14 @@ struct norm_r0_naive : Plain<Norm> {
         spread /= count;
         mean[set] = T(centre), var[set] = T(spread);
       }
+      if (!y) continue;
       double rstd = 1 / __builtin_sqrt(spread + a.eps);
       each(a, image, group, [&](ptrdiff_t n, ptrdiff_t s, ptrdiff_t c) {
         double h = (x[n * a.x_n + s * a.x_s + c * a.x_c] - centre) * rstd;
-        y[n * a.y_n + s * a.y_s + c * a.y_c] = T(h * (weight ? weight[c] : 1) + (bias ? bias[c] : 0));
+        T v = T(h * (weight ? weight[c] : 1) + (bias ? bias[c] : 0));
+        ptrdiff_t at = n * a.y_n + s * a.y_s + c * a.y_c;
+        if (add) v += add[at];
+        y[at] = a.activation && v <= 0 ? T(0) : v;
       });
     }
   }

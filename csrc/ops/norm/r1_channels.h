@@ -11,6 +11,7 @@
 
 template <class T>
 struct norm_r1_channels : Plain<Norm> {
+  static constexpr bool epilogue = true;
   static constexpr ptrdiff_t L = lanes<T>;
   static constexpr int panel = 4;  // vectors of channels summed together: 4 additions in flight hide their latency
 
@@ -41,6 +42,7 @@ struct norm_r1_channels : Plain<Norm> {
       if (p.fold > 1 || (a.over_n ? p.images > 1 : a.groups < a.c)) team.barrier(&team);
     }
     make_tables(a, p, parts, tables, team);
+    if (!a.y) return;
     team.barrier(&team);
     apply(a, p, tables, team);
   }
@@ -178,33 +180,47 @@ struct norm_r1_channels : Plain<Norm> {
   // ---- the result ----
 
   static void apply(const Norm& a, const NormPieces& p, const T* tables, const Team& team) noexcept {
+    auto go = [&](auto adds, auto clips) { apply_all<adds.value, clips.value>(a, p, tables, team); };
+    if (a.add) a.activation ? go(Yes{}, Yes{}) : go(Yes{}, No{});
+    else a.activation ? go(No{}, Yes{}) : go(No{}, No{});
+  }
+
+  template <bool adds, bool clips>
+  static void apply_all(const Norm& a, const NormPieces& p, const T* tables, const Team& team) noexcept {
     constexpr ptrdiff_t step = 16;  // rows that share one look into the tables
     ptrdiff_t blocks = (p.rows + step - 1) / step;
     Range items = share(p.images * blocks, team);
     from_the_end(items, [&](ptrdiff_t i) {
       ptrdiff_t image = i / blocks, r = i % blocks * step, count = NormPieces::min(step, p.rows - r), c = 0;
+      ptrdiff_t at = image * p.y_n + r * p.y_s;
       const T* x = static_cast<const T*>(a.x) + image * p.x_n + r * p.x_s;
-      T* y = static_cast<T*>(a.y) + image * p.y_n + r * p.y_s;
+      const T* add = adds ? static_cast<const T*>(a.add) + at : x;
+      T* y = static_cast<T*>(a.y) + at;
       const T* table = tables + image * 3 * p.width;
       for (; c + panel * L <= p.c; c += panel * L)
-        apply_block<panel>(x + c, p.x_s, y + c, p.y_s, count, table + c, p.width, L);
-      for (; c < p.c; c += L) apply_block<1>(x + c, p.x_s, y + c, p.y_s, count, table + c, p.width, p.c - c);
+        apply_block<panel, adds, clips>(x + c, p.x_s, add + c, y + c, p.y_s, count, table + c, p.width, L);
+      for (; c < p.c; c += L)
+        apply_block<1, adds, clips>(x + c, p.x_s, add + c, y + c, p.y_s, count, table + c, p.width, p.c - c);
     });
   }
 
-  template <int V>
-  static inline __attribute__((always_inline)) void apply_block(const T* x, ptrdiff_t x_s, T* y, ptrdiff_t y_s,
-                                                                ptrdiff_t count, const T* table, ptrdiff_t width,
-                                                                ptrdiff_t n) {
+  template <int V, bool adds, bool clips>
+  static inline __attribute__((always_inline)) void apply_block(const T* x, ptrdiff_t x_s, const T* add, T* y,
+                                                                ptrdiff_t y_s, ptrdiff_t count, const T* table,
+                                                                ptrdiff_t width, ptrdiff_t n) {
     vec<T> mean[V], scale[V], shift[V];
     UNROLL for (int v = 0; v < V; v++) {
       mean[v] = load<T>(table + v * L);
       scale[v] = load<T>(table + width + v * L);
       shift[v] = load<T>(table + 2 * width + v * L);
     }
-    for (ptrdiff_t r = 0; r < count; r++, x += x_s, y += y_s) UNROLL for (int v = 0; v < V; v++) {
-        if (n >= L) store<T>(y + v * L, (load<T>(x + v * L) - mean[v]) * scale[v] + shift[v]);
-        else store_n<T>(y, (load_n<T>(x, n) - mean[v]) * scale[v] + shift[v], n);
+    for (ptrdiff_t r = 0; r < count; r++, x += x_s, add += adds ? y_s : 0, y += y_s)
+      UNROLL for (int v = 0; v < V; v++) {
+        vec<T> z = ((n >= L ? load<T>(x + v * L) : load_n<T>(x, n)) - mean[v]) * scale[v] + shift[v];
+        if constexpr (adds) z += n >= L ? load<T>(add + v * L) : load_n<T>(add, n);
+        if constexpr (clips) z = z <= T(0) ? vec<T>{} : z;
+        if (n >= L) store<T>(y + v * L, z);
+        else store_n<T>(y, z, n);
       }
   }
 };

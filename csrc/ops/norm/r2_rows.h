@@ -11,6 +11,7 @@ struct norm_r2_rows : Plain<Norm> {
   static const char* supports(const Norm& a) {
     if (a.groups != 1 || a.s != 1 || a.over_n || a.given)
       return "needs rows that are sets: one group, s = 1, statistics from x";
+    if (!a.y) return "writes a result, not statistics alone";
     return a.c > 1 && (a.x_c != 1 || a.y_c != 1) ? "needs rows of neighbours (x_c = y_c = 1)" : nullptr;
   }
 

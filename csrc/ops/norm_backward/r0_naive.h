@@ -6,6 +6,8 @@
 
 template <class T>
 struct norm_backward_r0_naive : Plain<Norm> {
+  static constexpr bool epilogue = true;
+
   static void run(const Norm& a, const Team& team) noexcept {
     if (a.dx && a.n * a.s * a.c > 0) input(a, team);
     if (a.dweight || a.dbias) affine(a, team);
@@ -23,8 +25,17 @@ struct norm_backward_r0_naive : Plain<Norm> {
            r;
   }
 
+  // dL/dy of one element: nothing where ReLU let nothing through
+  static T upstream(const Norm& a, ptrdiff_t n, ptrdiff_t s, ptrdiff_t c, double r) {
+    if (a.activation) {
+      T weight = a.weight ? static_cast<const T*>(a.weight)[c] : T(1);
+      T y = T(normal(a, n, s, c, r) * weight + (a.bias ? static_cast<const T*>(a.bias)[c] : T(0)));
+      if (y <= 0) return 0;
+    }
+    return static_cast<const T*>(a.y)[n * a.y_n + s * a.y_s + c * a.y_c];
+  }
+
   static void input(const Norm& a, const Team& team) noexcept {
-    const T* dy = static_cast<const T*>(a.y);           // [n, s, c]
     const T* weight = static_cast<const T*>(a.weight);  // [c] or null
     T* dx = static_cast<T*>(a.dx);                      // [n, s, c]
     Range sets = share((a.over_n ? 1 : a.n) * a.groups, team);
@@ -32,7 +43,7 @@ struct norm_backward_r0_naive : Plain<Norm> {
     for (ptrdiff_t set = sets.begin; set < sets.end; set++) {
       double r = rstd(a, set), mean_g = 0, mean_gh = 0;
       auto g = [&](ptrdiff_t n, ptrdiff_t s, ptrdiff_t c) {
-        return double(dy[n * a.y_n + s * a.y_s + c * a.y_c]) * (weight ? weight[c] : 1);
+        return double(upstream(a, n, s, c, r)) * (weight ? weight[c] : 1);
       };
       if (!a.given) {
         norm_r0_naive<T>::each(a, set / a.groups, set % a.groups, [&](ptrdiff_t n, ptrdiff_t s, ptrdiff_t c) {
@@ -48,14 +59,13 @@ struct norm_backward_r0_naive : Plain<Norm> {
   }
 
   static void affine(const Norm& a, const Team& team) noexcept {
-    const T* dy = static_cast<const T*>(a.y);  // [n, s, c]
     Range channels = share(a.c, team);
     for (ptrdiff_t c = channels.begin; c < channels.end; c++) {
       double sum = 0, sum_h = 0;
       for (ptrdiff_t n = 0; n < a.n; n++) {
         double r = rstd(a, (a.over_n ? 0 : n * a.groups) + c / (a.c / a.groups));
         for (ptrdiff_t s = 0; s < a.s; s++) {
-          double g = dy[n * a.y_n + s * a.y_s + c * a.y_c];
+          double g = upstream(a, n, s, c, r);
           sum += g;
           sum_h += g * normal(a, n, s, c, r);
         }

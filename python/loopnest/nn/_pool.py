@@ -103,16 +103,17 @@ def max_pool3d(
     flat = reshape(x.permute(0, 2, 1, 3, 4), (n * depth, c, h, w))
     y, at = tape.max_pool2d(flat, k[1:], s[1:], p[1:], d[1:], ceil_mode, True)
     oh, ow = y.shape[2:]
-    # (N, D, C, OH, OW): the depth becomes the height of an image whose width is all the rest
-    y = reshape(y, (n, 1, depth, c * oh * ow))
+    # In memory (N, D, OH, OW, C): depth becomes the height of an image one wide, all the rest its channels.
+    rest = oh * ow * c
+    y = reshape(y.permute(0, 2, 3, 1), (n, depth, 1, rest)).permute(0, 3, 1, 2)
     y, deep = tape.max_pool2d(y, (k[0], 1), (s[0], 1), (p[0], 0), (d[0], 1), ceil_mode, True)
     od = y.shape[2]
-    y = reshape(y, (n, od, c, oh, ow)).permute(0, 2, 1, 3, 4)
+    y = reshape(y.permute(0, 2, 3, 1), (n, od, oh, ow, c)).permute(0, 4, 1, 2, 3)
     if not return_indices:
         return _unbatch(y, lone, False)
-    rows = deep.numpy().reshape(n, od, -1) // (c * oh * ow)  # which depth won
-    inside = np.take_along_axis(at.numpy().reshape(n, depth, -1), rows, axis=1)
-    places = (rows * (h * w) + inside).reshape(n, od, c, oh, ow).transpose(0, 2, 1, 3, 4)
+    rows = deep.numpy().reshape(n, rest, od).transpose(0, 2, 1)  # which depth won
+    inside = np.take_along_axis(at.numpy().transpose(0, 2, 3, 1).reshape(n, depth, rest), rows, axis=1)
+    places = (rows * (h * w) + inside).reshape(n, od, oh, ow, c).transpose(0, 4, 1, 2, 3)
     return _unbatch((y, from_numpy(places)), lone, True)
 
 

@@ -43,10 +43,12 @@ def norm(
     eps: float = 1e-5,
     over_n: bool = False,
     centre: bool = True,
+    residual: ArrayLike | None = None,
+    activation: str | None = None,
 ) -> tuple[Array, Array, Array]:
     """input (N, S, C), weight and bias (C,); mean and var (N or 1, groups): given, or taken from the input.
 
-    Returns y (N, S, C), and mean and var.
+    Returns y (N, S, C), plus `residual` and then ReLU if `activation` is "relu"; and mean and var.
 
     >>> y, mean, var = norm([[[1.0, 2.0, 3.0]]], eps=0.0)
     >>> y.round(4), mean, var.round(4)
@@ -60,6 +62,10 @@ def norm(
         var = _means((x - _spread(mean, x.shape)) ** 2, groups, over_n)
     h = (x - _spread(mean, x.shape)) / np.sqrt(_spread(var, x.shape) + eps)
     y = h * (1.0 if weight is None else as_float64(weight)) + (0.0 if bias is None else as_float64(bias))
+    if residual is not None:
+        y = y + as_float64(residual)
+    if activation == "relu":
+        y = np.where(y <= 0, 0, y)
     return y, as_float64(mean), as_float64(var)
 
 
@@ -74,8 +80,13 @@ def norm_backward(
     over_n: bool = False,
     centre: bool = True,
     given: bool = False,
+    bias: ArrayLike | None = None,
+    activation: str | None = None,
 ) -> tuple[Array, Array, Array]:
     """dL/d of input, weight and bias of `norm`; `given`: mean and var did not come from the input.
+
+    With activation "relu" grad_output is the gradient of ReLU of the result: it does not count where that
+    is 0.
 
     With g = dy * weight and means over the sets,
 
@@ -88,6 +99,9 @@ def norm_backward(
     x, dy = as_float64(input), as_float64(grad_output)
     rstd = 1 / np.sqrt(_spread(var, x.shape) + eps)
     h = (x - _spread(mean, x.shape)) * rstd
+    if activation == "relu":
+        y = h * (1.0 if weight is None else as_float64(weight)) + (0.0 if bias is None else as_float64(bias))
+        dy = np.where(y <= 0, 0, dy)
     g = dy if weight is None else dy * as_float64(weight)
     dx = g
     if not given:
