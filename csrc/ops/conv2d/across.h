@@ -1,0 +1,75 @@
+// Few output channels and rows of x whose numbers lie side by side (one channel, or planes): the lanes of a register
+// hold neighbouring places of a row, not channels. What conv2d and conv2d_backward_weight share of that.
+#pragma once
+#include "../../simd/interleave.h"
+#include "parts.h"
+
+template <class T>
+struct Across {
+  static constexpr int L = lanes<T>;
+  static constexpr int most = L > 1 ? L / 2 : 1;  // channels; more of them fill at least half of the lanes
+
+  ptrdiff_t vectors;      // of places in a row of y
+  ptrdiff_t wide;         // a copied row of x: all places that these vectors and the taps reach
+  ptrdiff_t rows, bands;  // rows of y whose rows of x are copied together, and how many such bands an image has
+  ptrdiff_t x_rows;       // rows of x of a band, at most
+  ptrdiff_t x_size;       // of the copy: [x_rows, ic, wide]
+
+  explicit Across(const Conv2d& a) noexcept {
+    vectors = (a.ow + L - 1) / L;
+    wide = vectors * L + (a.kw - 1) * a.dilation_w;
+    ptrdiff_t reach = (a.kh - 1) * a.dilation_h + 1, row = a.ic * wide * ptrdiff_t(sizeof(T));
+    // The copy and what goes with it stay in L1 or near it: 32 KB, but a band has 8 rows if the image has.
+    ptrdiff_t fit = ((32 << 10) / (row < 1 ? 1 : row) - reach) / a.stride_h + 1;
+    rows = fit < 8 ? 8 : fit;
+    if (rows > a.oh) rows = a.oh < 1 ? 1 : a.oh;
+    bands = (a.oh + rows - 1) / rows;
+    x_rows = (rows - 1) * a.stride_h + reach;
+    x_size = x_rows * a.ic * wide;
+  }
+
+  static const char* supports(const Conv2d& a) {
+    if (a.groups != 1) return "wants one group";
+    if (a.oc > most) return "wants output channels for at most half of a vector";
+    if (a.x_w != 1 || a.stride_w != 1) return "wants rows of x without gaps (x_w = 1) and stride 1 along the width";
+    if (a.y_c != 1 || a.y_w != a.oc) return "wants channels-last y without gaps (y_c = 1, y_w = oc)";
+    return nullptr;
+  }
+
+  // Lanes over channels take a multiply-add for each place and tap, this one oc for each vector of places, and then
+  // oc * (oc - 1) shuffles, as dear as two multiply-adds each, and some more for loads and stores.
+  static const char* declines(const Conv2d& a) {
+    if (a.pad_w > 0 && a.precision >= Exact)
+      return "multiplies by the zeros of padding; the precision setting is \"exact\"";
+    ptrdiff_t taps = a.kh * a.kw * a.ic, vectors = (a.ow + L - 1) / L;
+    bool good = vectors * a.oc * (taps + 2 * (a.oc - 1) + 8) < a.ow * taps;
+    return good ? nullptr : "vectors of channels take fewer instructions";
+  }
+
+  // The band's rows of x, [x_rows, ic, wide], zeros where there is no image.
+  void copy(const Conv2d& a, ptrdiff_t n, ptrdiff_t band, T* to) const noexcept {
+    ptrdiff_t first = band * rows * a.stride_h - a.pad_h;
+    for (ptrdiff_t r = 0; r < x_rows; r++)
+      for (ptrdiff_t c = 0; c < a.ic; c++, to += wide) {
+        ptrdiff_t ih = first + r, begin = a.pad_w < 0 ? 0 : a.pad_w, end = a.pad_w + a.iw;
+        if (begin > wide) begin = wide;
+        if (end > wide) end = wide;
+        if (ih < 0 || ih >= a.ih || end < begin) begin = end = 0;
+        const T* x = static_cast<const T*>(a.x) + n * a.x_n + ih * a.x_h + c * a.x_c - a.pad_w;
+        for (ptrdiff_t i = 0; i < begin; i++) to[i] = 0;
+        ptrdiff_t i = begin;
+        for (; i + L <= end; i += L) store<T>(to + i, load<T>(x + i));
+        if (i < end) store_n<T>(to + i, load_n<T>(x + i, end - i), end - i);
+        for (i = end; i < wide; i++) to[i] = 0;
+      }
+  }
+};
+
+// Calls f.template run<N>() for the one N of 1 .. most that is `n`.
+template <int N, class F>
+inline void for_channels(ptrdiff_t n, F f) {
+  if constexpr (N > 0) {
+    if (n == N) f.template operator()<N>();
+    else for_channels<N - 1>(n, f);
+  }
+}

@@ -1,0 +1,93 @@
+// Idea:  with few output channels the lanes hold neighbouring places of a row: a vector of x, loaded once, meets the
+//        weight of every channel; the channels are put side by side at the end, in registers.
+// Since: r10_taps has channels in the lanes: 6 of them leave 10 of 16 lanes idle.
+// Why:   LeNet's first layer (1 -> 6 channels, 28 places a row): 12 multiply-adds for a tap of a row instead of 28.
+// Price: rows of x must lie without gaps, and are copied with zeros around them (infinity times a padding's 0 is NaN);
+//        up to half a vector of channels; oc * (oc - 1) shuffles for each vector of places.
+#pragma once
+#include "across.h"
+
+template <class T>
+struct conv2d_r13_across : Plain<Conv2d> {
+  static constexpr bool epilogue = true;
+  static constexpr int L = lanes<T>;
+
+  static const char* supports(const Conv2d& a) { return Across<T>::supports(a); }
+  static const char* declines(const Conv2d& a) { return Across<T>::declines(a); }
+
+  // [kh, ic, kw, oc]
+  static size_t packed_bytes(const Conv2d& a) { return size_t(a.kh * a.ic * a.kw * a.oc) * sizeof(T); }
+  static void prepare(const Conv2d& a, void* packed, const Team& team) noexcept {
+    const T* w = static_cast<const T*>(a.w);
+    T* to = static_cast<T*>(packed);
+    Range taps = share(a.kh * a.ic * a.kw, team);
+    for (ptrdiff_t tap = taps.begin; tap < taps.end; tap++) {
+      ptrdiff_t kw = tap % a.kw, ic = tap / a.kw % a.ic, kh = tap / (a.kw * a.ic);
+      for (ptrdiff_t oc = 0; oc < a.oc; oc++)
+        to[tap * a.oc + oc] = w[oc * a.w_o + ic * a.w_i + kh * a.w_h + kw * a.w_w];
+    }
+  }
+  static size_t scratch_bytes(const Conv2d& a, int threads) {
+    return size_t(threads) * size_t(Across<T>(a).x_size) * sizeof(T);
+  }
+
+  static void run(const Conv2d& a, const Team& team) noexcept {
+    for_channels<Across<T>::most>(a.oc, [&]<int N>() { bands<N>(a, team); });
+  }
+
+  template <int N>
+  static void bands(const Conv2d& a, const Team& team) noexcept {
+    Across<T> p(a);
+    // As many sums under way as hide a multiply-add's latency, and as registers hold.
+    constexpr int V = N <= 4 ? 4 : isa_registers == 32 ? 2 : 1, fits = isa_registers == 32 ? V : N * V > 12 ? 1 : V;
+    T* x = static_cast<T*>(a.workspace.scratch) + team.rank * p.x_size;
+    Range items = share(a.n * p.bands, team);
+    for (ptrdiff_t i = items.begin; i < items.end; i++) {
+      ptrdiff_t n = i / p.bands, band = i % p.bands;
+      p.copy(a, n, band, x);
+      for (ptrdiff_t r = 0; r < p.rows && band * p.rows + r < a.oh; r++) {
+        ptrdiff_t oh = band * p.rows + r;
+        T* y = static_cast<T*>(a.y) + n * a.y_n + oh * a.y_h;  // [ow, oc]
+        Range kh = window(oh * a.stride_h - a.pad_h, a.ih, a.kh, a.dilation_h);
+        const T* row = x + r * a.stride_h * a.ic * p.wide;
+        ptrdiff_t v = 0;
+        for (; v + fits <= p.vectors; v += fits)
+          block<N, fits>(a, row + v * L, p.wide, kh, y + v * L * N, a.ow - v * L);
+        for (; v < p.vectors; v++) block<N, 1>(a, row + v * L, p.wide, kh, y + v * L * N, a.ow - v * L);
+        finish_sums<T>(a, y, 1, 0, 1, 0, a.ow * N);
+      }
+    }
+  }
+
+  // V vectors of places, of which `left` are in the row, and all N channels.
+  template <int N, int V>
+  static __attribute__((noinline)) void block(const Conv2d& a, const T* x, ptrdiff_t wide, Range rows, T* y,
+                                              ptrdiff_t left) noexcept {
+    const T* bias = static_cast<const T*>(a.bias);
+    vec<T> sum[V][N];
+    UNROLL for (int c = 0; c < N; c++) UNROLL for (int v = 0; v < V; v++) sum[v][c] =
+        broadcast<T>(bias ? bias[c] : T(0));
+    ptrdiff_t taps = a.kw, step = a.dilation_w, channels = a.ic;
+    const T* w = static_cast<const T*>(a.workspace.packed) + rows.begin * channels * taps * N;
+    for (ptrdiff_t kh = rows.begin; kh < rows.end; kh++) {
+      const T* row = x + kh * a.dilation_h * channels * wide;
+      for (ptrdiff_t ic = 0; ic < channels; ic++, row += wide) {
+        const T* at = row;
+        for (ptrdiff_t kw = 0; kw < taps; kw++, at += step, w += N) {
+          vec<T> xv[V];
+          UNROLL for (int v = 0; v < V; v++) xv[v] = load<T>(at + v * L);
+          UNROLL for (int c = 0; c < N; c++) UNROLL for (int v = 0; v < V; v++) sum[v][c] += w[c] * xv[v];
+        }
+      }
+    }
+    UNROLL for (int v = 0; v < V; v++) {
+      vec<T> out[N];
+      interleave<T, N>(sum[v], out);
+      ptrdiff_t count = (left - v * L) * N;  // numbers that count
+      UNROLL for (int j = 0; j < N; j++) {
+        if (count >= (j + 1) * L) store<T>(y + (v * N + j) * L, out[j]);
+        else if (count > j * L) store_n<T>(y + (v * N + j) * L, out[j], count - j * L);
+      }
+    }
+  }
+};
