@@ -391,26 +391,3 @@ def flip(Tensor input not None, dims):
     axes = tuple([axis_of(input, d, 0) for d in ((dims,) if isinstance(dims, int) else dims)])
     return close("FlipBackward", numpy.flip(settled(input), axes).copy(), (input,),
                  lambda g: (numpy.flip(g, axes),), ())
-
-
-@cython.final
-@cython.no_gc
-cdef class RetainBackward(Node):
-    """Passes the gradient on and leaves it in `.grad` of the tensor, if that is still there."""
-
-    cdef object holder
-
-    cdef int replay(self, ndarray g, Run run) except -1:
-        cdef Tensor t = self.holder()
-        if t is not None:
-            t.grad_tensor = wrap(copy_as(g, g))
-        return run.send(self.edge0, g)
-
-
-cdef int retain(Tensor t) except -1:
-    if isinstance(t.node, RetainBackward):
-        return 0
-    cdef RetainBackward node = RetainBackward.__new__(RetainBackward)
-    node.holder = weakref.ref(t)
-    node.edge0 = t.node
-    return record(node, t)

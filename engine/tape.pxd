@@ -35,6 +35,7 @@ cdef class Node:
     cdef long long seen0, seen1, seen2
     cdef cnp.ndarray grad
     cdef cnp.ndarray mask  # of grad only that counts where mask is not <= 0: ReLU's result
+    cdef object keeper  # a weak reference to the tensor whose `.grad` gets the gradient as well, or None
     cdef bint released
     cdef int replay(self, cnp.ndarray g, Run run) except -1
     cdef bint clips(self) noexcept

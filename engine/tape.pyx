@@ -549,6 +549,16 @@ cdef int accumulate(Tensor leaf, ndarray g) except -1:
     return 0
 
 
+cdef int keep_grad(Node node, ndarray g) except -1:
+    """Adds g to `.grad` of the tensor that retains it (Tensor.retain_grad), if that is still there."""
+    cdef Tensor t = node.keeper()
+    if t is None:
+        return 0
+    g = copy_as(g, g) if node.mask is None else relu_grad(node.mask, g)
+    t.grad_tensor = wrap(g if t.grad_tensor is None else sum_of(settled(t.grad_tensor), g))
+    return 0
+
+
 @cython.final
 @cython.no_gc
 @cython.freelist(8)
@@ -600,6 +610,8 @@ cdef class Run:
             g = node.grad
             node.grad = None
             node.check()
+            if node.keeper is not None:
+                keep_grad(node, g)
             if node.mask is None:
                 node.replay(g, self)
             else:
@@ -943,9 +955,10 @@ cdef class Tensor:
         return self
 
     def retain_grad(self):
-        """Keeps the gradient of this tensor in `.grad` too, although it is not a leaf."""
+        """Adds the gradient of this tensor to its `.grad` too, although it is not a leaf; asked for before or
+        after it was used."""
         if self.node is not None:
-            retain(self)
+            self.node.keeper = weakref.ref(self)
         elif not self.requires:
             raise RuntimeError("can't retain_grad on a Tensor that has requires_grad=False")
 

@@ -114,6 +114,24 @@ def test_beside_pytorch():
             assert (np.abs(a - b) <= 1e-12 * max(1, np.abs(b).max())).all(), use
 
 
+@pytest.mark.parametrize("when", range(3))
+def test_retain_grad_before_between_and_after_uses(when):
+    """Also where ReLU hands the norm its gradient with a mask."""
+    s = Setting("float64")
+    y, uses = s.norm(), [lambda t: F.relu(t) * 3.0, lambda t: t * t]
+    out = s.r * 0.0
+    for i in range(3):
+        if i == when:
+            y.retain_grad()
+        out = out + uses[i](y) if i < 2 else out
+    out.backward(np.ones(SHAPE), retain_graph=True)
+    value = np.array(y.detach())
+    expected = 3.0 * (value > 0) + 2.0 * value
+    assert np.allclose(y.grad.numpy(), expected, rtol=1e-12)
+    out.backward(np.ones(SHAPE))
+    assert np.allclose(y.grad.numpy(), 2 * expected, rtol=1e-12)  # added to, as a leaf's
+
+
 def test_one_result_instead_of_three():
     """The memory shows that nothing in between was written."""
     size = 4 * 8 * 32 * 64 * 64
