@@ -4,7 +4,7 @@
 // A vector is put together from all N others, by N - 1 shuffles of two: N * (N - 1) in all, few while N is small.
 #pragma once
 
-// The L numbers from `at` on of all, out of the vectors R, R + 1 ... N - 1 of `in`, added to `v`, which holds those out
+// L numbers out of all N * L: those out of the vectors R, R + 1 ... N - 1 of `in`, added to `v`, which holds those out
 // of the vectors before. source(f) is where number f lies: vector * L + lane.
 template <class T, int N, int R, class F>
 inline __attribute__((always_inline)) vec<T> gather_from(vec<T> v, const vec<T> (&in)[N], F source) {

@@ -65,7 +65,7 @@ struct Across {
   }
 };
 
-// Calls f.template run<N>() for the one N of 1 .. most that is `n`.
+// Calls f<n>(), if n is one of 1 .. N.
 template <int N, class F>
 inline void for_channels(ptrdiff_t n, F f) {
   if constexpr (N > 0) {

@@ -1,4 +1,4 @@
-// F(4, 3) along a row: sequences under kernels of length 3, and images under 1 x 3 and 3 x 1.
+// F(4, 3) along a row: sequences under kernels of length 3, for conv1d and its gradients.
 //
 // A tile of 6 numbers of x gives 4 of y by 6 multiplications for a pair of channels, not 12. The loops are Winograd's
 // (winograd.h) with tiles one row high. Dilation by d is a convolution without it on every d-th place: d jobs.
@@ -10,7 +10,7 @@ struct LineWinograd {
   using W = Winograd<T, 4, true>;
   using Job = typename W::Job;
 
-  // conv1d's contract: one row. A column of an image is a row whose steps go down.
+  // conv1d's contract: one row.
   static const char* supports(const Conv2d& a) {
     if (a.kw != 3 || a.kh != 1) return "the kernel does not have 3 taps";
     if ((a.stride_w != 1 && a.ow > 1) || (a.stride_h != 1 && a.oh > 1)) return "the stride is not 1";
