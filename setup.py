@@ -180,7 +180,17 @@ def engine(source: str) -> Extension:
         [source],
         include_dirs=["csrc", numpy.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-        extra_compile_args=[*FLAGS, *BASELINE, "-O2", "-Wno-unused-parameter"],
+        # -O2 keeps Cython's code small; loops over arrays (elementwise.pxd) are to be vectorised even so.
+        extra_compile_args=[
+            *(
+                *FLAGS,
+                *BASELINE,
+                "-O2",
+                "-ftree-vectorize",
+                "-fvect-cost-model=dynamic",
+                "-Wno-unused-parameter",
+            )
+        ],
         depends=HEADERS,
         language="c++",
     )

@@ -14,6 +14,7 @@
 #include "ops/gru_backward/gru_backward.h"
 #include "ops/lstm/lstm.h"
 #include "ops/lstm_backward/lstm_backward.h"
+#include "ops/lstm_cell/lstm_cell.h"
 #include "ops/map/map.h"
 #include "ops/max_pool2d/pool2d.h"
 #include "ops/norm/norm.h"

@@ -9,6 +9,7 @@
 #include "ops/gru_backward/check.h"
 #include "ops/lstm/check.h"
 #include "ops/lstm_backward/check.h"
+#include "ops/lstm_cell/check.h"
 #include "ops/map/check.h"
 #include "ops/max_pool2d/check.h"
 #include "ops/rnn/check.h"

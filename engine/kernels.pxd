@@ -141,6 +141,9 @@ cdef extern from "api.h" namespace "loopnest" nogil:
         int64_t t, n, i, h, dx_t, dx_n
         bint at_end
 
+    cdef cppclass LstmCell:
+        pass
+
     cdef cppclass Rnn:
         Workspace workspace
         void* x
@@ -247,6 +250,11 @@ cdef extern from "api.h" namespace "loopnest" nogil:
                                     Error&)
         bint (*lstm_lengths_check)(Lstm&, const Array& lengths, Error&)
         bint (*lstm_backward_lengths_check)(LstmBackward&, const Array& lengths, Error&)
+        bint (*lstm_cell_check)(LstmCell&, const Array& sums, const Array* more, const Array* c0,
+                                const Array* gates, const Array& c, const Array& y, Error&)
+        bint (*lstm_cell_backward_check)(LstmCell&, const Array& gates, const Array* c0, const Array& c,
+                                         const Array* dy, const Array* dc, const Array& dsums,
+                                         const Array* dc0, Error&)
         bint (*rnn_check)(Rnn&, const Array& x, const Array& w_ih, const Array& w_hh, const Array* b_ih,
                           const Array* b_hh, const Array* h0, const Array* lengths, bint relu, bint at_end,
                           Error&)

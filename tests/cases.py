@@ -967,6 +967,57 @@ def lstm_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Pr
     )
 
 
+# ---- lstm_cell: text is rows and hidden units ----
+
+CELLS = ["0 8", "1 1", "3 0", "5 16", "37 7", "2 40", "300 16", "129 33"]
+
+
+@case("lstm_cell", CELLS)
+def lstm_cell(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    m, h = map(int, text.split())
+    number = Numbers(text, dtype, False)
+    sums, c0, more = number(m, 4 * h), number(m, h), number(m, 4 * h)
+    c0, more = (c0, more) if optional else (None, None)
+    found, limit = reference.lstm_cell(sums, c0, more), bound_recurrent.lstm_cell_bound(sums, c0, more, dtype)
+    outputs = [
+        Operand("c", None, ("c_m", None), None, found.c, limit.c, batch=0),
+        Operand("y", None, ("y_m", None), None, found.y, limit.y, batch=0),
+    ]
+    if optional:
+        outputs.append(Operand("gates", None, ("gates_m", None), None, found.gates, limit.gates, batch=0))
+    inputs = [
+        Operand("sums", sums, ("sums_m", None), batch=0),
+        Operand("more", more, ("more_m", None), batch=0),
+        Operand("c0", c0, ("c0_m", None), batch=0),
+    ]
+    return Problem(inputs, outputs, {"m": m, "h": h})
+
+
+@case("lstm_cell_backward", CELLS)
+def lstm_cell_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    """Not optional: no state in; what arrives comes through y alone or, for an even number of rows, c."""
+    m, h = map(int, text.split())
+    number = Numbers(text, dtype, False)
+    found = reference.lstm_cell(number(m, 4 * h), number(m, h))
+    gates, c = found.gates.astype(dtype), found.c.astype(dtype)
+    c0, dy, dc = number(m, h), number(m, h), number(m, h)
+    if not optional:
+        c0, dy, dc = None, None if m % 2 == 0 else dy, None if m % 2 else dc
+    dsums, dc0 = reference.lstm_cell_backward(gates, c, c0, dy, dc)
+    limits = bound_recurrent.lstm_cell_backward_bound(gates, c, c0, dy, dc, dtype)
+    outputs = [Operand("dsums", None, ("dsums_m", None), None, dsums, limits[0], batch=0)]
+    if optional:
+        outputs.append(Operand("dc0", None, ("dc0_m", None), None, dc0, limits[1], batch=0))
+    inputs = [
+        Operand("gates", gates, ("gates_m", None), batch=0),
+        Operand("c", c, ("c_m", None), batch=0),
+        Operand("c0", c0, ("c0_m", None), batch=0),
+        Operand("dy", dy, ("dy_m", None), batch=0),
+        Operand("dc", dc, ("dc_m", None), batch=0),
+    ]
+    return Problem(inputs, outputs, {"m": m, "h": h})
+
+
 # ---- rnn and gru: text is a shape of lstm, and what else is asked: lengths, at_end, repeat, flag ----
 
 SMALL_SEQUENCES = [

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from loopnest.engine.cell import lstm_cell
 from loopnest.engine.tape import tensor
 
 import loopnest
@@ -79,6 +80,54 @@ def test_conv_lstm_cell():
     assert empty.shape == (0, 2, 3, 4, 5) and h_n.shape == (1, 2, 3, 4, 5) and not h_n.numpy().any()
     film = tensor(rng.normal(size=(2, 1, 2, 3, 3)), requires_grad=True)
     assert gradcheck(lambda x, *_: layer(x)[0], (film, *layer.parameters()))
+
+
+def cell_by_parts(sums, c0, more):
+    """lstm_cell from operators that have gradients of their own."""
+    total = sums if more is None else sums + more
+    i, f, g, o = total.chunk(4, 1)
+    new = i.sigmoid() * g.tanh() + (0 if c0 is None else f.sigmoid() * c0)
+    return o.sigmoid() * new.tanh(), new
+
+
+@pytest.mark.parametrize("shape", [(2, 12, 4, 5), (3, 8), (1, 4, 7), (2, 4, 0, 3)])
+@pytest.mark.parametrize("given", [(True, True), (True, False), (False, True), (False, False)])
+def test_lstm_cell_is_its_parts(shape, given):
+    """Results and gradients; whatever arrives at one output alone, at both, and as arrays of any layout."""
+    rng = np.random.default_rng(0)
+    state = (shape[0], shape[1] // 4, *shape[2:])
+    arrays = [rng.normal(size=s) for s in (shape, state, shape)]
+    weights = [rng.normal(size=state) for _ in range(2)]
+    for through in ((1, 0), (0, 1), (1, 1)):
+        found = []
+        for step in (lstm_cell, cell_by_parts):
+            sums, c0, more = (tensor(a, requires_grad=True) for a in arrays)
+            c0, more = c0 if given[0] else None, more if given[1] else None
+            y, c = step(sums.transpose(0, 1).transpose(0, 1), c0, more)
+            loss = sum(
+                (k * part * tensor(w)).sum() for k, part, w in zip(through, (y, c), weights, strict=True)
+            )
+            loss.backward()
+            gradients = [t.grad.numpy() for t in (sums, c0, more) if t is not None]
+            found.append([y.detach().numpy(), c.detach().numpy(), *gradients])
+        for ours, theirs in zip(*found, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_lstm_cell_says_what_it_wants():
+    sums = tensor(np.zeros((2, 12, 4, 4), "f"))
+    with pytest.raises(ValueError, match=r"c_0 of shape \(2, 3, 4, 4\)"):
+        lstm_cell(sums, tensor(np.zeros((2, 4, 4, 4), "f")))
+    with pytest.raises(ValueError, match=r"\(N, 4 \* H"):
+        lstm_cell(tensor(np.zeros((2, 10, 4, 4), "f")))
+    with pytest.raises(TypeError, match="float64"):
+        lstm_cell(sums, tensor(np.zeros((2, 3, 4, 4))))
+    c = lstm_cell(tensor(np.zeros((2, 12), "f"), requires_grad=True))[1]
+    y, c = lstm_cell(tensor(np.zeros((2, 12), "f"), requires_grad=True), c)
+    with loopnest.no_grad():
+        c.add_(1)
+    with pytest.raises(RuntimeError, match="inplace"):
+        y.sum().backward()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,10 @@ class ConvLSTM(nn.Module):
     def __init__(self, hidden: int = 16) -> None:
         super().__init__()
         self.hidden = hidden
-        self.gates = nn.Conv2d(1 + hidden, 4 * hidden, 3, padding=1)
+        cell = nn.Module()
+        cell.conv = nn.Conv2d(1 + hidden, 4 * hidden, 3, padding=1)
+        self.film = nn.Module()
+        self.film.cells = nn.ModuleList([cell])
         self.out = nn.Conv2d(hidden, 1, 3, padding=1)
 
     def forward(self, x):
@@ -24,8 +27,8 @@ class ConvLSTM(nn.Module):
         state = x.new_zeros(n, self.hidden, height, width)
         cell = torch.zeros_like(state)
         for k in range(steps):
-            i, f, o, g = self.gates(torch.cat([x[:, k], state], 1)).chunk(4, 1)
-            cell = torch.sigmoid(f + 1) * cell + torch.sigmoid(i) * torch.tanh(g)
+            i, f, g, o = self.film.cells[0].conv(torch.cat([x[:, k], state], 1)).chunk(4, 1)
+            cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
             state = torch.sigmoid(o) * torch.tanh(cell)
         return x[:, -1] + self.out(state)
 

@@ -386,6 +386,15 @@ def _lstm_backward(
     return call, formula
 
 
+def _lstm_cell(sums, c0=None, more=None, **choice) -> Ready:
+    return _core.lstm_cell(sums, c0, more, **choice), lambda: tuple(reference.lstm_cell(sums, c0, more))
+
+
+def _lstm_cell_backward(gates, c, c0=None, grad_y=None, grad_c=None, **choice) -> Ready:
+    args = gates, c, c0, grad_y, grad_c
+    return _core.lstm_cell_backward(*args, **choice), lambda: reference.lstm_cell_backward(*args)
+
+
 def _rnn(
     input,
     weight_ih,
@@ -717,6 +726,8 @@ _READY: dict[str, Callable[..., Ready]] = {
     "embedding_backward": _embedding_backward,
     "lstm": _lstm,
     "lstm_backward": _lstm_backward,
+    "lstm_cell": _lstm_cell,
+    "lstm_cell_backward": _lstm_cell_backward,
     "rnn": _rnn,
     "rnn_backward": _rnn_backward,
     "gru": _gru,
@@ -1644,6 +1655,33 @@ def lstm_backward(
         isa=isa,
         threads=threads,
     )
+
+
+def lstm_cell(sums, c0=None, more=None, *, rung=None, isa=None, threads=0) -> tuple[Array, ...]:
+    """What an LSTM does with the sums of its gates (the formula: csrc/ops/lstm_cell/lstm_cell.h).
+
+    sums (M, 4H), blocks in the order i, f, g, o, and more (M, 4H) or None, added to them; c0 (M, H) or None:
+    zeros; float32 or float64. Returns (y (M, H), c (M, H), gates (M, 4H) after their functions).
+
+    >>> y, c, gates = lstm_cell(np.zeros((1, 4), "f"), np.full((1, 1), 8, "f"))
+    >>> c  # all gates 1/2, g = 0: the cell halves
+    array([[4.]], dtype=float32)
+    """
+    return _run("lstm_cell", sums, c0, more, rung=rung, isa=isa, threads=threads)
+
+
+def lstm_cell_backward(
+    gates, c, c0=None, grad_y=None, grad_c=None, *, rung=None, isa=None, threads=0
+) -> tuple[Array, ...]:
+    """Gradients of lstm_cell from what it returned, its c0, and what arrives at y and c (None: zeros).
+
+    Returns dL/d of (sums (M, 4H), which is that of more as well, c0 (M, H)).
+
+    >>> y, c, gates = lstm_cell(np.zeros((1, 4), "f"), np.full((1, 1), 8, "f"))
+    >>> lstm_cell_backward(gates, c, grad_c=np.ones((1, 1), "f"))[1]  # the forget gate is 1/2
+    array([[0.5]], dtype=float32)
+    """
+    return _run("lstm_cell_backward", gates, c, c0, grad_y, grad_c, rung=rung, isa=isa, threads=threads)
 
 
 def rnn(

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from loopnest.engine.tape import Tensor, cat, sigmoid, stack, tanh, zeros
+from loopnest.engine.cell import lstm_cell
+from loopnest.engine.tape import Tensor, cat, stack, zeros
 from loopnest.nn import functional
 from loopnest.nn._check import flag, integer
 from loopnest.nn.container import ModuleList
@@ -134,16 +135,11 @@ class ConvLSTMCell(Module):
 
     def step(self, from_input: Tensor, state: State | None) -> State:
         """One step from what `gates_of_input` gave; state None: zeros."""
+        if state is None:
+            return lstm_cell(from_input)
         c = self.conv
-        gates = from_input
-        if state is not None:
-            h = functional.conv2d(state[0], c.weight[:, self.in_channels :], None, 1, "same", c.dilation)
-            gates = from_input + h
-        n = self.hidden_channels
-        i, f, o = (sigmoid(gates[:, k * n : (k + 1) * n]) for k in (0, 1, 3))
-        g = tanh(gates[:, 2 * n : 3 * n])
-        new = i * g if state is None else f * state[1] + i * g
-        return o * tanh(new), new
+        h = functional.conv2d(state[0], c.weight[:, self.in_channels :], None, 1, "same", c.dilation)
+        return lstm_cell(h, state[1], from_input)
 
     def forward(self, input: Tensor, state: State | None = None) -> State:
         """(N, C, H, W) and (h, c) -> (h', c')."""

@@ -29,6 +29,7 @@ from .epilogue import epilogue
 from .gemm import gemm, linear, linear_backward
 from .gru import GruGradients, GruSteps, gru, gru_backward, gru_steps
 from .lstm import LstmGradients, LstmSteps, lstm, lstm_backward, lstm_backward_steps, lstm_stack, lstm_steps
+from .lstm_cell import LstmCell, lstm_cell, lstm_cell_backward
 from .norm import norm, norm_backward
 from .pool2d import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
 from .resample import resample
@@ -40,6 +41,7 @@ from .variants import gru_variant, indrnn, lstm_variant, mgu, qrnn, sru
 __all__ = [
     "GruGradients",
     "GruSteps",
+    "LstmCell",
     "LstmGradients",
     "LstmSteps",
     "RnnGradients",
@@ -78,6 +80,8 @@ __all__ = [
     "lstm",
     "lstm_backward",
     "lstm_backward_steps",
+    "lstm_cell",
+    "lstm_cell_backward",
     "lstm_stack",
     "lstm_steps",
     "lstm_variant",

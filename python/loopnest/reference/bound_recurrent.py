@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from ._args import Array, as_float64
 from ._steps import valid
-from .bound import Near, _Arithmetic, _given, _join, _transposed
+from .bound import Near, _Arithmetic, _given, _join, _split, _transposed
 
 
 def _masks(x: Array, lengths: ArrayLike | None, at_end: bool) -> NDArray[np.bool_]:
@@ -273,3 +273,56 @@ def gru_backward_bound(
         right = _given(np.where(counts, kept[:, :, 3 * hidden :], 0).reshape(d_hh.value.shape[1], hidden))
         dw_hh[2 * hidden :] = op.sum_of_products([(last, right)], []).error
     return GruBackwardBound(np.array(dx), dw_ih, dw_hh, db_ih, db_hh, dh.error)
+
+
+class LstmCellBound(NamedTuple):
+    y: Array
+    c: Array
+    gates: Array
+
+
+def lstm_cell_bound(
+    sums: ArrayLike,
+    c_0: ArrayLike | None = None,
+    more: ArrayLike | None = None,
+    dtype: DTypeLike = np.float32,
+) -> LstmCellBound:
+    """Largest |error| of each element of what `lstm_cell` returns.
+
+    >>> bool(lstm_cell_bound(np.zeros((1, 4))).y.max() < 1e-6)
+    True
+    """
+    op = _Arithmetic(dtype)
+    total = _given(sums) if more is None else op.add(_given(sums), _given(more))
+    i, f, g, o = _split(total)
+    i, f, g, o = op.sigmoid(i), op.sigmoid(f), op.tanh(g), op.sigmoid(o)
+    c = op.multiply(i, g) if c_0 is None else op.add(op.multiply(f, _given(c_0)), op.multiply(i, g))
+    return LstmCellBound(op.multiply(o, op.tanh(c)).error, c.error, _join([i, f, g, o]).error)
+
+
+def lstm_cell_backward_bound(
+    gates: ArrayLike,
+    c: ArrayLike,
+    c_0: ArrayLike | None = None,
+    grad_y: ArrayLike | None = None,
+    grad_c: ArrayLike | None = None,
+    dtype: DTypeLike = np.float32,
+) -> tuple[Array, Array]:
+    """Largest |error| of each element of what `lstm_cell_backward` returns.
+
+    >>> lstm_cell_backward_bound(np.full((1, 4), 0.5), np.ones((1, 1)), grad_c=np.ones((1, 1)))[1].shape
+    (1, 1)
+    """
+    op = _Arithmetic(dtype)
+    i, f, g, o = _split(_given(gates))
+    nothing = np.zeros(np.shape(c))
+    before, dy, arrived = (_given(nothing if x is None else x) for x in (c_0, grad_y, grad_c))
+    a = op.tanh(_given(c))
+    dc = op.add(arrived, op.multiply(dy, o, op.one_minus(op.multiply(a, a))))
+    parts = [
+        op.multiply(dc, g, i, op.one_minus(i)),
+        op.multiply(dc, before, f, op.one_minus(f)),
+        op.multiply(dc, i, op.one_minus(op.multiply(g, g))),
+        op.multiply(dy, a, o, op.one_minus(o)),
+    ]
+    return _join(parts).error, op.multiply(dc, f).error
