@@ -48,6 +48,14 @@ inline vec<T> load_n(const T* p, ptrdiff_t n) {
 #if defined(__AVX512F__)
   if constexpr (sizeof(T) == 4) return vec<T>(_mm512_maskz_loadu_ps(__mmask16((1u << n) - 1), p));
   else return vec<T>(_mm512_maskz_loadu_pd(__mmask8((1u << n) - 1), p));
+#elif defined(__AVX2__)  // not lane by lane through the stack, where the load waits for the stores
+  if constexpr (sizeof(T) == 4) {
+    __m256i below = _mm256_cmpgt_epi32(_mm256_set1_epi32(int(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    return vec<T>(_mm256_maskload_ps(p, below));
+  } else {
+    __m256i below = _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+    return vec<T>(_mm256_maskload_pd(p, below));
+  }
 #else
   T lane[lanes<T>] = {};
   for (ptrdiff_t i = 0; i < lanes<T> && i < n; i++) lane[i] = p[i];
@@ -60,6 +68,18 @@ inline void store_n(T* p, vec<T> v, ptrdiff_t n) {
 #if defined(__AVX512F__)
   if constexpr (sizeof(T) == 4) _mm512_mask_storeu_ps(p, __mmask16((1u << n) - 1), __m512(v));
   else _mm512_mask_storeu_pd(p, __mmask8((1u << n) - 1), __m512d(v));
+#elif defined(__AVX2__)  // in pieces: a store by mask takes a dozen cycles on some CPUs
+  if (n >= lanes<T>) return store<T>(p, v);
+  if constexpr (sizeof(T) == 4) {
+    __m128 piece = _mm256_castps256_ps128(__m256(v));
+    if (n & 4) _mm_storeu_ps(p, piece), p += 4, piece = _mm256_extractf128_ps(__m256(v), 1);
+    if (n & 2) _mm_storel_pi(reinterpret_cast<__m64*>(p), piece), p += 2, piece = _mm_movehl_ps(piece, piece);
+    if (n & 1) _mm_store_ss(p, piece);
+  } else {
+    __m128d piece = _mm256_castpd256_pd128(__m256d(v));
+    if (n & 2) _mm_storeu_pd(p, piece), p += 2, piece = _mm256_extractf128_pd(__m256d(v), 1);
+    if (n & 1) _mm_store_sd(p, piece);
+  }
 #else
   T lane[lanes<T>];
   store<T>(lane, v);
