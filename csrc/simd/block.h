@@ -22,8 +22,8 @@ struct Block {
 // The general form: the rows of the block are the cells of a grid, R down and C right (pixels of an image).
 //   sum[i * C + j][v] += x[i * x_down + j * x_right + k * x_k] * w[k * V * lanes + v * lanes ...] for k in [0, depth)
 // fetch: `ahead` is memory that will be needed later; each step asks for so many vectors there and moves on by ahead_k.
-// Any address will do: a prefetch never fails.
-template <int R, int C, int fetch, int M, int V, class T>
+// Any address will do: a prefetch never fails. W: vectors of w at each k, if there are more than the block takes.
+template <int R, int C, int fetch, int W = 0, int M, int V, class T>
 inline __attribute__((always_inline)) void multiply_grid(Block<M, V, T>& b, const T* x, ptrdiff_t x_down,
                                                          ptrdiff_t x_right, ptrdiff_t x_k, const T* w, ptrdiff_t depth,
                                                          const T* ahead, ptrdiff_t ahead_k) {
@@ -45,7 +45,7 @@ inline __attribute__((always_inline)) void multiply_grid(Block<M, V, T>& b, cons
       UNROLL for (int v = 0; v < V; v++) b.sum[i * C + j][v] += xm * wv[v];
     }
     UNROLL for (int i = 0; i < R * thirds; i++) p[i] += x_k;
-    w += V * lanes<T>;
+    w += (W ? W : V) * lanes<T>;
     ahead += ahead_k;
   }
 }
