@@ -37,7 +37,7 @@ struct lstm_r6_step : Plain<Lstm> {
   // Step t of panels p .. p + count.
   static void step(const Lstm& a, ptrdiff_t t, ptrdiff_t p, ptrdiff_t count) {
     Panels packed = Panels::of(a);
-    T sums[8 / 4 * thin_rows * width];  // [count][n][4][lanes]
+    T sums[thin_most / 4 * thin_rows * width];  // [count][n][4][lanes]
     for (ptrdiff_t j = 0; j < count; j++)
       for (ptrdiff_t n = 0; n < a.n; n++)
         for (int q = 0; q < 4; q++)
