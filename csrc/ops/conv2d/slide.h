@@ -52,11 +52,15 @@ struct Slide {
   };
 
   // x and y together from here on leave L2 (1 to 2 MB): then y goes past the caches, or it would drive x out.
-  // 56x56x144, 3x3: 137 us, past the caches 98.
+  // 56x56x144, 3x3: 137 us, past the caches 98. Only if a vector is a whole line: halves of 32 bytes go out one by one,
+  // and that shape took 792 us, not 169.
   static constexpr ptrdiff_t stream_bytes = 3 << 20;
   // Half an L1 for the rows of x under a strip of blocks. With stride 2 along the rows most of them pass but once, and
   // long runs through memory are worth more: L2.
   static constexpr ptrdiff_t near_bytes = 24 << 10, far_bytes = 256 << 10;
+
+  // x and y together from here on leave L2, and from there on most third-level caches.
+  static constexpr ptrdiff_t ahead_from = 1 << 20, far_from = 16 << 20;
 
   static const char* supports(ptrdiff_t c, const Axis& w) {
     if (c < L) return "wants a vector full of channels";
@@ -242,6 +246,120 @@ struct Slide {
       }
   }
 
+  // ---- 16 registers, kernels 3 wide: all taps of up to 3 kernel rows wait in registers ----
+
+  // A strip of a row of y, for one vector of channels.
+  struct Strip {
+    ptrdiff_t x_h, x_w, y_w;
+    ptrdiff_t count;  // places of y
+    Range columns;    // of x that lie in the image; column 0 is under tap 0 of the first place
+    ptrdiff_t ahead;  // from a column to the first row below it that the next row of y wants, or 0: nothing is fetched
+    // Or what the next row of y wants is fetched in the order of memory, which is faster if it comes from afar: each
+    // step asks for a vector of y and the S columns above it, from channel `at` of `line` channels on.
+    const T *x_ahead, *y_ahead;
+    ptrdiff_t at, line;
+    Finish<T> how{ActNone, nullptr, nullptr};
+  };
+
+  // KH rows of x. Each column is loaded once and meets the taps of up to three neighbours of y: 9 taps, 3 sums and a
+  // vector of x are 13 registers, 3 loads feed 9 multiply-adds, and no place of y is idle. The sums of a place wait for
+  // each other, but not for those of the third place from it: the CPU has eight of them under way.
+  template <int KH, int S, bool far>
+  static __attribute__((noinline)) void walk(const Strip& s, const T* x, const T* w, vec<T> start, T* y) noexcept {
+    vec<T> tap[KH][3];
+    UNROLL for (int h = 0; h < KH; h++) UNROLL for (int k = 0; k < 3; k++) tap[h][k] = load<T>(w + (h * 3 + k) * L);
+    ptrdiff_t x_h = s.x_h, x_w = s.x_w, y_w = s.y_w, ahead = s.ahead, begin = s.columns.begin, end = s.columns.end;
+    const T *x_ahead = s.x_ahead, *y_ahead = s.y_ahead;
+    ptrdiff_t at = s.at, line = s.line;
+    bool clamps = s.how.clamps;
+    vec<T> a = start, b = start, c;  // the sums of a place and of the next two
+    for (ptrdiff_t i = 0; i < 3 - S; i++, x += x_w) {
+      if (i < begin || i >= end) continue;
+      UNROLL for (int h = 0; h < KH; h++) {
+        vec<T> xv = load<T>(x + h * x_h);
+        a += xv * tap[h][i];
+        if (i > 0) b += xv * tap[h][0];
+      }
+    }
+    begin -= 3 - S, end -= 3 - S;
+    for (ptrdiff_t j = 0; j < s.count; j++, y += y_w) {
+      if constexpr (far) {
+        UNROLL for (int h = 0; h < S; h++) UNROLL for (int k = 0; k < S; k++)
+            __builtin_prefetch(x_ahead + at + h * x_h + k * x_w);
+        __builtin_prefetch(y_ahead + at, 1);
+        at += L;
+        if (at == line) at = 0, x_ahead += S * x_w, y_ahead += y_w;
+      } else if (ahead) {
+        UNROLL for (int h = 0; h < S; h++) UNROLL for (int k = 0; k < S; k++)
+            __builtin_prefetch(x + ahead + h * x_h + k * x_w);
+      }
+      c = start;
+      if constexpr (S == 1) {
+        if (j >= begin && j < end) {
+          UNROLL for (int h = 0; h < KH; h++) {
+            vec<T> xv = load<T>(x + h * x_h);
+            a += xv * tap[h][2], b += xv * tap[h][1], c += xv * tap[h][0];
+          }
+        }
+      } else {
+        if (2 * j >= begin && 2 * j < end) {
+          UNROLL for (int h = 0; h < KH; h++) a += load<T>(x + h * x_h) * tap[h][1];
+        }
+        x += x_w;
+        if (2 * j + 1 >= begin && 2 * j + 1 < end) {
+          UNROLL for (int h = 0; h < KH; h++) {
+            vec<T> xv = load<T>(x + h * x_h);
+            a += xv * tap[h][2], c += xv * tap[h][0];
+          }
+        }
+      }
+      x += x_w;
+      if (clamps) a = s.how.clamp(a);
+      store<T>(y, a);
+      a = S == 1 ? b : c, b = c;
+    }
+  }
+  template <int KH, int S>
+  static void walk(const Strip& s, const T* x, const T* w, vec<T> start, T* y) noexcept {
+    s.x_ahead ? walk<KH, S, true>(s, x, w, start, y) : walk<KH, S, false>(s, x, w, start, y);
+  }
+
+  // Rows of y that a strip may be used for: one plane, an epilogue that is done in registers.
+  static bool by_strips(const Args& a) {
+    return isa_registers == 16 && L > 1 && a.d.kernel == 1 && a.w.kernel == 3 && a.h.kernel <= 3 && !a.add &&
+           a.activation <= ActRelu6;
+  }
+
+  // x and y together take `bytes`; below: the image has rows of x for a next row of y.
+  template <int S>
+  static void walk_vectors(const Args& a, const Tile& t, ptrdiff_t count, ptrdiff_t bytes, bool below) noexcept {
+    Strip s;
+    s.x_h = a.h.x, s.x_w = a.w.x, s.y_w = a.w.y, s.count = count, s.columns = t.columns;
+    s.how = Finish<T>(a.activation, nullptr, nullptr);
+    bool far = below && bytes >= far_from && a.h.stride == S;
+    s.ahead = below && !far && bytes >= ahead_from ? (t.in.end - t.in.begin) * a.h.x : 0;
+    s.x_ahead = s.y_ahead = nullptr;
+    ptrdiff_t channels = t.vectors.end - t.vectors.begin, steps = 0;
+    s.line = channels * L, s.at = 0;
+    ptrdiff_t w_v = a.h.kernel * 3 * L, rows = t.planes > 0 ? t.in.end - t.in.begin : 0;
+    const T *w = a.taps + t.vectors.begin * w_v + t.in.begin * 3 * L, *x = t.x + t.in.begin * a.h.x;
+    for (ptrdiff_t v = t.vectors.begin; v < t.vectors.end; v++, w += w_v, steps += count) {
+      ptrdiff_t c = channel(a.c, v), first = channel(a.c, t.vectors.begin), place = steps / channels;
+      if (far) {
+        s.x_ahead = t.x + t.in.end * a.h.x + place * S * a.w.x + first;
+        s.y_ahead = t.y + a.h.y + place * a.w.y + first, s.at = (steps - place * channels) * L;
+      }
+      vec<T> start = {};
+      if (a.bias) start = load<T>(a.bias + c);
+      if (rows == 3) walk<3, S>(s, x + c, w, start, t.y + c);
+      else if (rows == 2) walk<2, S>(s, x + c, w, start, t.y + c);
+      else {
+        if (rows != 1) s.columns = {0, 0};
+        walk<1, S>(s, x + c, w, start, t.y + c);
+      }
+    }
+  }
+
   // ---- the loops around it ----
 
   // Places phase, phase + dilation ... of y along one axis of stride 1: an undilated convolution.
@@ -281,9 +399,11 @@ struct Slide {
     ptrdiff_t slice = long_runs ? 16 : most(4, least(16, near_bytes / under)),
               blocks = groups ? ceil_div(all.groups, all.together) : vectors(all.c);
     ptrdiff_t slices = ceil_div(blocks, slice);
-    ptrdiff_t strip = most(1, (all.h.stride == 1 ? near_bytes : far_bytes) / (under * least(slice, blocks)));
+    bool in_strips = KW == 3 && !groups && !pieces && by_strips(all) && (S == 1 || bytes >= far_from);
+    ptrdiff_t near = in_strips ? 2 * near_bytes : near_bytes;  // a strip wins by its length
+    ptrdiff_t strip = most(1, (all.h.stride == 1 ? near : far_bytes) / (under * least(slice, blocks)));
     ptrdiff_t strips = ceil_div(tiles, strip);
-    bool past = bytes >= stream_bytes &&
+    bool past = sizeof(vec<T>) == 64 && bytes >= stream_bytes &&
                 (uintptr_t(all.y) | uintptr_t(all.y_n | all.d.y | all.h.y | all.w.y) * sizeof(T)) % sizeof(vec<T>) == 0;
     Range mine = share(all.n * all.d.out * slices * phases_h * phases_w * strips * pairs, team);
     for (ptrdiff_t begin = mine.begin, end; begin < mine.end; begin = end) {
@@ -311,6 +431,17 @@ struct Slide {
         ptrdiff_t count = least(rows, a.h.out - row), ih = row * a.h.stride - a.h.pad;
         if (rows_dilated) t.in = window(ih, a.h.in, a.h.kernel, all.h.dilation);
         else t.in = {most(0, -ih), least(a.h.in - ih, (count - 1) * a.h.stride + a.h.kernel)};
+        if constexpr (isa_registers == 16 && L > 1 && KW == 3 && !groups && !pieces)
+          if (in_strips) {
+            ptrdiff_t last = left + strip < parts ? left + strip : parts, ow = left * width + least(left, wider);
+            ptrdiff_t places = last * width + least(last, wider) - ow, iw = ow * S - a.w.pad;
+            t.columns = {most(0, -iw), least(a.w.in - iw, (places - 1) * S + 3)};
+            t.x = x + ih * (rows_dilated ? all.h.x : a.h.x) + iw * a.w.x;
+            t.y = y + row * a.h.y + ow * a.w.y;
+            bool below = row + 1 < oh.end && row + 1 < a.h.out && ih + t.in.end + a.h.stride <= a.h.in;
+            if (places > 0) walk_vectors<S>(a, t, places, bytes, below);
+            continue;
+          }
         for (ptrdiff_t i = left; i < parts && i < left + strip; i++) {
           ptrdiff_t ow = i * width + least(i, wider), iw = ow * S - a.w.pad;
           t.count = width + (i < wider);
