@@ -285,8 +285,9 @@ struct conv2d_r10_taps : Plain<Conv2d> {
   }
 
   static bool past(const Conv2d& a) {
-    return a.n * a.oh * a.ow * a.oc * ptrdiff_t(sizeof(T)) >= stream_bytes && !a.activation && !a.add &&
-           uintptr_t(a.y_n | a.y_h | a.y_w) * sizeof(T) % sizeof(vec<T>) == 0;
+    // One vector of 32 bytes is half a line, and halves go out one by one.
+    return V * L * ptrdiff_t(sizeof(T)) >= 64 && a.n * a.oh * a.ow * a.oc * ptrdiff_t(sizeof(T)) >= stream_bytes &&
+           !a.activation && !a.add && uintptr_t(a.y_n | a.y_h | a.y_w) * sizeof(T) % sizeof(vec<T>) == 0;
   }
 
   template <int KW, int S>

@@ -1,0 +1,196 @@
+// Idea:  few input channels: a band of x is copied with a border of zeros around it, channels side by side; then no
+//        block has an edge, and each kernel row is one long sum.
+// Since: r5_pack cuts a block at the edge of the image into pieces whose sums wait in y; with 27 multiply-adds for an
+//        output they cost as much as the block. r10_taps has no edges either, but with 16 registers one vector only.
+// Why:   3 numbers are copied where 27 times 16 or more are multiplied, and x may lie in any order (NCHW).
+// Price: multiplies by the zeros of padding; the copy.
+#pragma once
+#include "../../simd/interleave.h"
+#include "parts.h"
+
+template <class T>
+struct conv2d_r14_border : Plain<Conv2d> {
+  static constexpr bool epilogue = true;
+  static constexpr ptrdiff_t L = lanes<T>, V = block_vectors, width = V * L;
+  static constexpr ptrdiff_t band_bytes = 24 << 10;    // of the copy, most of an L1, but a band has 4 rows of y
+  static constexpr ptrdiff_t stream_bytes = 24 << 20;  // y from here on goes past the caches
+
+  static const char* supports(const Conv2d& a) {
+    if (a.groups != 1) return "wants one group";
+    if (a.dilation_w != 1) return "wants no dilation along the width";
+    if (a.y_c != 1) return "wants channels-last y (y_c = 1)";
+    return nullptr;
+  }
+  static const char* declines(const Conv2d& a) {
+    if (a.precision >= Exact) return "multiplies by the zeros of padding; the precision setting is \"exact\"";
+    if (isa_registers == 32) return "taps holds two vectors of channels in 32 registers";
+    if (a.ic > 8) return "wants at most 8 input channels: a block of pack has little edge then";
+    if (a.kh * a.kw == 1) return "a 1x1 kernel needs no border";
+    return nullptr;
+  }
+
+  // ---- weights: [blocks of V vectors][kh][kw][ic][width], the last one maybe narrower ----
+
+  static ptrdiff_t vectors(const Conv2d& a) { return ceil_div(a.oc, L); }
+  static size_t packed_bytes(const Conv2d& a) { return size_t(a.kh * a.kw * a.ic * vectors(a) * L) * sizeof(T); }
+  static void prepare(const Conv2d& a, void* packed, const Team& team) noexcept {
+    Range mine = share(ceil_div(vectors(a), V), team);
+    for (ptrdiff_t block = mine.begin; block < mine.end; block++) {
+      ptrdiff_t oc0 = block * width, left = a.oc - oc0, wide = left > width - L ? width : ceil_div(left, L) * L;
+      T* to = static_cast<T*>(packed) + oc0 * a.kh * a.kw * a.ic;
+      for (ptrdiff_t tap = 0; tap < a.kh * a.kw; tap++)
+        for (ptrdiff_t ic = 0; ic < a.ic; ic++) {
+          const T* w = static_cast<const T*>(a.w) + oc0 * a.w_o + ic * a.w_i + tap / a.kw * a.w_h + tap % a.kw * a.w_w;
+          for (ptrdiff_t oc = 0; oc < wide; oc++) *to++ = oc < left ? w[oc * a.w_o] : T(0);
+        }
+    }
+  }
+
+  // ---- the copy: [x_rows][wide][ic] ----
+
+  struct Bands {
+    ptrdiff_t wide;         // columns that a row of y reaches
+    ptrdiff_t rows, count;  // rows of y of a band, and bands of an image
+    ptrdiff_t x_rows;       // of a band, at most
+    explicit Bands(const Conv2d& a) {
+      wide = (a.ow - 1) * a.stride_w + a.kw;
+      ptrdiff_t reach = (a.kh - 1) * a.dilation_h + 1, row = wide * a.ic * ptrdiff_t(sizeof(T));
+      ptrdiff_t fit = (band_bytes / (row < 1 ? 1 : row) - reach) / a.stride_h + 1;
+      rows = fit < 4 ? 4 : fit;
+      if (rows > a.oh) rows = a.oh < 1 ? 1 : a.oh;
+      count = ceil_div(a.oh, rows);
+      x_rows = (rows - 1) * a.stride_h + reach;
+    }
+    ptrdiff_t size(const Conv2d& a) const { return x_rows * wide * a.ic; }
+  };
+  static size_t scratch_bytes(const Conv2d& a, int threads) {
+    return a.n == 0 || a.oh == 0 || a.ow == 0 ? 0 : size_t(threads) * size_t(Bands(a).size(a)) * sizeof(T);
+  }
+
+  static void copy(const Conv2d& a, const Bands& b, ptrdiff_t n, ptrdiff_t first, ptrdiff_t rows, T* to) noexcept {
+    ptrdiff_t begin = a.pad_w < 0 ? 0 : a.pad_w < b.wide ? a.pad_w : b.wide, end = a.pad_w + a.iw;
+    if (end > b.wide) end = b.wide;
+    if (end < begin) end = begin;
+    ptrdiff_t ic = a.ic, run = (end - begin) * ic;
+    for (ptrdiff_t r = 0; r < rows; r++, to += b.wide * ic) {
+      ptrdiff_t ih = first + r;
+      if (ih < 0 || ih >= a.ih) {
+        for (ptrdiff_t i = 0; i < b.wide * ic; i++) to[i] = 0;
+        continue;
+      }
+      const T* x = static_cast<const T*>(a.x) + n * a.x_n + ih * a.x_h + (begin - a.pad_w) * a.x_w;
+      for (ptrdiff_t i = 0; i < begin * ic; i++) to[i] = 0;
+      T* there = to + begin * ic;
+      if (a.x_c == 1 && a.x_w == ic) {
+        ptrdiff_t i = 0;
+        for (; i + L <= run; i += L) store<T>(there + i, load<T>(x + i));
+        for (; i < run; i++) there[i] = x[i];
+      } else if (ic == 3 && a.x_w == 1) {  // planes: a picture's three colours
+        const T *red = x, *green = x + a.x_c, *blue = x + 2 * a.x_c;
+        ptrdiff_t i = 0;
+        if constexpr (L > 1)
+          for (; i + L <= end - begin; i += L) {
+            vec<T> planes[3] = {load<T>(red + i), load<T>(green + i), load<T>(blue + i)}, out[3];
+            interleave<T, 3>(planes, out);
+            UNROLL for (int v = 0; v < 3; v++) store<T>(there + i * 3 + v * L, out[v]);
+          }
+        for (; i < end - begin; i++) there[i * 3] = red[i], there[i * 3 + 1] = green[i], there[i * 3 + 2] = blue[i];
+      } else {
+        for (ptrdiff_t c = 0; c < ic; c++)
+          for (ptrdiff_t i = 0; i < end - begin; i++) there[i * ic + c] = x[i * a.x_w + c * a.x_c];
+      }
+      for (ptrdiff_t i = end * ic; i < b.wide * ic; i++) to[i] = 0;
+    }
+  }
+
+  // ---- blocks ----
+
+  struct Job {
+    ptrdiff_t kh, depth, x_down, x_right, y_right;  // depth: kw * ic; x_down: from kernel row to kernel row
+    bool past;
+    Finish<T> how{ActNone, nullptr, nullptr};
+  };
+
+  // `count` blocks of M places side by side, VB vectors of channels of which `left` channels exist.
+  template <int M, int VB>
+  static __attribute__((noinline)) void blocks(const Job& j, const T* x, const T* packed, const T* bias, T* y,
+                                               ptrdiff_t left, ptrdiff_t count) noexcept {
+    bool whole = left >= VB * L;
+    ptrdiff_t last = whole ? L : left - (VB - 1) * L, y_right = j.y_right;
+    for (; count > 0; count--, x += M * j.x_right, y += M * y_right) {
+      Block<M, VB, T> b;
+      UNROLL for (int v = 0; v < VB; v++) {
+        vec<T> start = {};
+        if (bias) start = whole || v < VB - 1 ? load<T>(bias + v * L) : load_n<T>(bias + v * L, last);
+        UNROLL for (int m = 0; m < M; m++) b.sum[m][v] = start;
+      }
+      const T *row = x, *w = packed;
+      for (ptrdiff_t kh = 0; kh < j.kh; kh++, row += j.x_down, w += j.depth * VB * L)
+        multiply_grid<1, M, 0>(b, row, 0, j.x_right, 1, w, j.depth, w, 0);
+      if (j.how.adds) {
+        UNROLL for (int m = 0; m < M; m++) UNROLL for (int v = 0; v < VB; v++) {
+          const T* from = j.how.add(y + m * y_right + v * L);
+          b.sum[m][v] += whole || v < VB - 1 ? load<T>(from) : load_n<T>(from, last);
+        }
+      }
+      if (j.how.clamps) {
+        UNROLL for (int m = 0; m < M; m++) UNROLL for (int v = 0; v < VB; v++) b.sum[m][v] = j.how.clamp(b.sum[m][v]);
+      }
+      if (whole && j.past) {
+        UNROLL for (int m = 0; m < M; m++) UNROLL for (int v = 0; v < VB; v++)
+            stream<T>(y + m * y_right + v * L, b.sum[m][v]);
+      } else {
+        UNROLL for (int m = 0; m < M; m++) UNROLL for (int v = 0; v < VB; v++) {
+          if (whole || v < VB - 1) store<T>(y + m * y_right + v * L, b.sum[m][v]);
+          else store_n<T>(y + m * y_right + v * L, b.sum[m][v], last);
+        }
+      }
+    }
+  }
+
+  // A row of y in blocks that differ by at most one place, the longer ones first.
+  template <int VB>
+  static void row(const Job& j, const T* x, const T* w, const T* bias, T* y, ptrdiff_t left, ptrdiff_t ow) noexcept {
+    ptrdiff_t parts = ceil_div(ow, block_rows), shorter = ow / parts, longer = ow % parts;
+    auto some = [&](ptrdiff_t size, ptrdiff_t count) {
+      if (count == 0) return;
+      with_int<block_rows>(size, [&](auto m) { blocks<decltype(m)::value, VB>(j, x, w, bias, y, left, count); });
+      x += size * count * j.x_right, y += size * count * j.y_right;
+    };
+    some(shorter + 1, longer);
+    some(shorter, parts - longer);
+  }
+
+  static void run(const Conv2d& a, const Team& team) noexcept {
+    if (a.n == 0 || a.oh == 0 || a.ow == 0) return;
+    Bands bands(a);
+    Job j;
+    j.how = Finish<T>(a);
+    if (!j.how.simple) j.how = Finish<T>(ActNone, nullptr, nullptr);
+    bool later = !Finish<T>(a).simple;  // the epilogue is done row by row
+    j.kh = a.kh, j.depth = a.kw * a.ic, j.x_down = a.dilation_h * bands.wide * a.ic;
+    j.x_right = a.stride_w * a.ic, j.y_right = a.y_w;
+    j.past = !later && V * L * ptrdiff_t(sizeof(T)) % 64 == 0 && !a.add &&
+             a.n * a.oh * a.ow * a.oc * ptrdiff_t(sizeof(T)) >= stream_bytes &&
+             (uintptr_t(a.y) | uintptr_t(a.y_n | a.y_h | a.y_w) * sizeof(T)) % sizeof(vec<T>) == 0;
+    T* copied = static_cast<T*>(a.workspace.scratch) + team.rank * bands.size(a);
+    const T *packed = static_cast<const T*>(a.workspace.packed), *bias = static_cast<const T*>(a.bias);
+    Range mine = share(a.n * bands.count, team);
+    for (ptrdiff_t item = mine.begin; item < mine.end; item++) {
+      ptrdiff_t n = item / bands.count, first = item % bands.count * bands.rows;
+      ptrdiff_t rows = a.oh - first < bands.rows ? a.oh - first : bands.rows;
+      copy(a, bands, n, first * a.stride_h - a.pad_h, (rows - 1) * a.stride_h + (a.kh - 1) * a.dilation_h + 1, copied);
+      for (ptrdiff_t r = 0; r < rows; r++) {
+        const T* x = copied + r * a.stride_h * bands.wide * a.ic;
+        T* y = static_cast<T*>(a.y) + n * a.y_n + (first + r) * a.y_h;
+        for (ptrdiff_t oc = 0; oc < a.oc; oc += width) {
+          const T *w = packed + oc * a.kh * j.depth, *from = bias ? bias + oc : nullptr;
+          if (a.oc - oc > width - L) row<V>(j, x, w, from, y + oc, a.oc - oc, a.ow);
+          else row<1>(j, x, w, from, y + oc, a.oc - oc, a.ow);
+        }
+        if (later) finish_sums<T>(a, y, 1, 0, a.ow, a.y_w, a.oc);
+      }
+    }
+    if (j.past) stream_end();
+  }
+};
