@@ -16,19 +16,19 @@ struct conv2d_backward_input_r9_columns : Plain<Conv2d> {
   static constexpr int most = 8;  // taps in either direction that fall on one place
 
   struct Plan {
-    ptrdiff_t columns, vectors, V;  // of the product; V of a panel
+    ptrdiff_t columns, vectors, V;  // of the product; V of a panel, the last one may have fewer
     ptrdiff_t width;                // of a row of it in memory
     ptrdiff_t down, right;          // pixels of dy, in either direction, that fall on one place
     ptrdiff_t stretch, stretches;   // numbers of a stretch of dx; stretches in a row
 
     explicit Plan(const Conv2d& a) {
       columns = a.kh * a.kw * a.ic, vectors = ceil_div(columns, L);
-      V = isa_registers == 32 && vectors % 3 == 0 ? 3 : vectors % 2 == 0 ? 2 : 1;
+      V = isa_registers == 32 && vectors % 3 == 0 ? 3 : vectors % 2 == 0 || isa_registers == 16 ? 2 : 1;
+      if (V > vectors) V = vectors;
       width = vectors * L;
       down = ceil_div(a.kh, a.stride_h), right = ceil_div(a.kw, a.stride_w);
       stretch = a.stride_w * a.ic, stretches = ceil_div(a.pad_w + a.iw, a.stride_w);
     }
-    ptrdiff_t panels() const { return ceil_div(vectors, V); }
     ptrdiff_t ring(const Conv2d& a) const { return down * a.ow * width + L; }  // L: the last load may hang over
     ptrdiff_t row() const { return stretches * stretch + L; }
     ptrdiff_t scratch(const Conv2d& a) const { return (ring(a) + row() + stretch + 2 * L) / L * L; }
@@ -42,11 +42,14 @@ struct conv2d_backward_input_r9_columns : Plain<Conv2d> {
     return nullptr;
   }
   // Cycles for a pixel of dy, as found on a Xeon with AVX-512 (64 -> 3, 4x4, stride 2: 143, fold 194; 32 -> 1, 5x5,
-  // stride 1: 119, fold 93).
+  // stride 1: 119, fold 93). With 16 registers, as found on a Zen 3, a load costs more, twice as much again if the rows
+  // of the product do not stay in L1 (32 -> 3, 3x3, stride 2: 150, fold 156; 16 -> 6, 5x5, stride 1: 610, fold 252).
   static double cycles(const Conv2d& a) {
     Plan p(a);
-    double loads = double(p.down * p.right), vectors = double(ceil_div(p.stretch, L));
-    return double(p.vectors * a.oc) / 2 + double(a.stride_h) * vectors * (3.5 * loads + 3);
+    double loads = double(p.down * p.right), vectors = double(ceil_div(p.stretch, L)), load = 3.5;
+    double product = double(p.vectors * a.oc) / 2;
+    if (isa_registers == 16) load = p.ring(a) * ptrdiff_t(sizeof(T)) > 24 << 10 ? 16 : 8, product *= 1.15;
+    return product + double(a.stride_h) * vectors * (load * loads + 3);
   }
   static double fold_cycles(const Conv2d& a) {
     return double(a.kh * ceil_div(a.kw * a.ic, L)) * (0.6 * double(a.oc) + 5);
@@ -55,34 +58,43 @@ struct conv2d_backward_input_r9_columns : Plain<Conv2d> {
     return cycles(a) < fold_cycles(a) ? nullptr : "the taps of a kernel row fill vectors as well: fold";
   }
 
-  // packed: [panels][oc][V * L], the columns in the order [kh, kw, ic]
+  // packed: [panels][oc][vectors of the panel * L], the columns in the order [kh, kw, ic]
   static size_t packed_bytes(const Conv2d& a) {
     Plan p(a);
-    return size_t(p.panels() * a.oc * p.V * L) * sizeof(T);
+    return size_t(a.oc * p.width) * sizeof(T);
   }
   static void prepare(const Conv2d& a, void* packed, const Team& team) noexcept {
     Plan p(a);
-    ptrdiff_t wide = p.V * L;
     Range mine = share(a.oc, team);
-    for (ptrdiff_t oc = mine.begin; oc < mine.end; oc++)
-      for (ptrdiff_t i = 0; i < p.panels() * wide; i++) {
-        ptrdiff_t ic = i % a.ic, tap = i / a.ic;
-        const T* w = static_cast<const T*>(a.w) + oc * a.w_o + ic * a.w_i + tap / a.kw * a.w_h + tap % a.kw * a.w_w;
-        static_cast<T*>(packed)[(i / wide * a.oc + oc) * wide + i % wide] = i < p.columns ? *w : T(0);
-      }
+    for (ptrdiff_t oc = mine.begin; oc < mine.end; oc++) {
+      const T* w = static_cast<const T*>(a.w) + oc * a.w_o;
+      T* to = nullptr;
+      ptrdiff_t i = 0, left = 0;  // of the panel's numbers; a division for each would take longer than the rest
+      auto put = [&](T value) {
+        if (left == 0) {
+          left = p.width - i < p.V * L ? p.width - i : p.V * L;
+          to = static_cast<T*>(packed) + i * a.oc + oc * left;
+        }
+        *to++ = value, i++, left--;
+      };
+      for (ptrdiff_t kh = 0; kh < a.kh; kh++)
+        for (ptrdiff_t kw = 0; kw < a.kw; kw++)
+          for (ptrdiff_t ic = 0; ic < a.ic; ic++) put(w[ic * a.w_i + kh * a.w_h + kw * a.w_w]);
+      while (i < p.width) put(T(0));
+    }
   }
   static size_t scratch_bytes(const Conv2d& a, int threads) {
     return size_t(threads) * size_t(Plan(a).scratch(a)) * sizeof(T);
   }
 
   // One row of dy times all taps.
-  template <int V>
   static void product(const Conv2d& a, const Plan& p, const T* y, T* to) noexcept {
-    const T* panel = static_cast<const T*>(a.workspace.packed);
-    for (ptrdiff_t i = 0; i < p.panels(); i++, panel += a.oc * V * L) {
-      ptrdiff_t first = i * V * L, columns = p.width - first < V * L ? p.width - first : V * L;
-      add_product<V>(to + first, p.width, columns, a.ow, false, y, a.y_w, a.y_c, panel, a.oc);
-    }
+    const T* packed = static_cast<const T*>(a.workspace.packed);
+    for (ptrdiff_t first = 0; first < p.vectors; first += p.V)
+      with_int<3>(p.vectors - first < p.V ? p.vectors - first : p.V, [&](auto v) {
+        constexpr int V = decltype(v)::value;
+        add_product<V>(to + first * L, p.width, V * L, a.ow, false, y, a.y_w, a.y_c, packed + first * L * a.oc, a.oc);
+      });
   }
 
   // A tap row that falls on a row of dx: where its product begins, and the first of its taps' numbers in it.
@@ -132,9 +144,7 @@ struct conv2d_backward_input_r9_columns : Plain<Conv2d> {
       if (high > a.oh) high = a.oh;
       for (ptrdiff_t oh = next > low ? next : low; oh < high; oh++, next = oh) {
         T* to = ring + oh % p.down * a.ow * p.width;
-        if (p.V == 1) product<1>(a, p, y + oh * a.y_h, to);
-        else if (p.V == 2) product<2>(a, p, y + oh * a.y_h, to);
-        else product<3>(a, p, y + oh * a.y_h, to);
+        product(a, p, y + oh * a.y_h, to);
       }
       Meeting rows;
       for (ptrdiff_t oh = low; oh < high; oh++)
