@@ -72,9 +72,9 @@ struct WinogradGradient {
   static constexpr int points = Forward::points, taps = Forward::taps;
   // Channels of a chunk: 36 * 64 * 64, or 6 * 160 * 160, sums are 600 KB of L2.
   static constexpr ptrdiff_t widest = line ? 160 : 64;
-  static constexpr ptrdiff_t block_bytes = 3 << 18;  // v and e of a block of tiles
-  static constexpr ptrdiff_t least_block = 64;       // tiles of a block: sums are loaded and stored for each
-  static constexpr ptrdiff_t least_part = 96;        // tiles of a part: a tenth of its time goes to finish its sums
+  static constexpr ptrdiff_t block_bytes = isa_registers == 32 ? 3 << 18 : 3 << 17;  // v and e of a block of tiles
+  static constexpr ptrdiff_t least_block = 64;  // tiles of a block: sums are loaded and stored for each
+  static constexpr ptrdiff_t least_part = 96;   // tiles of a part: a tenth of its time goes to finish its sums
 
   // Channels in chunks, so that a chunk's sums stay in L2 while all tiles pass. Where that makes less than 8 pieces of
   // work the tiles are cut into parts, which have sums of their own that are added up afterwards. Both depend on the
@@ -201,11 +201,26 @@ struct WinogradGradient {
                 to + c);
   }
 
+  // Asks for a tile's first M columns: H rows of `count` channels. What lies outside the image is not worth a test.
+  template <int H>
+  static inline __attribute__((always_inline)) void fetch(const T* first, ptrdiff_t step_h, ptrdiff_t step_w,
+                                                          ptrdiff_t count) noexcept {
+    for (int i = 0; i < H; i++)
+      for (int k = 0; k < M; k++)
+        for (ptrdiff_t c = 0; c < count; c += pad) __builtin_prefetch(first + i * step_h + k * step_w + c);
+  }
+
   static void transform(const Conv2d& a, const Plan& p, const Piece& piece, ptrdiff_t first, ptrdiff_t count, T* v,
                         T* e, const T* zeros) noexcept {
     for (ptrdiff_t t = 0; t < count; t++) {
       ptrdiff_t w = (first + t) % p.right * M, row = (first + t) / p.right, h = row % p.down * high, n = row / p.down;
       ptrdiff_t ih = h - a.pad_h, iw = w - a.pad_w;
+      // Ten rows at a time are more than a CPU foresees, unless each brings many lines.
+      if (isa_registers == 16 && piece.ic_count <= pad && piece.oc_count <= pad) {
+        ptrdiff_t next = w + 2 * M;
+        fetch<N_h>(piece.x + n * a.x_n + ih * a.x_h + (iw + 2 * M) * a.x_w, a.x_h, a.x_w, piece.ic_count);
+        fetch<high>(piece.y + n * a.y_n + h * a.y_h + next * a.y_w, a.y_h, a.y_w, piece.oc_count);
+      }
       tile<N_h, N>(piece.x + n * a.x_n + ih * a.x_h + iw * a.x_w, ih, iw, a.ih, a.iw, a.x_h, a.x_w, piece.ic_count,
                    zeros, v + t * p.v_row,
                    [&](auto d, T* to) __attribute__((always_inline)) { Forward::input_tile(d, to, p.v_plane); });
@@ -374,6 +389,7 @@ struct WinogradGradient {
     Plan p(a);
     double tiles = double(p.tiles), ic = double(p.ic), vectors = double(p.oc_vectors);
     double x = line ? 50 : M == 4 ? 300 : 110, dy = line ? 50 : M == 4 ? 250 : 90, dw = line ? 20 : M == 4 ? 90 : 50;
+    if (isa_registers == 16 && !line) dw = M == 4 ? 350 : 170;  // as found on a Zen 3
     double transforms = double(p.ic_vectors * p.oc_chunks) * x + double(p.oc_vectors * p.ic_chunks) * dy;
     double ends = double(p.parts) * ic * vectors * dw;
     return double(a.groups) * (tiles * (points * ic * vectors / 2 * 1.2 + transforms) + ends);
