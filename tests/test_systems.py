@@ -4,12 +4,14 @@ import html
 import json
 import math
 import re
+import time
 
 import numpy as np
 import pytest
 
+import loopnest
 import systems_data
-from loopnest import systems
+from loopnest import nn, optim, systems
 from loopnest.systems import Options, caption
 
 for needed in ("sklearn", "matplotlib", "safetensors"):
@@ -182,6 +184,18 @@ def test_faceoff_compares_after_equal_seconds():
     assert faceoff.in_time(trained, ["fast", "slow"]) == {"fast": 0.7, "slow": 0.8}
     trained["slow"] = history(9.0, 0.4, 0.8)
     assert faceoff.in_time(trained, ["fast", "slow"])["slow"] == 0.4, "at least one epoch"
+
+
+def test_one_thread_trains_by_the_clock_of_the_cpu(tmp_path):
+    model = nn.Linear(1, 1)
+    before = loopnest.get_num_threads()
+    try:
+        for threads, clock in ((1, time.process_time), (2, time.perf_counter)):
+            loopnest.set_num_threads(threads)
+            made = Options(save=tmp_path).trainer("net", model, optim.SGD(model.parameters(), 0.1), None)
+            assert made.clock is clock
+    finally:
+        loopnest.set_num_threads(before)
 
 
 def test_interchange_chooses_the_epoch_by_the_part_to_watch():

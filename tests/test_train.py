@@ -152,6 +152,14 @@ def test_log(tmp_path):
         Log("history.txt")
 
 
+def test_seconds_are_of_the_clock_that_was_given():
+    ticks = iter(range(100))
+    trainer, loader = make(clock=lambda: 10.0 * next(ticks))
+    trainer.fit(loader, 2)
+    assert [record["seconds"] for record in trainer.history] == [10.0, 10.0]
+    assert trainer.seconds == 20.0
+
+
 def test_a_loss_that_is_no_number_ends_training():
     trainer, loader = make()
     trainer.loss = lambda model, batch: loss_of(model, batch) * float("nan")

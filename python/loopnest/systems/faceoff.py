@@ -283,7 +283,8 @@ def run(options: Options) -> Result:
         about=f"Accuracy on held-back rows, mean over {len(seeds)} seeds ({len(dial.seeds)} for first of T), "
         "with half of the 95 % interval (Student's t) where there are several. The networks have equal "
         "numbers of parameters beside the word vectors. Above after equal epochs; equal time: after as many "
-        "seconds of training as the fastest network takes for all its epochs. Order: a real sentence or its "
+        "seconds of training (the CPU's, if on one thread) as the fastest network takes for all its epochs. "
+        "Order: a real sentence or its "
         "words shuffled (chance 50 %). First of T: name the first of T random symbols after the last "
         "(chance 25 %).",
         rows=rows,

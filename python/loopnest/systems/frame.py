@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,10 +69,17 @@ class Options:
         return quick if self.quick else many
 
     def trainer(self, name: str, model: nn.Module, optimizer: Any, loss: Any, **more: Any) -> Trainer:
-        """A Trainer that keeps its checkpoint in the run's folder, and shows a bar if one is wanted."""
+        """A Trainer that keeps its checkpoint in the run's folder, and shows a bar if one is wanted.
+
+        With one thread its seconds are the CPU's: other work on the machine would stretch the wall clock's,
+        for one model more than for another. With several threads, or ranks, who wait for each other, only
+        the wall clock tells how long training takes.
+        """
         bar = Progress(name) if self.progress else Callback()
         callbacks = [*more.pop("callbacks", ()), bar]
         checkpoint = self.folder / f"{name}.checkpoint"
+        alone = loopnest.get_num_threads() == 1 and distributed.get_world_size() == 1
+        more.setdefault("clock", time.process_time if alone else time.perf_counter)
         return Trainer(model, optimizer, loss, checkpoint=checkpoint, callbacks=callbacks, **more)
 
     def model_path(self, name: str) -> Path:
@@ -95,7 +103,7 @@ class Options:
 class Row:
     """A line of the table: a model or a baseline, and its figures by column.
 
-    `seconds` are of training alone; None where nothing was trained.
+    `seconds` are of training alone, the CPU's where one thread trains; None where nothing was trained.
     """
 
     model: str

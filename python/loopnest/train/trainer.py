@@ -44,6 +44,8 @@ class Trainer:
         weights, optimizer, schedule, random states, place in the epoch and history:
         `fit(..., resume=True)` goes on with the same losses, bit for bit.
       callbacks: loopnest.train.Callback objects.
+      clock: what `seconds` of the history are read from. time.process_time counts the CPU's seconds of this
+        process: other work on the machine stretches them little, but with several threads it adds up all.
       split, weigh: for several ranks. split(batch, rank, ranks) -> (its part, number of samples) says how a
         batch is shared out where `distributed.shard` cannot know it; weigh(batch) -> number says of how many
         terms the loss is a mean, where that is not the number of samples but, say, of words.
@@ -82,6 +84,7 @@ class Trainer:
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_seconds: float = 30.0,
         callbacks: Sequence[Callback] = (),
+        clock: Callable[[], float] = time.perf_counter,
         split: Callable[[Any, int, int], tuple[Any, int]] | None = None,
         weigh: Callable[[Any], float] | None = None,
     ) -> None:
@@ -93,6 +96,7 @@ class Trainer:
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         self.checkpoint_seconds = checkpoint_seconds
         self.callbacks = list(callbacks)
+        self.clock = clock
         self.split, self.weigh = split, weigh
         self.team: Team | None = None  # while fit runs on several ranks
         self.history: list[dict[str, Any]] = []
@@ -166,15 +170,15 @@ class Trainer:
 
     def _epoch(self, loader: Iterable[Any], validate: Callable[[Any], dict[str, float]] | None) -> None:
         self.model.train()
-        start, saved = time.perf_counter(), time.perf_counter()
+        start, saved = self.clock(), time.perf_counter()
         for batch in loader:
             self._due = self.checkpoint is not None and time.perf_counter() - saved > self.checkpoint_seconds
             self._step(batch)
             if self._due:
-                self._seconds += time.perf_counter() - start
+                self._seconds += self.clock() - start
                 if hasattr(_plain(loader), "state_dict"):
                     self._save(loader)
-                start = saved = time.perf_counter()
+                start, saved = self.clock(), time.perf_counter()
         if self.team is not None:
             self.team.reducer.end()
         if self._seen == 0:
@@ -183,7 +187,7 @@ class Trainer:
             "epoch": len(self.history) + 1,
             "step": self.step_count,
             "loss": self._sum / self._seen,
-            "seconds": self._seconds + time.perf_counter() - start,
+            "seconds": self._seconds + self.clock() - start,
         }
         self._sum, self._seen, self._seconds = 0.0, 0, 0.0
         if self.team is not None:
