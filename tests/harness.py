@@ -8,6 +8,7 @@ import ctypes
 import faulthandler
 import mmap
 import os
+import platform
 import re
 import resource
 import threading
@@ -24,6 +25,8 @@ from loopnest import _core
 
 CSRC = Path(__file__).parent.parent / "csrc"
 DTYPES = {"float32": 0, "float64": 1}
+_ROWS = re.findall(r"^ISA\((\w+), (\w+),", (CSRC / "isa.inc").read_text(), re.M)
+ISAS = [isa for isa, architecture in _ROWS if architecture in ("any", platform.machine())]
 
 # ---- csrc/abi.h, registry.h, error.h, api.h ----
 

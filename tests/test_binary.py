@@ -14,12 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from harness import ISAS
 from loopnest import _core
 
 ROOT = Path(__file__).parent.parent
 MODULE = Path(_core.__file__)
-ROWS = re.findall(r"^ISA\((\w+), (\w+),", (ROOT / "csrc" / "isa.inc").read_text(), re.M)
-ISAS = [isa for isa, architecture in ROWS if architecture in ("any", platform.machine())]
 
 # What the instructions of an ISA may use; the baseline is x86-64-v2 (sse).
 WIDE = {

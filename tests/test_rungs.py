@@ -6,12 +6,15 @@ A new rung is tested without a change here; a new operator needs its case in cas
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from cases import MAKERS, SHAPES, lstm_inputs, lstm_operands, problem
-from harness import LAYOUTS, Operand, Problem, Rung, Setting, Unsupported, all_rungs, fork, structs
+from harness import ISAS, LAYOUTS, Operand, Problem, Rung, Setting, Unsupported, all_rungs, fork, structs
+from loopnest import _core
 
 RUNGS = all_rungs()
 EVERY = [pytest.param(rung, text, id=f"{rung}-{text}") for rung in RUNGS for text in SHAPES.get(rung.op, [])]
@@ -20,6 +23,18 @@ EVERY = [pytest.param(rung, text, id=f"{rung}-{text}") for rung in RUNGS for tex
 def test_every_operator_has_cases():
     missing = set(structs()) - set(MAKERS)
     assert not missing, f"cases.py needs a function for {missing}"
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_every_isa_has_cases(isa):
+    """Of every operator; an ISA whose cases are missing because it cannot run here says so, and why."""
+    if isa not in _core.isas():
+        asked = {k: v for k, v in os.environ.items() if k != "LOOPNEST_ISA"} | {"LOOPNEST_ISA": isa}
+        command = [sys.executable, "-c", "import loopnest"]
+        said = subprocess.run(command, env=asked, capture_output=True, text=True, timeout=60).stderr
+        why = said.strip().splitlines()[-1] if said else f"LOOPNEST_ISA={os.environ['LOOPNEST_ISA']} is set"
+        pytest.skip(f"no rung was tested on {isa}: {why}")
+    assert {rung.op for rung in RUNGS if rung.isa == isa} == set(structs())
 
 
 def check(problem: Problem, results: dict[str, np.ndarray], what: str, rung: str = "") -> None:
