@@ -136,6 +136,21 @@ def test_outline_takes_haze_away():
     assert right(image) > 0.9 > 0.6 > right(foggy)
 
 
+def test_outline_tells_nuclei_apart_that_touch():
+    pytest.importorskip("scipy")
+    from loopnest.systems import outline
+
+    label = np.zeros((20, 30), np.uint16)
+    label[4:14, 3:12], label[4:14, 12:22], label[16:19, 25:28] = 1, 2, 3
+    said = outline.kinds(label)
+    found = outline.objects(said)
+    assert len(np.unique(found)) == 4 and (np.unique(found) == range(4)).all()
+    assert outline.object_f1(found, label) == 1
+    assert outline.object_f1((found > 0).astype(int), label) == 0.5, "one region hits one nucleus at most"
+    assert outline.objects(np.zeros((5, 5), int)).max() == 0
+    assert outline.object_f1(outline.objects(np.zeros((20, 30), int)), label) == 0
+
+
 def test_outline_says_the_same_of_an_image_whatever_stands_beside_it_in_memory():
     from loopnest.systems import outline
 
