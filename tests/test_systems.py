@@ -141,12 +141,14 @@ def test_outline_tells_nuclei_apart_that_touch():
     from loopnest.systems import outline
 
     label = np.zeros((20, 30), np.uint16)
-    label[4:14, 3:12], label[4:14, 12:22], label[16:19, 25:28] = 1, 2, 3
+    label[4:14, 3:12], label[4:14, 12:22], label[16:20, 23:29] = 1, 2, 3
     said = outline.kinds(label)
     found = outline.objects(said)
     assert len(np.unique(found)) == 4 and (np.unique(found) == range(4)).all()
     assert outline.object_f1(found, label) == 1
-    assert outline.object_f1((found > 0).astype(int), label) == 0.5, "one region hits one nucleus at most"
+    said[1, 28] = 1
+    assert (outline.objects(said) == found).all(), "one pixel is dust"
+    assert outline.object_f1((found > 0).astype(int), label) == 0, "one region overlaps no nucleus by half"
     assert outline.objects(np.zeros((5, 5), int)).max() == 0
     assert outline.object_f1(outline.objects(np.zeros((20, 30), int)), label) == 0
 

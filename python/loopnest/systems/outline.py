@@ -26,7 +26,12 @@ INPUTS = {"image": "a microscope picture, bright objects on dark ground, any siz
 MODEL = "unet"
 CROP = 96
 WIDER = 101  # pixels, more than any nucleus has across
-RIM = 2.3  # pixels: how far outline reaches from the inside that it surrounds, the knight's move included
+
+# Chosen on the training images alone, each half judged by the network that learned from the other: objects F1
+# .786 without TILT and SMALL, .831 with TILT, .853 with both (Otsu's .776, with SMALL .797).
+TILT = 0.5  # nats: outline is said where it falls that little short of inside; keeps nuclei apart that touch
+RIM = 3.2  # pixels: how far outline reaches from the inside that it surrounds; 2.3 is as good
+SMALL = 0.15  # of the image's median nucleus: what has less area is dust
 
 Item = tuple[np.ndarray, np.ndarray, np.ndarray]  # image, kind of each pixel, label
 
@@ -164,13 +169,13 @@ def predict(model: nn.Module, image: np.ndarray) -> np.ndarray:
 
     The loss counts an outline's pixels twice, so the network calls too much of the ground outline: of its
     odds against ground that factor is taken away again. Outline or inside is decided as
-    it was learned.
+    it was learned, but for TILT.
     """
     with loopnest.no_grad():
         looks = loopnest.tensor(np.stack([image * np.float32(light) for light in EXPOSURES])[:, None])
         ground, inside, edge = F.log_softmax(model(looks), 1).numpy().mean(0)
     some = np.maximum(inside, edge - np.log(2)) > ground
-    return np.where(some, np.where(edge > inside, 2, 1), 0)
+    return np.where(some, np.where(edge > inside - TILT, 2, 1), 0)
 
 
 def otsu(image: np.ndarray) -> float:
@@ -186,14 +191,18 @@ def objects(said: np.ndarray) -> np.ndarray:
     """A number for every nucleus from the kinds of pixels: 0 is ground, as in the labels of the data.
 
     Nuclei that touch are told apart by their outlines: each connected inside is a nucleus, and outline
-    within RIM pixels belongs to the nearest one.
+    within RIM pixels belongs to the nearest one. What is SMALL beside the others is left out.
     """
     ndimage = require("scipy.ndimage", "data")
     regions, count = ndimage.label(said == 1)
     if not count:
         return regions
     far, (r, c) = ndimage.distance_transform_edt(regions == 0, return_indices=True)
-    return np.where((said > 0) & (far <= RIM), regions[r, c], 0)
+    grown = np.where((said > 0) & (far <= RIM), regions[r, c], 0)
+    areas = np.bincount(grown.ravel())
+    kept = areas >= SMALL * np.median(areas[1:])
+    kept[0] = False
+    return np.where(kept, np.cumsum(kept), 0)[grown]
 
 
 def object_f1(regions: np.ndarray, label: np.ndarray, threshold: float = 0.5) -> float:
@@ -302,8 +311,9 @@ def run(options: Options) -> Result:
         ],
         samples=[sizes],
         notes=[
-            "Otsu's threshold sees the same images, haze taken away. That, and the two exposures which are "
-            "averaged, were chosen with these held-back images in sight: 13 are too few to choose on others."
+            "Otsu's threshold sees the same images, haze taken away, and its objects are counted alike. "
+            "Haze and the two exposures which are averaged were chosen with these held-back images in sight; "
+            "how objects are told apart was chosen on the training images alone."
         ],
         history={"U-Net": trainer.history},
     )
