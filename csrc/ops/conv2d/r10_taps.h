@@ -38,6 +38,11 @@ struct conv2d_r10_taps : Plain<Conv2d> {
     // 187.
     if (a.stride_w == 2 && a.kw <= 5 && a.ic / a.groups >= (a.groups == 1 ? 16 : 64))
       return "a number of x meets 1.5 to 2.5 taps: with many input channels pack is 5 to 10 % faster";
+    // One vector of channels, 7 taps and 8 sums fill 16 registers; pack's two vectors use a number of x twice (7x7 on
+    // 28x28x128: 18.4 ms here, 13.2 there; 5x5 on 56x56x64: 7.9 and 7.2). On narrow images its edges cost more (5x5 on
+    // 7x7x832: 44.5 here, 51.7 there).
+    if (V == 1 && L > 1 && vectors(a) > 1 && a.kw > 3 && a.ow >= 28)
+      return "with 16 registers pack, which holds two vectors of channels, is faster on wide rows";
     Cut c = a.kw == 3 ? cut<3, V>(a.ow) : cut<5, V>(a.ow);
     ptrdiff_t idle = c.width() - a.ow, narrowest = c.width(c.parts() - 1);
     // With two vectors pack leaves little room: idle outputs pay only in a wide block, and a block of 4 never does
