@@ -12,6 +12,7 @@ networks.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from loopnest.nn import functional as F
 from loopnest.systems import pictures
 from loopnest.systems.frame import Options, Picture, Result, Row, parameters
 from loopnest.systems.models import TCN, Steps
+from loopnest.train import Callback, Trainer
 
 MODEL = "adding-tcn"
 Make = Callable[[], nn.Module]
@@ -127,12 +129,11 @@ class Task:
 
 def tasks(options: Options) -> dict[str, Task]:
     """Sizes and settings after Bai et al., table 4, shortened; `quick` shortens them to seconds."""
-    t, gap = options.few(200, 20), options.few(100, 8)
-    steps = {"adding": options.few(240, 8), "copy": options.few(400, 8), "text": options.few(60, 5)}
+    t = options.few(200, 20)
+    steps = {"adding": options.few(240, 8), "text": options.few(60, 5)}
     hidden = options.few(130, 24)
     held = np.random.default_rng(9)
     add_test = adding(options.few(1000, 50), t)(held)
-    copy_test = copying(options.few(200, 20), gap)(held)
     rates = {"TCN": 4e-3}
     made = {
         "adding": Task(
@@ -150,26 +151,32 @@ def tasks(options: Options) -> dict[str, Task]:
             rates | dict.fromkeys(("LSTM", "GRU", "RNN"), 2e-3),
             5.0,
         ),
-        "copy": Task(
-            symbol_loss,
-            lambda: Drawn(copying(32, gap), steps["copy"], options.seed),
-            loss_on(symbol_loss, copy_test),
-            {
-                "TCN": lambda: TCN(10, 10, 10, options.few(5, 3), options.few(8, 4)),
-                "LSTM": lambda: Steps(nn.LSTM, 10, 10, 50),
-                "GRU": lambda: Steps(nn.GRU, 10, 10, 50),
-                "RNN": lambda: Steps(nn.RNN, 10, 10, 50),
-            },
-            10 * float(np.log(8)) / (gap + 20),
-            10 if not options.quick else 2,
-            dict.fromkeys(("TCN", "LSTM", "GRU", "RNN"), 2e-3),
-            1.0,
-        ),
     }
+    made["copy"] = copy_task(options)
     made["chorales"] = chorale_task(options)
     made["characters"] = character_task(options, steps["text"])
     made["pixels"] = pixel_task(options)
     return made
+
+
+def copy_task(options: Options) -> Task:
+    gap, steps = options.few(100, 8), options.few(400, 8)
+    held = copying(options.few(200, 20), gap)(np.random.default_rng(9))
+    return Task(
+        symbol_loss,
+        lambda: Drawn(copying(32, gap), steps, options.seed),
+        loss_on(symbol_loss, held),
+        {
+            "TCN": lambda: TCN(10, 10, 10, options.few(5, 3), options.few(8, 4)),
+            "LSTM": lambda: Steps(nn.LSTM, 10, 10, 50),
+            "GRU": lambda: Steps(nn.GRU, 10, 10, 50),
+            "RNN": lambda: Steps(nn.RNN, 10, 10, 50),
+        },
+        10 * float(np.log(8)) / (gap + 20),
+        options.few(10, 2),
+        dict.fromkeys(("TCN", "LSTM", "GRU", "RNN"), 2e-3),
+        1.0,
+    )
 
 
 def chorale_task(options: Options) -> Task:
@@ -257,6 +264,37 @@ def character_task(options: Options, steps: int) -> Task:
     )
 
 
+class Learned(Callback):
+    """Ends training after an epoch whose held-back loss is under a tenth of guessing."""
+
+    def __init__(self, guess: float) -> None:
+        self.guess = guess
+
+    def epoch(self, trainer: Trainer, record: dict[str, Any]) -> None:
+        trainer.stop = trainer.stop or record["held"] < self.guess / 10
+
+
+def starts_that_learn(options: Options, task: Callable[[Options], Task], name: str, count: int) -> list[bool]:
+    """Whether a model learns a task within the budget, from each of `count` starts: seed, seed + 1, ..."""
+    learned = []
+    for seed in range(options.seed, options.seed + count):
+        mine = task(replace(options, seed=seed))
+        loopnest.manual_seed(seed)
+        model = mine.models[name]()
+        adam = optim.Adam(model.parameters(), mine.rate[name])
+        trainer = options.trainer(
+            f"start-{name.lower()}-{seed}",
+            model,
+            adam,
+            mine.loss,
+            clip_norm=mine.clip,
+            callbacks=[Learned(mine.guess)],
+        )
+        trainer.fit(mine.loader(), mine.epochs, validate=mine.validate, resume=options.resume)
+        learned.append(held_loss(trainer.history) < mine.guess / 10)
+    return learned
+
+
 def run(options: Options) -> Result:
     rows: dict[str, Row] = {}
     history, horizons = {}, {}
@@ -280,6 +318,7 @@ def run(options: Options) -> Result:
                 horizons[name] = horizon(model.eval(), task, options.seed)
         guesses.figures[task_name] = task.guess
     reach = TCN(2, 1, 1, 4, 3).reach
+    learned = starts_that_learn(options, copy_task, "TCN", options.few(5, 1))
     best = {t: min((row.figures[t], name) for name, row in rows.items())[1] for t in wanted}
     return Result(
         name="interchange",
@@ -311,6 +350,11 @@ def run(options: Options) -> Result:
                     {"held": "held-back loss"},
                 ),
             ),
+        ],
+        notes=[
+            f"Copying is learned suddenly or not at all, as the start has it: from {sum(learned)} of "
+            f"{len(learned)} starts the TCN falls under a tenth of guessing within this budget. The table's "
+            "is the first of them."
         ],
         history=history,
     )
