@@ -25,6 +25,10 @@ struct max_pool2d_r1_vec : Plain<Pool2d> {
 
   static void run(const Pool2d& a, const Team& team) noexcept {
     constexpr int L = lanes<T>;
+    // Channels that fill a part of a vector: where pixels touch, a whole one is done, and what it writes of the
+    // neighbours to the right is written again by them; but not beyond the row, which may be another member's.
+    ptrdiff_t spill = (L - a.c % L) % L, last_x = a.iw * a.c - spill, last_y = a.ow * a.c - spill;
+    if (a.x_w != a.c || a.y_w != a.c || a.indices_w != a.c || a.indices_c != 1) last_x = last_y = 0;
     Range rows = share(a.n * a.oh, team);
     for (ptrdiff_t row = rows.begin; row < rows.end; row++) {
       ptrdiff_t n = row / a.oh, oh = row % a.oh, ih0 = oh * a.stride_h - a.pad_h;
@@ -40,7 +44,9 @@ struct max_pool2d_r1_vec : Plain<Pool2d> {
           largest(a, x + ih0 * a.x_h + iw0 * a.x_w, y, kh, kw);
           continue;
         }
-        for (; c + L <= a.c; c += L) {
+        ptrdiff_t whole = a.c;
+        if ((ow + 1) * a.c <= last_y && (iw0 + (a.kernel_w - 1) * a.dilation_w + 1) * a.c <= last_x) whole += spill;
+        for (; c + L <= whole; c += L) {
           auto load_x = [](const T* p) { return load<T>(p); };
           Places places;
           store<T>(y + c, window(a, x + c, ih0, iw0, kh, kw, load_x, places));
