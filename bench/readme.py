@@ -39,8 +39,8 @@ def table(kept: dict) -> str:
     lines = [
         f"Made by `python bench/readme.py` on an {kept['cpu']}: one thread, float32, weights packed",
         "beforehand, the best of many runs. The peak is that of multiply-adds in registers, in the same run;",
-        "some CPUs lower their clock while a kernel loads what it multiplies, so the next column compares with",
-        "multiply-adds right after the rung, at the clock that it left behind.",
+        "some CPUs lower their clock while a kernel loads what it multiplies, so the next column compares",
+        "with multiply-adds right after the rung, at the clock that it left behind.",
     ]
     for climb in kept["climbs"]:
         lines += [
