@@ -182,14 +182,8 @@ def engine(source: str) -> Extension:
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         # -O2 keeps Cython's code small; loops over arrays (elementwise.pxd) are to be vectorised even so.
         extra_compile_args=[
-            *(
-                *FLAGS,
-                *BASELINE,
-                "-O2",
-                "-ftree-vectorize",
-                "-fvect-cost-model=dynamic",
-                "-Wno-unused-parameter",
-            )
+            *(*FLAGS, *BASELINE, "-O2", "-Wno-unused-parameter"),
+            *("-ftree-vectorize", "-fvect-cost-model=dynamic"),
         ],
         depends=HEADERS,
         language="c++",

@@ -352,7 +352,7 @@ def run(options: Options) -> Result:
             ),
         ],
         notes=[
-            f"Copying is learned suddenly or not at all, as the start has it: from {sum(learned)} of "
+            f"Copying is learned suddenly or not at all: from {sum(learned)} of "
             f"{len(learned)} starts the TCN falls under a tenth of guessing within this budget. The table's "
             "is the first of them."
         ],
