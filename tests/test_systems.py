@@ -233,6 +233,25 @@ def test_unknown_names_and_inputs_are_refused(tmp_path):
         systems.apply("classify", Options(save=tmp_path, inputs={"prompt": "x"}))
 
 
+def test_digits_are_found_beside_other_folders(place, tmp_path):
+    """A folder with data sets may hold sub-folders; one with sub-folders alone holds a class in each."""
+    from loopnest.systems import classify
+
+    image = pytest.importorskip("PIL.Image")
+    where = systems_data.folder(tmp_path / "sets", ["mnist_10k_2k.npz"])
+    (where / "notes").mkdir()
+    assert classify.load(Options(data=where))[1] == [str(k) for k in range(10)]
+    for name in ("cat", "dog"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        for k in range(5):
+            image.new("L", (9, 9), 50 * k).save(tmp_path / "own" / name / f"{k}.png")
+    images, classes = classify.load(Options(data=tmp_path / "own"))
+    assert classes == ["cat", "dog"] and images.x_train.shape == (8, 28, 28)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="mnist_10k_2k"):
+        classify.load(Options(data=tmp_path / "empty"))
+
+
 def test_classify_reads_a_picture_of_ones_own(results, place, tmp_path):
     image = pytest.importorskip("PIL.Image")
     results("classify")

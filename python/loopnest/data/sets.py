@@ -131,6 +131,8 @@ def folder(data: str | os.PathLike[str] | None = None) -> Path | None:
     path = Path(name).expanduser()
     if not path.is_dir():
         origin = "data" if data is not None else "LOOPNEST_DATA"
+        if path.exists():
+            raise DataMissing(f"{origin}: expected a folder of data sets, got the file {path}")
         raise DataMissing(f"{origin}: there is no folder {path}")
     return path
 

@@ -8,13 +8,12 @@ pictures per class. The CNN is LeNet-5 (LeCun et al. 1998) with ReLU and max poo
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 import loopnest
 from loopnest import data, metrics, nn, optim
 from loopnest.data import DataLoader, Images, TensorDataset
+from loopnest.data.sets import folder
 from loopnest.systems import pictures
 from loopnest.systems.frame import Options, Picture, Result, Row, parameters
 
@@ -47,10 +46,13 @@ def mlp(classes: int = 10, hidden: int = 128) -> nn.Sequential:
 
 def load(options: Options) -> tuple[Images, list[str]]:
     """The images and the names of their classes."""
-    place = Path(options.data) if options.data is not None else None
-    if place is not None and place.is_dir() and any(p.is_dir() for p in place.iterdir()):
+    try:
+        images = data.mnist(options.data)
+    except data.DataMissing:
+        place = folder(options.data)
+        if place is None or not any(p.is_dir() for p in place.iterdir()):
+            raise
         return data.image_folder(place)
-    images = data.mnist(options.data)
     return images, [str(k) for k in range(int(images.y_train.max()) + 1)]
 
 
