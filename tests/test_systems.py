@@ -231,6 +231,59 @@ def test_unknown_names_and_inputs_are_refused(tmp_path):
         systems.run("clasify", Options(save=tmp_path))
     with pytest.raises(ValueError, match="--image"):
         systems.apply("classify", Options(save=tmp_path, inputs={"prompt": "x"}))
+    with pytest.raises(ValueError, match="--seed: expected 0 or more, got -1"):
+        systems.run("classify", Options(save=tmp_path, seed=-1))
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", "/proc/nothing"):
+        with pytest.raises(OSError, match="--save: cannot write into"):
+            systems.run("classify", Options(save=place))
+
+
+def test_bad_input_is_told_before_anything_is_trained(tmp_path, monkeypatch):
+    monkeypatch.setattr(systems, "run", lambda *_: pytest.fail("it was trained first"))
+    for name, inputs, error in (
+        ("classify", {"image": "gone.png"}, FileNotFoundError),
+        ("speech", {"wav": "gone.wav"}, FileNotFoundError),
+        ("sentiment", {"text": " "}, ValueError),
+    ):
+        with pytest.raises(error, match=f"--{next(iter(inputs))}: "):
+            systems.apply(name, Options(save=tmp_path, inputs=inputs))
+
+
+def test_a_checkpoint_of_another_run_is_refused(results, place):
+    results("features")
+    for more in ({"seed": 1}, {"quick": False}):
+        other = options(place, "features", resume=True)
+        for key, value in more.items():
+            setattr(other, key, value)
+        with pytest.raises(ValueError, match=r"is of a run with (seed 0, not 1|quick True, not False)"):
+            systems.run("features", other)
+
+
+OWN = """
+from dataclasses import dataclass
+from loopnest.systems.frame import Result, Row
+
+@dataclass
+class Setting:
+    share: "float" = 0.5
+
+def run(options):
+    rows = [Row("guessing", {"share": Setting().share}, baseline=True)]
+    return Result("mine", "My own", "Nothing.", rows, {"share": ("share", ".0%")}, "Half.")
+"""
+
+
+def test_a_system_of_ones_own_runs_from_its_file(tmp_path):
+    file = tmp_path / "mine.py"
+    with pytest.raises(FileNotFoundError, match=r"no file .*mine\.py"):
+        systems.run(str(file), Options(save=tmp_path / "out"))
+    file.write_text("x = 1")
+    with pytest.raises(ValueError, match=r"run\(options\)"):
+        systems.run(str(file), Options(save=tmp_path / "out"))
+    file.write_text(OWN)
+    assert systems.run(str(file), Options(save=tmp_path / "out")).rows[0].figures == {"share": 0.5}
+    assert "My own" in (tmp_path / "out" / "result.html").read_text()
 
 
 def test_digits_are_found_beside_other_folders(place, tmp_path):

@@ -9,15 +9,22 @@ import typer
 
 from loopnest.cli.app import Json, app
 
-Given = Annotated[
-    str | None, typer.Option(help="Your own input, for the systems that take it.", show_default=False)
-]
+IMAGE, PROMPT, TEXT, WAV = (
+    typer.Option(help=f"Your own {what}.", show_default=False)
+    for what in (
+        "picture, for classify, outline or caption",
+        "text to go on from, for generate",
+        "sentence, for sentiment or translate",
+        "recording, for speech",
+    )
+)
 
 
 @app.command()
 def run(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A system; without: list them.")
+        str | None,
+        typer.Argument(metavar="[NAME]", help="A system, or a file of your own (.py); without: list them."),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="The folder of data sets, or your own file; default: $LOOPNEST_DATA.")
@@ -29,13 +36,15 @@ def run(
         Path | None, typer.Option(help="For models, pictures and the page; default: loopnest-NAME.")
     ] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the checkpoints of a broken run.")] = False,
-    image: Given = None,
-    prompt: Given = None,
-    text: Given = None,
-    wav: Given = None,
+    image: Annotated[str | None, IMAGE] = None,
+    prompt: Annotated[str | None, PROMPT] = None,
+    text: Annotated[str | None, TEXT] = None,
+    wav: Annotated[str | None, WAV] = None,
     json: Json = False,
 ) -> None:
     """Train a system on real data and show what it reaches, beside an honest baseline.
+
+    With input of your own: what its trained model says of that; without such a model it is trained first.
 
     With several processes: mpiexec -n 4 loopnest run NAME (extra mpi).
     """
@@ -44,7 +53,7 @@ def run(
 
     if name is None:
         for one, about in systems.SYSTEMS.items():
-            show.console.print(f"{one:12} {about}")
+            show.console.print(f"{one:12} {about}", soft_wrap=True)
         return
     if distributed.launched():
         distributed.init_process_group()
@@ -63,7 +72,7 @@ def run(
     if options.inputs:
         answer = systems.apply(name, options)
         if distributed.get_rank() == 0:
-            show.answered(name, answer, json)
+            show.answered(name, answer, options.facts(systems.load(name).MODEL).get("quick", False), json)
         return
     result = systems.run(name, options)
     if distributed.get_rank() > 0:

@@ -314,11 +314,13 @@ def claimed(findings: list[Any], options: Any) -> None:
     console.print(Text(f"Page and pictures: {options.folder / 'claims.html'} ({seconds:.0f} s)"))
 
 
-def answered(name: str, answer: Any, json: bool) -> None:
-    """What a system says of the user's own input."""
+def answered(name: str, answer: Any, quick: bool, json: bool) -> None:
+    """What a system says of the user's own input; `quick`: by the model of a quick run."""
     if json:
         from loopnest.viz.facts import to_json
 
-        print(to_json({"system": name, "answer": answer}))
+        print(to_json({"system": name, "answer": answer, "quick": quick}))
     else:
         console.print(Text(str(answer)))
+        if quick:
+            console.print(Text("Note: by the model of a quick run, which learned for seconds.", style="dim"))

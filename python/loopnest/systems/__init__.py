@@ -5,13 +5,17 @@
     result = systems.run("classify", systems.Options(data="path/to/data", quick=True))
     print(result.rows)
 
-Copy one and start your own: a system is a module with `run(options) -> Result`. What surrounds it is in
-frame.py (options and results), page.py (the HTML page and the PNGs) and cli/run.py (`loopnest run NAME`).
+Copy one and start your own: a system is a module with `run(options) -> Result`, and `loopnest run mine.py`
+(or `systems.run("mine.py")`) runs it. One that answers to input of the user's own has INPUTS, MODEL and
+`apply(options)` as well. What surrounds it is in frame.py (options and results), page.py (the HTML page and
+the PNGs) and cli/run.py (`loopnest run NAME`).
 """
 
 from __future__ import annotations
 
-from importlib import import_module
+import sys
+from importlib import import_module, util
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -39,14 +43,36 @@ SYSTEMS = {
 
 
 def load(name: str) -> ModuleType:
-    """The module of a system. Raises ValueError for a name that is not one."""
+    """The module of a system, by its name or from a file of one's own, "mine.py".
+
+    Raises ValueError for a name that is not one, and for a file without `run`, FileNotFoundError.
+    """
+    if name.endswith(".py"):
+        return _own(Path(name))
     if name not in SYSTEMS:
-        raise ValueError(f"run: there is no system {name!r}; there are {', '.join(SYSTEMS)}")
+        raise ValueError(
+            f"run: there is no system {name!r}; there are {', '.join(SYSTEMS)}, and files of one's own (.py)"
+        )
     return import_module(f"loopnest.systems.{name}")
+
+
+def _own(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise FileNotFoundError(f"run: there is no file {path}")
+    spec = util.spec_from_file_location(f"own_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = util.module_from_spec(spec)
+    sys.modules[module.__name__] = module  # dataclasses look for their module there
+    spec.loader.exec_module(module)
+    if not hasattr(module, "run"):
+        raise ValueError(f"{path}: expected a function run(options) -> Result in it")
+    return module
 
 
 def run(name: str, options: Options | None = None) -> Result:
     """Train and measure a system; writes models, result.json, result.html and PNGs into `options.save`.
+
+    `name` is one of SYSTEMS, or a file of one's own.
 
     Raises ValueError for an unknown name, DataMissing where its data set is not found.
     """
@@ -54,7 +80,7 @@ def run(name: str, options: Options | None = None) -> Result:
 
     module = load(name)
     options = options or Options()
-    options.begin(name)
+    options.begin(Path(name).stem)
     result: Result = module.run(options)
     if distributed.get_rank() == 0:
         page.write(result, options)
@@ -66,7 +92,8 @@ def apply(name: str, options: Options) -> Any:
 
     Of several ranks (loopnest.distributed) rank 0 answers, the others return None.
 
-    Raises ValueError for an input that this system does not take.
+    Raises ValueError for an input that this system does not take, FileNotFoundError for a file that is not
+    there; both before anything is trained.
     """
     module = load(name)
     known = getattr(module, "INPUTS", {})
@@ -76,7 +103,12 @@ def apply(name: str, options: Options) -> Any:
         raise ValueError(
             f"run {name}: expected one of its inputs ({takes}), got {', '.join(unknown) or 'none'}"
         )
-    options.begin(name)
+    for kind, given in options.inputs.items():
+        if kind in ("image", "wav") and not Path(given).is_file():
+            raise FileNotFoundError(f"--{kind}: there is no file {given}")
+        if kind == "text" and not given.strip():
+            raise ValueError("--text: expected at least one word")
+    options.begin(Path(name).stem)
     if distributed.from_first(not options.model_path(module.MODEL).is_file()):
         run(name, options)
     return module.apply(options) if distributed.get_rank() == 0 else None

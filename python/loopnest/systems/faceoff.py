@@ -284,6 +284,7 @@ def run(options: Options) -> Result:
         "with half of the 95 % interval (Student's t) where there are several. The networks have equal "
         "numbers of parameters beside the word vectors. Above after equal epochs; equal time: after as many "
         "seconds of training (the CPU's, if on one thread) as the fastest network takes for all its epochs. "
+        "Parameters: on TREC, word vectors included; training: on all sets of sentences with all seeds. "
         "Order: a real sentence or its "
         "words shuffled (chance 50 %). First of T: name the first of T random symbols after the last "
         "(chance 25 %).",

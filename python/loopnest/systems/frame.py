@@ -47,10 +47,19 @@ class Options:
     folder: Path = Path()
 
     def begin(self, name: str) -> None:
-        """Make the folder, set threads and seed."""
+        """Make the folder, set threads and seed.
+
+        Raises ValueError for a seed below 0, OSError for a folder that cannot be made or written into.
+        """
+        if self.seed < 0:
+            raise ValueError(f"--seed: expected 0 or more, got {self.seed}")
         if distributed.get_rank() == 0:
             self.folder = Path(self.save) if self.save is not None else Path(f"loopnest-{name}")
-            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                tempfile.TemporaryFile(dir=self.folder).close()
+            except OSError as error:
+                raise OSError(f"--save: cannot write into the folder {self.folder}: {error}") from error
         else:  # of several ranks only the first one's files are kept
             self._scratch = tempfile.TemporaryDirectory(prefix="loopnest-rank-")
             self.folder = Path(self._scratch.name)
@@ -76,8 +85,8 @@ class Options:
         the wall clock tells how long training takes.
         """
         bar = Progress(name) if self.progress else Callback()
-        callbacks = [*more.pop("callbacks", ()), bar]
         checkpoint = self.folder / f"{name}.checkpoint"
+        callbacks = [*more.pop("callbacks", ()), SameRun(self, checkpoint), bar]
         alone = loopnest.get_num_threads() == 1 and distributed.get_world_size() == 1
         more.setdefault("clock", time.process_time if alone else time.perf_counter)
         return Trainer(model, optimizer, loss, checkpoint=checkpoint, callbacks=callbacks, **more)
@@ -87,6 +96,7 @@ class Options:
 
     def keep(self, name: str, model: nn.Module, **facts: Any) -> None:
         """Write a trained model, with the facts (fit for JSON) that are needed to use it again."""
+        facts["quick"] = self.quick
         io.save(model.state_dict(), self.model_path(name), {"facts": json.dumps(facts)})
 
     def facts(self, name: str) -> dict[str, Any]:
@@ -97,6 +107,27 @@ class Options:
         """Read a trained model's weights into `model` and put it into evaluation mode."""
         model.load_state_dict(io.load(self.model_path(name)))
         model.eval()
+
+
+class SameRun(Callback):
+    """Refuses to go on from a checkpoint of another run: its figures would be neither run's."""
+
+    per_rank = False
+
+    def __init__(self, options: Options, checkpoint: Path) -> None:
+        self.checkpoint = checkpoint
+        self.run = {"quick": options.quick, "seed": options.seed, "data": getattr(options.file, "name", "")}
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.run
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        other = [f"{key} {state[key]}, not {mine}" for key, mine in self.run.items() if state[key] != mine]
+        if other:
+            raise ValueError(
+                f"--resume: {self.checkpoint} is of a run with {', '.join(other)}: "
+                "name another folder by --save, or start anew without --resume"
+            )
 
 
 @dataclass
