@@ -236,7 +236,8 @@ def drawing(shown: dict[str, tuple[Cut, dict[str, np.ndarray]]]):
         few = slice(-150, None)
         ax.plot(cut.true[few], color=pictures.LIGHT["ink"], lw=1.4, label="what came")
         for color, (model, values) in zip(pictures.SERIES, said.items(), strict=False):
-            ax.plot(cut.back(values)[few], color=color, lw=1, label=model)
+            # One legend for all: on how many steps least squares looks differs between the series.
+            ax.plot(cut.back(values)[few], color=color, lw=1, label=model.partition(" on ")[0])
         ax.set(title=name)
         ax.grid(True, axis="y")
     axes[0, 0].legend(frameon=False, fontsize=8.5, ncols=4, labelcolor="linecolor")
