@@ -176,6 +176,28 @@ def test_faceoff_competitors_are_of_equal_size():
     assert max(words) < 1.013 * min(words) and max(latch) < 1.02 * min(latch)
 
 
+def test_textcnn_leaves_out_padding_that_says_nothing():
+    """Scores and gradients are those of all the padding, for sentences of every length up to the widest."""
+    from loopnest.systems.models import TextCNN
+
+    rng = np.random.default_rng(0)
+    ids, lengths = np.zeros((9, 20), np.int64), np.array([1, 2, 5, 9, 11, 14, 15, 16, 20])
+    for row, length in zip(ids, lengths, strict=True):
+        row[:length] = rng.integers(1, 30, length)
+    loopnest.manual_seed(0)
+    model = TextCNN(30, 3, 8, 6).double().eval()
+    for some in (slice(4), slice(6), slice(7), slice(8), slice(9)):
+        found = []
+        for widest in (5, 99):
+            model.widest = widest
+            model.zero_grad()
+            scores = model(loopnest.tensor(ids[some]), loopnest.tensor(lengths[some]))
+            (scores**2).sum().backward()
+            found.append([scores.detach().numpy(), *(p.grad.numpy().copy() for p in model.parameters())])
+        for cut, whole in zip(*found, strict=True):
+            assert np.abs(cut - whole).max() <= 1e-13 * max(1, np.abs(whole).max())
+
+
 def test_faceoff_finds_where_a_model_falls_behind():
     from loopnest.systems import faceoff
 
