@@ -9,7 +9,7 @@ cimport numpy as cnp
 from .arena cimport make_as
 from .kernels cimport Array, Error, KernelApi, Ladder, LstmCell, kernel_api, raise_error, run_kernel
 from .layout cimport merge, new_channels_last, show_channels, to_channels_last
-from .tape cimport (Node, Run, Tensor, edge_of, keep1, keep2, record, recording, settled, wants, wrap)
+from .tape cimport (Run, Tensor, Whole, edge_of, keep1, keep2, record_parts, recording, settled, wants, wrap)
 
 ctypedef cnp.ndarray ndarray
 
@@ -48,33 +48,8 @@ cdef const Array* maybe_rows(const char* op, const char* name, list kept, object
 
 @cython.final
 @cython.no_gc
-cdef class Part(Node):
-    """One of the two outputs: puts its gradient into the node of the whole."""
-
-    cdef bint state
-
-    cdef int replay(self, ndarray g, Run run) except -1:
-        cdef LstmCellBackward whole = <LstmCellBackward>self.edge0
-        if whole.grad is None:  # the first part of this run: forget what a run that failed has left
-            whole.dy = whole.dc = None
-        if self.state:
-            whole.dc = g
-        else:
-            whole.dy = g
-        if whole.grad is None:
-            run.send(whole, g)  # wakes it; what it is sent does not matter
-        return 0
-
-    def name(self):
-        return "LstmCellBackward"
-
-
-@cython.final
-@cython.no_gc
-cdef class LstmCellBackward(Node):
+cdef class LstmCellBackward(Whole):
     """kept0 are the gates, kept1 is c_0 or None, kept2 is c; the edges are of sums, more, c_0."""
-
-    cdef ndarray dy, dc  # gradients that have arrived
 
     cdef int replay(self, ndarray g, Run run) except -1:
         cdef const char* op = "lstm_cell_backward"
@@ -86,8 +61,7 @@ cdef class LstmCellBackward(Node):
         cdef Error e
         cdef list kept = []
         cdef ndarray sums_out = make_as(self.kept0), state_out = None
-        cdef object dy = self.dy, dc = self.dc
-        self.dy = self.dc = None
+        dy, dc = self.take()
         kept.append(as_rows(op, "gates", self.kept0, gates))
         kept.append(as_rows(op, "c", self.kept2, c))
         pc0 = maybe_rows(op, "c_0", kept, self.kept1, c0)
@@ -165,10 +139,8 @@ def lstm_cell(Tensor sums not None, Tensor c_0=None, Tensor more=None):
 
 
 cdef int remember(tuple results, Tensor sums, Tensor more, Tensor c_0, ndarray gates) except -1:
-    """Records the node and its two parts."""
+    """Records the node of both results."""
     cdef LstmCellBackward node = LstmCellBackward.__new__(LstmCellBackward)
-    cdef Part part
-    cdef int i
     node.edge0 = edge_of(sums)
     node.kept0 = gates
     if more is not None:
@@ -177,10 +149,4 @@ cdef int remember(tuple results, Tensor sums, Tensor more, Tensor c_0, ndarray g
         node.edge2 = edge_of(c_0)
         keep1(node, c_0)
     keep2(node, results[1])
-    record(node, Tensor.__new__(Tensor))
-    for i in range(2):
-        part = Part.__new__(Part)
-        part.state = i == 1
-        part.edge0 = node
-        record(part, <Tensor>results[i])
-    return 0
+    return record_parts(node, results)

@@ -14,8 +14,8 @@ from .arena cimport make
 from .kernels cimport (F32, F64, Array, Error, Gru, GruBackward, KernelApi, Ladder, Rnn, RnnBackward,
                        kernel_api, raise_error, read, run_kernel)
 from .sequence cimport features_dense, in_time_order, new_like, new_output, part_of, shape_of
-from .tape cimport (Node, Run, Tensor, Version, edge_of, record, recording, settled, version_of, wants,
-                    wrap)
+from .tape cimport (Node, Run, Tensor, Version, Whole, edge_of, record_parts, recording, settled, version_of,
+                    wants, wrap)
 
 from .tape import default_generator
 
@@ -167,30 +167,7 @@ cdef str name_of(int kind):
 
 @cython.final
 @cython.no_gc
-cdef class RecurrentPart(Node):
-    """One of the two outputs: puts its gradient into the node of the whole."""
-
-    cdef bint last  # h_n, otherwise the output
-
-    cdef int replay(self, ndarray g, Run run) except -1:
-        cdef RecurrentNode whole = <RecurrentNode>self.edge0
-        if whole.grad is None:  # the first part of this run: forget what a run that failed has left
-            whole.dy = whole.dhn = None
-        if self.last:
-            whole.dhn = g
-        else:
-            whole.dy = g
-        if whole.grad is None:
-            run.send(whole, g)  # wakes it; what it is sent does not matter
-        return 0
-
-    def name(self):
-        return name_of((<RecurrentNode>self.edge0).kind)
-
-
-@cython.final
-@cython.no_gc
-cdef class RecurrentNode(Node):
+cdef class RecurrentNode(Whole):
     """All layers and directions. edge0 is the input's, edge1 h_0's, `more` are the weights'."""
 
     cdef list layers  # Layer, directions of layer 0 first
@@ -199,7 +176,6 @@ cdef class RecurrentNode(Node):
     cdef bint biases, batch_first
     cdef list versions
     cdef vector[int64_t] seen
-    cdef ndarray dy, dhn  # gradients that have arrived
 
     cdef int check(self) except -1:
         cdef Version version
@@ -230,13 +206,13 @@ cdef class RecurrentNode(Node):
         return False
 
     cdef int replay(self, ndarray g, Run run) except -1:
-        cdef ndarray dy = self.dy, dhn = self.dhn, dx, dx2, dh0 = None
+        cdef ndarray dy, dhn, dx, dx2, dh0 = None
         cdef Layer layer
         cdef int d, k, which, count = len(self.layers) // self.directions
         cdef int64_t hidden
         cdef int64_t shape[3]
         cdef int dtype
-        self.dy = self.dhn = None
+        dy, dhn = self.take()
         layer = self.layers[0]
         hidden = cnp.PyArray_DIMS(layer.w_hh)[1]
         dtype = F32 if cnp.PyArray_TYPE(layer.x) == cnp.NPY_FLOAT else F64
@@ -397,10 +373,9 @@ def recurrent(str kind not None, Tensor input not None, Tensor h_0, params, bint
 
 cdef int remember(Tensor out, Tensor last, Tensor input, Tensor h_0, list weights, list layers, list masks,
                   int directions, bint biases, bint batch_first) except -1:
-    """Records the node and its two parts."""
+    """Records the node of both outputs."""
     cdef RecurrentNode node = RecurrentNode.__new__(RecurrentNode)
     cdef Tensor kept
-    cdef RecurrentPart part
     cdef Version version
     cdef int i
     node.layers, node.masks, node.kind = layers, masks, (<Layer>layers[0]).kind
@@ -416,10 +391,4 @@ cdef int remember(Tensor out, Tensor last, Tensor input, Tensor h_0, list weight
         version = version_of(kept)
         node.versions.append(version)
         node.seen.push_back(version.value)
-    record(node, Tensor.__new__(Tensor))
-    for i in range(2):
-        part = RecurrentPart.__new__(RecurrentPart)
-        part.last = i == 1
-        part.edge0 = node
-        record(part, last if i == 1 else out)
-    return 0
+    return record_parts(node, (out, last))

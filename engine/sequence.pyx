@@ -15,8 +15,8 @@ from libcpp.vector cimport vector
 from .arena cimport make
 from .kernels cimport (F32, Array, Error, KernelApi, Ladder, Lstm, LstmBackward, kernel_api, raise_error,
                        read, run_kernel)
-from .tape cimport (Node, Run, Tensor, Version, edge_of, record, recording, settled, version_of, wants,
-                    wrap)
+from .tape cimport (Node, Run, Tensor, Version, Whole, edge_of, record_parts, recording, settled, version_of,
+                    wants, wrap)
 
 from .tape import default_generator
 
@@ -126,32 +126,7 @@ cdef int backward(Layer layer, ndarray dy, ndarray dhn, ndarray dcn, ndarray dx,
 
 @cython.final
 @cython.no_gc
-cdef class Part(Node):
-    """One of the three outputs: puts its gradient into the node of the whole."""
-
-    cdef int which
-
-    cdef int replay(self, ndarray g, Run run) except -1:
-        cdef LstmNode whole = <LstmNode>self.edge0
-        if whole.grad is None:  # the first part of this run: forget what a run that failed has left
-            whole.dy = whole.dhn = whole.dcn = None
-        if self.which == 0:
-            whole.dy = g
-        elif self.which == 1:
-            whole.dhn = g
-        else:
-            whole.dcn = g
-        if whole.grad is None:
-            run.send(whole, g)  # wakes it; what it is sent does not matter
-        return 0
-
-    def name(self):
-        return "LstmBackward"
-
-
-@cython.final
-@cython.no_gc
-cdef class LstmNode(Node):
+cdef class LstmNode(Whole):
     """All layers and directions. edge0 is the input's, edge1 h_0's, edge2 c_0's, `more` are the weights'."""
 
     cdef list layers  # Layer, directions of layer 0 first
@@ -160,7 +135,6 @@ cdef class LstmNode(Node):
     cdef bint biases, batch_first
     cdef list versions
     cdef vector[int64_t] seen
-    cdef ndarray dy, dhn, dcn  # gradients that have arrived
 
     cdef int check(self) except -1:
         cdef Version version
@@ -191,14 +165,13 @@ cdef class LstmNode(Node):
         return False
 
     cdef int replay(self, ndarray g, Run run) except -1:
-        cdef ndarray dy = self.dy, dhn = self.dhn, dcn = self.dcn
-        cdef ndarray dx, dx2, dh0 = None, dc0 = None, d_ih, d_hh, db
+        cdef ndarray dy, dhn, dcn, dx, dx2, dh0 = None, dc0 = None, d_ih, d_hh, db
         cdef Layer layer
         cdef int d, k, which, per = 4 if self.biases else 2, count = len(self.layers) // self.directions
         cdef int64_t hidden = cnp.PyArray_DIMS((<Layer>self.layers[0]).w_hh)[1], n
         cdef int64_t shape[3]
         cdef int dtype
-        self.dy = self.dhn = self.dcn = None
+        dy, dhn, dcn = self.take()
         layer = self.layers[0]
         dtype = F32 if cnp.PyArray_TYPE(layer.x) == cnp.NPY_FLOAT else 1
         n = cnp.PyArray_DIMS(layer.x)[1]
@@ -393,10 +366,9 @@ cdef ndarray new_output(int dtype, int64_t t, int64_t n, int64_t width, bint bat
 
 cdef int remember(list outputs, Tensor input, object hx, list weights, list arrays, list layers, list masks,
                   int directions, bint biases, bint batch_first) except -1:
-    """Records the node and its three parts."""
+    """Records the node of the three outputs."""
     cdef LstmNode node = LstmNode.__new__(LstmNode)
-    cdef Tensor place, kept
-    cdef Part part
+    cdef Tensor kept
     cdef Version version
     cdef int i
     node.layers, node.masks = layers, masks
@@ -412,14 +384,7 @@ cdef int remember(list outputs, Tensor input, object hx, list weights, list arra
         version = version_of(kept)
         node.versions.append(version)
         node.seen.push_back(version.value)
-    place = Tensor.__new__(Tensor)
-    record(node, place)
-    for i in range(3):
-        part = Part.__new__(Part)
-        part.which = i
-        part.edge0 = node
-        record(part, <Tensor>outputs[i])
-    return 0
+    return record_parts(node, tuple(outputs))
 
 
 cdef tuple single(Tensor input, object hx, list weights, bint has_biases, int num_layers, double dropout,

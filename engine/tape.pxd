@@ -44,6 +44,11 @@ cdef class Node:
     cdef int check(self) except -1
 
 
+cdef class Whole(Node):
+    cdef list arrived
+    cdef list take(self)
+
+
 cdef class Later:
     cdef PyObject* tensor  # whose array this is to be; borrowed
     cdef cnp.ndarray compute(self, bint relu)
@@ -83,6 +88,7 @@ cdef int keep0(Node node, Tensor t) except -1
 cdef int keep1(Node node, Tensor t) except -1
 cdef int keep2(Node node, Tensor t) except -1
 cdef int record(Node node, Tensor out) except -1
+cdef int record_parts(Whole whole, tuple outputs) except -1
 cdef cnp.ndarray array_of(object value)
 cdef Tensor tensor_of(object value)
 cdef tuple shape_of(cnp.ndarray a)

@@ -359,6 +359,51 @@ cdef int record(Node node, Tensor out) except -1:
 
 
 @cython.no_gc
+cdef class Whole(Node):
+    """A node of several outputs. Each output has a Part, which leaves its gradient in `arrived`."""
+
+    cdef list take(self):
+        """The gradients, one per output, None where none has come; they are forgotten here."""
+        cdef list arrived = self.arrived
+        self.arrived = None
+        return arrived
+
+
+@cython.final
+@cython.no_gc
+cdef class Part(Node):
+    """One output of the Whole at edge0."""
+
+    cdef int which, outputs
+
+    cdef int replay(self, ndarray g, Run run) except -1:
+        cdef Whole whole = <Whole>self.edge0
+        cdef bint first = whole.grad is None
+        if first:  # of this run: what a run that failed has left is forgotten
+            whole.arrived = [None] * self.outputs
+        whole.arrived[self.which] = g
+        if first:
+            run.send(whole, g)  # wakes it; what it is sent does not matter
+        return 0
+
+    def name(self):
+        return (<Node>self.edge0).name()
+
+
+cdef int record_parts(Whole whole, tuple outputs) except -1:
+    """Records the node and one Part for each of its outputs."""
+    cdef Part part
+    cdef int i
+    record(whole, Tensor.__new__(Tensor))
+    for i in range(len(outputs)):
+        part = Part.__new__(Part)
+        part.which, part.outputs = i, len(outputs)
+        part.edge0 = whole
+        record(part, <Tensor>outputs[i])
+    return 0
+
+
+@cython.no_gc
 cdef class Closure(Node):
     """A node whose backward is a Python function: function(g, *kept) returns one gradient (or None) for each
     edge.
