@@ -7,7 +7,8 @@
 template <class T>
 struct Across {
   static constexpr int L = lanes<T>;
-  static constexpr int most = L > 1 ? L / 2 : 1;  // channels; more of them fill at least half of the lanes
+  // Channels: more of them fill the lanes well enough; more than 8 would take too many shuffles.
+  static constexpr int most = L == 8 ? 6 : L > 1 ? L / 2 : 1;
 
   ptrdiff_t vectors;      // of places in a row of y
   ptrdiff_t wide;         // a copied row of x: all places that these vectors and the taps reach
@@ -30,19 +31,22 @@ struct Across {
 
   static const char* supports(const Conv2d& a) {
     if (a.groups != 1) return "wants one group";
-    if (a.oc > most) return "wants output channels for at most half of a vector";
+    if (a.oc > most) return "wants fewer output channels: these fill most of a vector";
     if (a.x_w != 1 || a.stride_w != 1) return "wants rows of x without gaps (x_w = 1) and stride 1 along the width";
     if (a.y_c != 1 || a.y_w != a.oc) return "wants channels-last y without gaps (y_c = 1, y_w = oc)";
     return nullptr;
   }
 
   // Lanes over channels take a multiply-add for each place and tap, this one oc for each vector of places, and then
-  // oc * (oc - 1) shuffles, as dear as two multiply-adds each, and some more for loads and stores.
+  // oc * (oc - 1) shuffles, as dear as two multiply-adds each, and some more for loads and stores. With 16 registers
+  // one vector of channels keeps only one of two multipliers busy: there this one was twice as fast with 2 to 6
+  // channels, 1 to 25 taps, and still faster when a third of the lanes had no place.
   static const char* declines(const Conv2d& a) {
     if (a.pad_w > 0 && a.precision >= Exact)
       return "multiplies by the zeros of padding; the precision setting is \"exact\"";
     ptrdiff_t taps = a.kh * a.kw * a.ic, vectors = (a.ow + L - 1) / L;
-    bool good = vectors * a.oc * (taps + 2 * (a.oc - 1) + 8) < a.ow * taps;
+    bool good =
+        isa_registers == 16 ? vectors * L <= 2 * a.ow : vectors * a.oc * (taps + 2 * (a.oc - 1) + 8) < a.ow * taps;
     return good ? nullptr : "vectors of channels take fewer instructions";
   }
 
@@ -64,6 +68,60 @@ struct Across {
       }
   }
 };
+
+// N planes of one vector of places, brought to memory as [places, N], and back; `count` numbers of it exist, of which
+// some may lie in the next vectors. With 8 lanes a shuffle out of two vectors takes three instructions: there one
+// square is turned (32 instructions) and each place takes a store or load of its own, whose last lanes the next one
+// corrects.
+template <class T, int N>
+constexpr bool by_square = lanes<T> == 8 && isa_registers == 16 && N >= 4;
+
+template <class T, int N>
+inline __attribute__((always_inline)) void store_places(const vec<T> (&planes)[N], T* y, ptrdiff_t count) {
+  constexpr int L = lanes<T>;
+  if constexpr (by_square<T, N>) {
+    vec<T> square[L] = {};
+    UNROLL for (int c = 0; c < N; c++) square[c] = planes[c];
+    transpose<T>(square);
+    if (count > N * L) {
+      UNROLL for (int i = 0; i < L; i++) store<T>(y + i * N, square[i]);
+    } else {
+      UNROLL for (int i = 0; i < L; i++) {
+        if ((i + 1) * N < count) store<T>(y + i * N, square[i]);
+        else if (i * N < count) store_n<T>(y + i * N, square[i], N);
+      }
+    }
+  } else {
+    vec<T> out[N];
+    interleave<T, N>(planes, out);
+    UNROLL for (int j = 0; j < N; j++) {
+      if (count >= (j + 1) * L) store<T>(y + j * L, out[j]);
+      else if (count > j * L) store_n<T>(y + j * L, out[j], count - j * L);
+    }
+  }
+}
+
+// Zeros where nothing exists.
+template <class T, int N>
+inline __attribute__((always_inline)) void load_places(const T* y, ptrdiff_t count, vec<T> (&planes)[N]) {
+  constexpr int L = lanes<T>;
+  if constexpr (by_square<T, N>) {
+    vec<T> square[L];
+    UNROLL for (int i = 0; i < L; i++) {
+      const T* from = y + i * N;
+      square[i] = (i + 1) * N < count ? load<T>(from) : i * N < count ? load_n<T>(from, N) : vec<T>{};
+    }
+    transpose<T>(square);
+    UNROLL for (int c = 0; c < N; c++) planes[c] = square[c];
+  } else {
+    vec<T> in[N];
+    UNROLL for (int j = 0; j < N; j++) {
+      const T* from = y + j * L;
+      in[j] = count >= (j + 1) * L ? load<T>(from) : count > j * L ? load_n<T>(from, count - j * L) : vec<T>{};
+    }
+    deinterleave<T, N>(in, planes);
+  }
+}
 
 // Calls f<n>(), if n is one of 1 .. N.
 template <int N, class F>

@@ -3,7 +3,7 @@
 // Since: r10_taps has channels in the lanes: 6 of them leave 10 of 16 lanes idle.
 // Why:   LeNet's first layer (1 -> 6 channels, 28 places a row): 12 multiply-adds for a tap of a row instead of 28.
 // Price: rows of x must lie without gaps, and are copied with zeros around them (infinity times a padding's 0 is NaN);
-//        up to half a vector of channels; oc * (oc - 1) shuffles for each vector of places.
+//        up to half a vector of channels (6 of 8); oc * (oc - 1) shuffles for each vector of places.
 #pragma once
 #include "across.h"
 
@@ -39,7 +39,7 @@ struct conv2d_r13_across : Plain<Conv2d> {
   static void bands(const Conv2d& a, const Team& team) noexcept {
     Across<T> p(a);
     // As many sums under way as hide a multiply-add's latency, and as registers hold.
-    constexpr int V = N <= 4 ? 4 : isa_registers == 32 ? 2 : 1, fits = isa_registers == 32 ? V : N * V > 12 ? 1 : V;
+    constexpr int V = N <= 4 ? 4 : 2, fits = isa_registers == 32 || N * V <= 12 ? V : 12 / N;
     T* x = static_cast<T*>(a.workspace.scratch) + team.rank * p.x_size;
     Range items = share(a.n * p.bands, team);
     for (ptrdiff_t i = items.begin; i < items.end; i++) {
@@ -80,14 +80,6 @@ struct conv2d_r13_across : Plain<Conv2d> {
         }
       }
     }
-    UNROLL for (int v = 0; v < V; v++) {
-      vec<T> out[N];
-      interleave<T, N>(sum[v], out);
-      ptrdiff_t count = (left - v * L) * N;  // numbers that count
-      UNROLL for (int j = 0; j < N; j++) {
-        if (count >= (j + 1) * L) store<T>(y + (v * N + j) * L, out[j]);
-        else if (count > j * L) store_n<T>(y + (v * N + j) * L, out[j], count - j * L);
-      }
-    }
+    UNROLL for (int v = 0; v < V; v++) store_places<T, N>(sum[v], y + v * N * L, (left - v * L) * N);
   }
 };

@@ -83,13 +83,8 @@ struct conv2d_backward_weight_r8_across : Plain<Conv2d> {
     UNROLL for (int c = 0; c < N; c++) sum[c] = vec<T>{};
     for (ptrdiff_t r = 0; r < rows; r++, dy += a.y_h, to += N * p.vectors * L)
       for (ptrdiff_t v = 0; v < p.vectors; v++) {
-        ptrdiff_t count = (a.ow - v * L) * N;  // numbers that count
-        vec<T> in[N], out[N];
-        UNROLL for (int j = 0; j < N; j++) {
-          const T* from = dy + (v * N + j) * L;
-          in[j] = count >= (j + 1) * L ? load<T>(from) : count > j * L ? load_n<T>(from, count - j * L) : vec<T>{};
-        }
-        deinterleave<T, N>(in, out);
+        vec<T> out[N];
+        load_places<T, N>(dy + v * N * L, (a.ow - v * L) * N, out);
         UNROLL for (int c = 0; c < N; c++) {
           store<T>(to + (c * p.vectors + v) * L, out[c]);
           sum[c] += out[c];
@@ -99,44 +94,52 @@ struct conv2d_backward_weight_r8_across : Plain<Conv2d> {
   }
 
   // All taps of one kernel row and input channel, several at a time: so many sums that registers hold them beside a
-  // vector of each plane.
+  // vector of each plane. 16 registers hold too few for 5 or 6 planes: half of the planes at a time, then the others.
   template <int N>
   static void kernel_row(const Conv2d& a, const Plan& p, const T* x, const T* planes, ptrdiff_t rows,
                          T* sums) noexcept {
-    constexpr int room = (isa_registers - 2 - N) / N, M = room > 5 ? 5 : room < 1 ? 1 : room;
+    constexpr int first = isa_registers == 16 && N > 4 ? (N + 1) / 2 : N;
+    some_planes<first>(a, p, x, planes, rows, sums);
+    if constexpr (first < N) some_planes<N - first>(a, p, x, planes + first * p.vectors * L, rows, sums + first * L);
+  }
+  template <int C>
+  static void some_planes(const Conv2d& a, const Plan& p, const T* x, const T* planes, ptrdiff_t rows,
+                          T* sums) noexcept {
+    constexpr int room = (isa_registers - 2 - C) / C, M = room > 5 ? 5 : room < 1 ? 1 : room;
     ptrdiff_t blocks = (a.kw + M - 1) / M;
     for (ptrdiff_t b = 0; b < blocks; b++) {  // as equal as can be
       ptrdiff_t begin = a.kw * b / blocks, count = a.kw * (b + 1) / blocks - begin;
-      block_of<N, M>(count, a, p, x + begin * a.dilation_w, planes, rows, sums + begin * N * L);
+      block_of<C, M>(count, a, p, x + begin * a.dilation_w, planes, rows, sums + begin * a.oc * L);
     }
   }
-  template <int N, int M>
+  template <int C, int M>
   static void block_of(ptrdiff_t count, const Conv2d& a, const Plan& p, const T* x, const T* planes, ptrdiff_t rows,
                        T* sums) noexcept {
     if constexpr (M > 0) {
-      if (count == M) block<N, M>(a, p, x, planes, rows, sums);
-      else block_of<N, M - 1>(count, a, p, x, planes, rows, sums);
+      if (count == M) block<C, M>(a, p, x, planes, rows, sums);
+      else block_of<C, M - 1>(count, a, p, x, planes, rows, sums);
     }
   }
 
-  template <int N, int M>
+  // C of the planes, M taps.
+  template <int C, int M>
   static __attribute__((noinline)) void block(const Conv2d& a, const Plan& p, const T* x, const T* planes,
                                               ptrdiff_t rows, T* sums) noexcept {
-    vec<T> sum[M][N];
-    UNROLL for (int m = 0; m < M; m++) UNROLL for (int c = 0; c < N; c++) sum[m][c] = vec<T>{};
+    vec<T> sum[M][C];
+    UNROLL for (int m = 0; m < M; m++) UNROLL for (int c = 0; c < C; c++) sum[m][c] = vec<T>{};
     ptrdiff_t plane = p.vectors * L, x_row = a.stride_h * a.ic * p.wide, step = a.dilation_w;
-    for (ptrdiff_t r = 0; r < rows; r++, x += x_row, planes += N * plane)
+    for (ptrdiff_t r = 0; r < rows; r++, x += x_row, planes += a.oc * plane)
       for (ptrdiff_t v = 0; v < plane; v += L) {
-        vec<T> dy[N];
-        UNROLL for (int c = 0; c < N; c++) dy[c] = load<T>(planes + c * plane + v);
+        vec<T> dy[C];
+        UNROLL for (int c = 0; c < C; c++) dy[c] = load<T>(planes + c * plane + v);
         const T* at = x + v;
         UNROLL for (int m = 0; m < M; m++, at += step) {
           vec<T> xm = load<T>(at);
-          UNROLL for (int c = 0; c < N; c++) sum[m][c] += xm * dy[c];
+          UNROLL for (int c = 0; c < C; c++) sum[m][c] += xm * dy[c];
         }
       }
-    UNROLL for (int m = 0; m < M; m++) UNROLL for (int c = 0; c < N; c++) {
-      T* to = sums + (m * N + c) * L;
+    UNROLL for (int m = 0; m < M; m++) UNROLL for (int c = 0; c < C; c++) {
+      T* to = sums + (m * a.oc + c) * L;
       store<T>(to, load<T>(to) + sum[m][c]);
     }
   }
