@@ -12,7 +12,7 @@ tour: .venv/built
 	$(BIN)/loopnest tour
 
 test: .venv/built .venv/test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 lint: .venv/built .venv/lint
 	$(BIN)/ruff check .

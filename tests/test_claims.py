@@ -18,6 +18,9 @@ from loopnest.systems.claims.evidence import HOLDS, NOT, PART, Check, Finding, h
 for needed in ("sklearn", "matplotlib", "safetensors", "PIL"):
     pytest.importorskip(needed)
 
+# The tests share runs: in one process, when tests run in several.
+pytestmark = pytest.mark.xdist_group("claims")
+
 
 @pytest.fixture(scope="module")
 def findings(tmp_path_factory):

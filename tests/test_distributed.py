@@ -22,6 +22,9 @@ from loopnest.autograd import queue_callback
 from loopnest.distributed import DistributedSampler, by_rows, model
 from loopnest.distributed.shard import share
 
+# The tests share trainings: in one process, when tests run in several.
+pytestmark = pytest.mark.xdist_group("distributed")
+
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 MPIEXEC = next((str(p) for p in (BIN / "mpiexec",) if p.exists()), None) or shutil.which("mpiexec")

@@ -20,6 +20,9 @@ from loopnest import ladder, machine
 from loopnest.viz import charts, png, report, theme
 from loopnest.viz.facts import to_json
 
+# The tests share what was measured: in one process, when tests run in several.
+pytestmark = pytest.mark.xdist_group("report")
+
 
 @pytest.fixture(scope="module")
 def facts():
