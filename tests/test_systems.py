@@ -216,6 +216,29 @@ def test_faceoff_finds_where_a_model_falls_behind():
     assert faceoff.Dial(measure, [0, 1, 2]).crossing("CNN", (40, 50)) == 40
 
 
+def test_faceoff_names_all_who_are_best_within_the_interval():
+    from loopnest.systems import faceoff, page
+
+    found = faceoff.Found()
+    for name, values in {
+        "CNN": (0.90, 0.92, 0.91),
+        "GRU": (0.91, 0.90, 0.90),
+        "bag": (0.7, 0.7, 0.7),
+    }.items():
+        found.counts[name] = 9
+        for value in values:
+            found.note(name, "TREC", value)
+    found.note("CNN", "one seed", 0.5)
+    found.note("GRU", "one seed", 0.6)
+    assert found.winners() == {"TREC": ["CNN", "GRU"], "one seed": ["GRU"]}
+    found.figures["GRU"]["TREC"] = [0.89, 0.91, 0.9]
+    assert found.winners()["TREC"] == ["CNN"], "a hundredth behind with every seed"
+    result = systems.Result(
+        "faceoff", "", "", found.rows(), {"TREC": ("TREC", ".1%"), "one seed": ("", ".1%")}, ""
+    )
+    assert page.cells_of(result, result.rows[0]) == ["CNN", "91.0% ±2.5", "50.0%", "9", ""]
+
+
 def test_faceoff_compares_after_equal_seconds():
     from loopnest.systems import faceoff
 

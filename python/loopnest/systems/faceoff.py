@@ -202,7 +202,7 @@ class Found:
             Row(
                 name,
                 {task: float(np.mean(v)) for task, v in mine.items()}
-                | {f"{task}±": interval(v) for task, v in mine.items()},
+                | {f"{task}±": interval(v) for task, v in mine.items() if len(v) > 1},
                 self.seconds.get(name),
                 self.counts.get(name),
                 baseline=name == "bag of words",
@@ -210,13 +210,19 @@ class Found:
             for name, mine in self.figures.items()
         ]
 
-    def winners(self) -> dict[str, str]:
-        """The best model of each task, after equal epochs."""
-        best: dict[str, tuple[float, str]] = {}
-        for name in self.counts:
-            for task, values in self.figures[name].items():
-                best[task] = max(best.get(task, (0.0, "")), (float(np.mean(values)), name))
-        return {task: name for task, (_, name) in best.items()}
+    def winners(self) -> dict[str, list[str]]:
+        """The best models of each task after equal epochs: the one with the highest mean, and those whose gap
+        to it, seed by seed, is within its 95 % interval."""
+        won: dict[str, list[str]] = {}
+        for task in {task: None for name in self.counts for task in self.figures[name]}:
+            values = {name: self.figures[name][task] for name in self.counts if task in self.figures[name]}
+            best = max(values, key=lambda name: float(np.mean(values[name])))
+            gaps = {
+                name: [a - b for a, b in zip(values[best], mine, strict=True)]
+                for name, mine in values.items()
+            }
+            won[task] = [name for name, gap in gaps.items() if float(np.mean(gap)) <= interval(gap)]
+        return won
 
 
 def sets_of(options: Options) -> dict[str, tuple[Sentences, int]]:
@@ -272,27 +278,24 @@ def run(options: Options) -> Result:
             found.figures[name][f"first of {steps}"] = dial.at(name, steps)
     crossings = {name: dial.crossing(name, points) for name in ("CNN", "TCN")}
     rows, winners = found.rows(), found.winners()
-    shown: dict[str, tuple[str, str]] = {}
-    for task in winners:
-        shown[task] = (task, ".1%")
-        if len(seeds) > 1:
-            shown[f"{task}±"] = ("±", ".1%")
+    always = set.intersection(*(set(names) for names in winners.values()))
     return Result(
         name="faceoff",
         title="CNN against GRU, LSTM, TCN and a bag of words",
         about=f"Accuracy on held-back rows, mean over {len(seeds)} seeds ({len(dial.seeds)} for first of T), "
         "with half of the 95 % interval (Student's t) where there are several. The networks have equal "
-        "numbers of parameters beside the word vectors. Above after equal epochs; equal time: after as many "
+        "numbers of parameters beside the word vectors. Best: all whose gap to the highest mean is within "
+        "its own interval. Above after equal epochs; equal time: after as many "
         "seconds of training (the CPU's, if on one thread) as the fastest network takes for all its epochs. "
         "Parameters: on TREC, word vectors included; training: on all sets of sentences with all seeds. "
         "Order: a real sentence or its "
         "words shuffled (chance 50 %). First of T: name the first of T random symbols after the last "
         "(chance 25 %).",
         rows=rows,
-        columns=shown,
+        columns={task: (task, ".1%") for task in winners},
         say="Best on "
-        + ", ".join(f"{task}: {name}" for task, name in winners.items())
-        + ": the winner changes with the task. "
+        + "; ".join(f"{task}: {', '.join(names)}" for task, names in winners.items())
+        + (f". {' and '.join(sorted(always))} always. " if always else ": the winner changes with the task. ")
         + " ".join(crossed(name, at, points[-1]) for name, at in crossings.items()),
         pictures=[
             Picture(

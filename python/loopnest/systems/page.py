@@ -29,6 +29,8 @@ $style
 figure.card > img { width: 100%; height: auto; image-rendering: auto; border-radius: 0.3rem; }
 pre { white-space: pre-wrap; font-size: 0.85rem; margin: 0; }
 tr.baseline td { color: var(--soft); }
+td { white-space: nowrap; }
+table.wide { font-size: 0.8rem; }
 </style>
 </head>
 <body>
@@ -107,17 +109,27 @@ def table(result: Result) -> str:
         + "</tr>"
         for row in result.rows
     )
+    wide = " class=wide" if len(head) > 8 else ""
     return (
-        f'<div class="card scroll"><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>'
+        f'<div class="card scroll"><table{wide}><thead><tr>{cells}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
     )
 
 
 def cells_of(result: Result, row: Row) -> list[str]:
-    """A row of the table as texts: model, figures by the columns' formats, parameters, seconds."""
-    figures = [
-        format(row.figures[key], form) if key in row.figures else ""
-        for key, (_, form) in result.columns.items()
-    ]
+    """A row of the table as texts: model, figures by the columns' formats, parameters, seconds.
+
+    A figure "accuracy±" is half of the interval of "accuracy" and stands in its cell.
+    """
+
+    def cell(key: str, form: str) -> str:
+        if key not in row.figures:
+            return ""
+        half = row.figures.get(f"{key}±")
+        more = "" if half is None else f" ±{format(half, form).removesuffix('%')}"
+        return format(row.figures[key], form) + more
+
+    figures = [cell(key, form) for key, (_, form) in result.columns.items()]
     seconds = "" if row.seconds is None else f"{row.seconds:.1f} s"
     return [row.model, *figures, "" if row.parameters is None else f"{row.parameters:,}", seconds]
 
