@@ -275,7 +275,12 @@ class Learned(Callback):
 
 
 def starts_that_learn(options: Options, task: Callable[[Options], Task], name: str, count: int) -> list[bool]:
-    """Whether a model learns a task within the budget, from each of `count` starts: seed, seed + 1, ..."""
+    """Whether a model learns a task within the budget, from each of `count` starts: seed, seed + 1, ...
+
+    Copying: rounding decides. From one start and on the same batches the TCN's weights here and in PyTorch
+    are within 1e-10 after 200 steps in float64; in float32 both are 0.07 away from that. Start 0 learned,
+    its weights changed by a millionth did not, nor did PyTorch from it.
+    """
     learned = []
     for seed in range(options.seed, options.seed + count):
         mine = task(replace(options, seed=seed))
