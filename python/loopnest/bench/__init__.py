@@ -30,7 +30,7 @@ from loopnest.bench.timing import Candidate, Times, interleave, keep_memory
 Watch = Callable[[dict[str, Any]], None]
 
 # After a run on several threads the others' workers spin; see timing.interleave.
-SETTLE = 0.045
+SETTLE = 0.12
 
 # Who is asked when nobody is named.
 _WHO = {
