@@ -19,6 +19,24 @@ struct Block {
   vec<T> sum[M][V];
 };
 
+// sum += x * w, in place. GCC 12 otherwise lets sums of an unrolled loop wander through the registers: 16 are then too
+// few, and every dozen multiply-adds come with a copy or two.
+template <class T>
+inline __attribute__((always_inline)) void add_product_to(vec<T>& sum, vec<T> x, vec<T> w) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) asm("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(x), "x"(w));
+  else asm("vfmadd231pd %2, %1, %0" : "+x"(sum) : "x"(x), "x"(w));
+#else
+  sum += x * w;
+#endif
+}
+
+// Steps of k for each turn of the loop. With 16 registers a step is 12 multiply-adds and 8 loads; counters, pointers,
+// the fetch and the jump are 7 instructions more, which matters where the core's other thread (often somebody else's)
+// takes half of the six that start in a cycle: AMD EPYC Zen 3, 6 x 2 sums in L1: depth 24 1.16 times as fast with 4
+// steps as with 1, depth 64 and 320 1.1 times.
+constexpr int block_steps = isa_vector_bytes == 32 && isa_registers == 16 ? 4 : 1;
+
 // The general form: the rows of the block are the cells of a grid, R down and C right (pixels of an image).
 //   sum[i * C + j][v] += x[i * x_down + j * x_right + k * x_k] * w[k * V * lanes + v * lanes ...] for k in [0, depth)
 // fetch: `ahead` is memory that will be needed later; each step asks for so many vectors there and moves on by ahead_k.
@@ -34,7 +52,26 @@ inline __attribute__((always_inline)) void multiply_grid(Block<M, V, T>& b, cons
   const T* p[R * thirds];
   UNROLL for (int i = 0; i < R; i++) UNROLL for (int j = 0; j < thirds; j++) p[i * thirds + j] =
       x + i * x_down + 3 * j * x_right;
-  for (ptrdiff_t k = 0; k < depth; k++) {
+  ptrdiff_t k = 0;
+  if constexpr (block_steps > 1)
+    if (x_k == 1)
+      for (; k + block_steps <= depth; k += block_steps) {
+        UNROLL for (int i = 0; i < R * thirds; i++) asm("" : "+r"(p[i]));
+        constexpr int line = 64 / int(sizeof(T)), lines = (fetch * block_steps * lanes<T> + line - 1) / line;
+        UNROLL for (int f = 0; f < lines; f++) __builtin_prefetch(ahead + f * line);
+        UNROLL for (int s = 0; s < block_steps; s++) {
+          vec<T> wv[V];
+          UNROLL for (int v = 0; v < V; v++) wv[v] = load<T>(w + (s * (W ? W : V) + v) * lanes<T>);
+          UNROLL for (int i = 0; i < R; i++) UNROLL for (int j = 0; j < C; j++) {
+            vec<T> xm = broadcast<T>(p[i * thirds + j / 3][j % 3 * x_right + s]);
+            UNROLL for (int v = 0; v < V; v++) add_product_to<T>(b.sum[i * C + j][v], xm, wv[v]);
+          }
+        }
+        UNROLL for (int i = 0; i < R * thirds; i++) p[i] += block_steps;
+        w += block_steps * (W ? W : V) * lanes<T>;
+        ahead += block_steps * ahead_k;
+      }
+  for (; k < depth; k++) {
     // Opaque: the compiler would rather have one register per cell.
     UNROLL for (int i = 0; i < R * thirds; i++) asm("" : "+r"(p[i]));
     UNROLL for (int f = 0; f < fetch; f++) __builtin_prefetch(ahead + f * lanes<T>);
