@@ -21,7 +21,7 @@ struct conv2d_r10_taps : Plain<Conv2d> {
   // Widths of blocks. P * V sums + KW * V weights + 1 number of x in 32 (16) registers:
   //   12 x 2 + 3 x 2 + 1 = 31      8 x 2 + 7 x 2 + 1 = 31      16 + 7 + 1 = 24      16 registers: 8 + 7 + 1 = 16
   template <int KW, int VB>
-  static constexpr int most = V == 1    ? 8
+  static constexpr int most = V == 1    ? (KW == 3 ? 12 : 8)
                               : VB == 1 ? 16
                               : KW == 3 ? 12
                                         : 8;
@@ -38,15 +38,17 @@ struct conv2d_r10_taps : Plain<Conv2d> {
     // 187.
     if (a.stride_w == 2 && a.kw <= 5 && a.ic / a.groups >= (a.groups == 1 ? 16 : 64))
       return "a number of x meets 1.5 to 2.5 taps: with many input channels pack is 5 to 10 % faster";
-    // One vector of channels, 7 taps and 8 sums fill 16 registers; pack's two vectors use a number of x twice (7x7 on
-    // 28x28x128: 18.4 ms here, 13.2 there; 5x5 on 56x56x64: 7.9 and 7.2). On narrow images its edges cost more (5x5 on
-    // 7x7x832: 44.5 here, 51.7 there).
-    if (V == 1 && L > 1 && vectors(a) > 1 && a.kw > 3 && a.ow >= 28)
+    // One vector of channels, 7 taps and 8 sums fill 16 registers; pack's two vectors use a number of x twice. On
+    // narrow images, or under few input channels, pack's edges cost more. Zen 3, time of pack by that of taps: 3x3x128
+    // on 28x28 0.92, on 12x12 1.0, on 7x7 1.16, 3x3x16 on 28x28 1.26; 5x5x128 on 20x20 0.84, on 14x14 1.02, on 7x7 1.3.
+    if (V == 1 && L > 1 && vectors(a) > 1 && (a.kw == 3 ? a.ow >= 16 && a.ic / a.groups >= 64 : a.ow >= 20))
       return "with 16 registers pack, which holds two vectors of channels, is faster on wide rows";
     Cut c = a.kw == 3 ? cut<3, V>(a.ow) : cut<5, V>(a.ow);
     ptrdiff_t idle = c.width() - a.ow, narrowest = c.width(c.parts() - 1);
     // With two vectors pack leaves little room: idle outputs pay only in a wide block, and a block of 4 never does
     // (3x3 on 14x14 3 %, on 15x15 6 % faster than pack; on 13x13 3 %, on 4x4 22 % slower).
+    if (V == 1 && vectors(a) > 1 && a.ic / a.groups >= 64 && idle > 0)
+      return "a block with idle outputs asks for each column: pack is 1.3 times as fast with 16 registers";
     bool fits = V == 1 || vectors(a) == 1 ? 5 * idle < a.ow : narrowest > 4 && (idle == 0 || narrowest >= 8);
     return fits ? nullptr : "blocks of 4, 7, 8 and 12 outputs do not fit the rows";
   }
@@ -146,15 +148,19 @@ struct conv2d_r10_taps : Plain<Conv2d> {
         vec<T> tap[KW][VB];
         UNROLL for (int k = 0; k < KW; k++) UNROLL for (int v = 0; v < VB; v++) tap[k][v] =
             load<T>(w + (k * VB + v) * L);
+        // One pointer that moves on: multiples of x_w would not fit into the registers. With 16, where instructions
+        // count (see block.h), one for every three columns, which an x86 address reaches.
+        constexpr int reach = isa_registers == 16 ? 3 : 1;
         const T* x = row;
         UNROLL_ALL for (int i = 0; i < columns; i++) {
           if (edge == Any ? inside >> i & 1 : i >= low && i < high) {
-            T xi = *x;
+            vec<T> xi = broadcast<T>(x[i % reach * x_w]);
             UNROLL for (int p = 0; p < P; p++) if (i - p * S >= 0 && i - p * S < KW) UNROLL for (int v = 0; v < VB; v++)
-                sum[p][v] += xi * tap[(i - p * S) % KW][v];
+                add_product_to<T>(sum[p][v], xi, tap[(i - p * S) % KW][v]);
           }
-          x += x_w;
-          asm("" : "+r"(x));  // one pointer that moves on: multiples of x_w would not fit into the registers
+          if (i % reach < reach - 1) continue;
+          x += reach * x_w;
+          asm("" : "+r"(x));
         }
       }
     }
@@ -228,6 +234,7 @@ struct conv2d_r10_taps : Plain<Conv2d> {
       for (ptrdiff_t second = 0; second <= first; second++) {
         if (first + second < rest || !compiled<KW, VB>(first) || (second && !compiled<KW, VB>(second))) continue;
         ptrdiff_t cost = first + second + (second ? 2 : 0);  // a block costs about two pixels more than its width
+        if (V == 1) cost += 2 * (first + second - rest);     // one with idle pixels asks for each column
         if (cost < best) best = cost, c.tail[0] = first, c.tail[1] = second;
       }
     return c;
