@@ -1,8 +1,9 @@
-// Winograd's convolution for groups whose channels fit one register: a vector of 4 groups of 4 channels, or of 1 of 16,
-// is transformed as it comes, and each of the (M+2)^2 points is a product of small matrices.
+// Winograd's convolution for groups whose channels fit one register, or with 16 registers a few: a vector of 4 groups
+// of 4 channels, or the vectors of one group, are transformed as they come, and each of the (M+2)^2 points is a product
+// of small matrices.
 //
 //   winograd.h   a panel of up to 4 vectors of output channels, v and m of many tiles in L2
-//   here         one vector; v of 8 or 16 tiles stays in L1, and m takes its place there
+//   here         one vector, or `most` of 32 bytes; v of a few tiles stays in L1, and m takes its place there
 //
 // With several groups in a vector, lane (g, o) wants input channel i of its own group g: one shuffle of a vector of v
 // for each i, as in r11_group; other groups are never met, not even by a zero. Tiles are read from a copy of x, M + 2
@@ -22,39 +23,70 @@ struct GroupWinograd {
   using Place = typename W::Place;
   using Index = __typeof__(vec<T>{} < vec<T>{});
   static constexpr int N = W::N, points = W::points, L = lanes<T>;
-  static constexpr int rows = isa_registers == 32 ? 16 : 12;  // tiles of a block: sums in registers
-  static constexpr ptrdiff_t tiles_most = M == 2 ? 16 : 8;    // of a chunk; v takes 16 or 18 KB
-  static constexpr ptrdiff_t plane = tiles_most * L + L;      // from point to point of v: all sets of L1
-  static constexpr ptrdiff_t columns = M * tiles_most + 2;    // of the copy of x
-  static constexpr ptrdiff_t band_bytes = 512 << 10;          // x that all groups pass before the next band
-  static constexpr ptrdiff_t stream_bytes = 3 << 20;          // see slide.h
-  static constexpr ptrdiff_t scratch = points * plane + N * columns * L;
+  static constexpr int most = isa_registers == 32 ? 1 : 4;  // vectors of channels of a group
+  // Tiles of a block by vectors of output channels that it holds: sums in registers. Four vectors are two and two.
+  template <int V>
+  static constexpr int rows = isa_registers == 32 ? 16 : 12 / V;
+  static constexpr bool small = isa_registers == 16;                  // registers and caches
+  static constexpr ptrdiff_t band_bytes = (small ? 128 : 512) << 10;  // x that all groups pass before the next band
+  // See slide.h. Half a line, a vector of 32 bytes, is not streamed: 512 channels in 32 groups on 28x28 take half as
+  // long without it on Zen 3.
+  static constexpr ptrdiff_t stream_bytes = 3 << 20;
 
-  static bool fits(const Job& j) { return j.groups > 1 && j.ic <= L && j.oc <= L; }
+  static constexpr ptrdiff_t tiles_one = M == 2 ? 16 : 8;  // of a chunk of one vector of 64 bytes: v takes 16 or 18 KB
+
+  // v: [point][tile][slot], m likewise in its place; a slot has room for the input channels as for the output channels.
+  struct Sizes {
+    ptrdiff_t in, out, slot;  // vectors of channels, of x and of y; numbers of a tile's place
+    ptrdiff_t tiles;          // of a chunk
+    ptrdiff_t plane;          // from point to point of v: all sets of L1
+    ptrdiff_t columns;        // of the copy of x, [N rows][columns][in * L]
+    ptrdiff_t scratch;
+    explicit Sizes(const Job& j) {
+      in = ceil_div(j.ic, L), out = ceil_div(j.oc, L), slot = (in > out ? in : out) * L;
+      tiles = small ? (36 / (slot / L) < 12 ? 12 : 36 / (slot / L)) : tiles_one;
+      plane = tiles * slot + L, columns = M * tiles + 2;
+      scratch = points * plane + N * columns * in * L;
+    }
+    // Where a group has one vector at most, known when compiled: then it is part of addresses.
+    ptrdiff_t point() const { return most == 1 ? tiles_one * L + L : plane; }
+  };
+
+  static bool fits(const Job& j) { return j.groups > 1 && j.ic <= most * L && j.oc <= most * L; }
   static ptrdiff_t together(const Job& j) {  // groups in a vector
     ptrdiff_t fit = L / (j.ic > j.oc ? j.ic : j.oc);
-    return fit < j.groups ? fit : j.groups;
+    return fit < 1 ? 1 : fit < j.groups ? fit : j.groups;
   }
   static ptrdiff_t blocks(const Job& j) { return ceil_div(j.groups, together(j)); }
 
-  // packed: [blocks][point][ic][L], zeros in lanes without a channel
-  static size_t packed_bytes(const Job& j) { return size_t(blocks(j) * points * j.ic * L) * sizeof(T); }
-  static size_t scratch_bytes(int threads) { return size_t(threads) * size_t(scratch) * sizeof(T); }
+  // Vectors of output channels in panels of one to three, or two and two.
+  static ptrdiff_t panels(ptrdiff_t out) { return out > 3 ? 2 : 1; }
+
+  // packed: [blocks][point][panel][ic][vectors of the panel * L], zeros in lanes without a channel
+  static ptrdiff_t u_block(const Job& j) { return points * j.ic * ceil_div(j.oc, L) * L; }
+  static size_t packed_bytes(const Job& j) { return size_t(blocks(j) * u_block(j)) * sizeof(T); }
+  static size_t scratch_bytes(const Job& j, int threads) {
+    return size_t(threads) * size_t(Sizes(j).scratch) * sizeof(T);
+  }
 
   static void prepare(const Job& j, void* packed, const Team& team) noexcept {
-    Range mine = share(blocks(j), team);
-    for (ptrdiff_t b = mine.begin; b < mine.end; b++)
+    ptrdiff_t out = ceil_div(j.oc, L), wide = out / panels(out) * L;
+    Range mine = share(blocks(j) * out, team);
+    for (ptrdiff_t item = mine.begin; item < mine.end; item++) {
+      ptrdiff_t b = item / out, from = item % out * L, panel = from / wide;  // the first channel of a vector
+      T* u = static_cast<T*>(packed) + b * u_block(j) + panel * j.ic * wide + from % wide;
       for (ptrdiff_t ic = 0; ic < j.ic; ic++) {
         auto taps = [&](int i, int k) {
           T lane[L] = {};
-          for (ptrdiff_t l = 0; l < together(j) * j.oc; l++) {
-            ptrdiff_t g = b * together(j) + l / j.oc;
-            if (g < j.groups) lane[l] = j.w[g * j.w_g + l % j.oc * j.w_o + ic * j.w_i + i * j.w_h + k * j.w_w];
+          for (ptrdiff_t l = 0; l < L && from + l < together(j) * j.oc; l++) {
+            ptrdiff_t g = b * together(j) + (from + l) / j.oc, oc = (from + l) % j.oc;
+            if (g < j.groups) lane[l] = j.w[g * j.w_g + oc * j.w_o + ic * j.w_i + i * j.w_h + k * j.w_w];
           }
           return load<T>(lane);
         };
-        W::weights(taps, static_cast<T*>(packed) + (b * points * j.ic + ic) * L, j.ic * L);
+        W::weights(taps, u + ic * wide, j.ic * out * L);
       }
+    }
   }
 
   // ---- a chunk of tiles of one block ----
@@ -67,115 +99,177 @@ struct GroupWinograd {
     return at;
   }
 
-  // N rows of `count` pixels from (ih, iw) on, zeros where there is no image.
-  static void copy(const Job& j, const T* x, ptrdiff_t ih, ptrdiff_t iw, ptrdiff_t count, ptrdiff_t channels,
-                   T* to) noexcept {
+  // N rows of `count` pixels from (ih, iw) on, `in` vectors each, zeros where there is no image. row: of the copy.
+  static void copy(const Job& j, const T* x, ptrdiff_t ih, ptrdiff_t iw, ptrdiff_t count, ptrdiff_t channels, T* to,
+                   ptrdiff_t in, ptrdiff_t row) noexcept {
     ptrdiff_t left = iw < 0 ? -iw : 0, right = j.iw - iw < count ? j.iw - iw : count;
     if (left > count) left = count;
     if (right < left) right = left;
-    for (int i = 0; i < N; i++, to += columns * L) {
+    for (int i = 0; i < N; i++, to += row) {
       bool inside = ih + i >= 0 && ih + i < j.ih;
       ptrdiff_t begin = inside ? left : count, end = inside ? right : count, k = 0;
-      for (; k < begin; k++) store<T>(to + k * L, vec<T>{});
+      for (; k < begin * in; k++) store<T>(to + k * L, vec<T>{});
       const T* from = x + (ih + i) * j.x_h + (iw + begin) * j.x_w;
-      if (j.x_c == 1 && channels >= L)
+      if (in == 1 && j.x_c == 1 && channels >= L) {
         for (; k < end; k++, from += j.x_w) store<T>(to + k * L, load<T>(from));
-      else
-        for (; k < end; k++, from += j.x_w) store<T>(to + k * L, load_channels<T>(from, j.x_c, channels));
-      for (; k < count; k++) store<T>(to + k * L, vec<T>{});
+      } else if (in == 2 && j.x_c == 1 && channels >= 2 * L) {
+        for (; k < end * 2; k += 2, from += j.x_w) {
+          store<T>(to + k * L, load<T>(from));
+          store<T>(to + (k + 1) * L, load<T>(from + L));
+        }
+      } else {
+        for (; k < end * in; from += j.x_w)
+          for (ptrdiff_t v = 0; v < in; v++, k++)
+            store<T>(to + k * L, load_channels<T>(from + v * L * j.x_c, j.x_c, channels - v * L));
+      }
+      for (; k < count * in; k++) store<T>(to + k * L, vec<T>{});
     }
   }
 
   // v of the tiles from `at` on, a row of tiles at a time.
-  static void inputs(const Job& j, const T* x, ptrdiff_t channels, Place at, ptrdiff_t count, T* v) noexcept {
-    T* copied = v + points * plane;
+  static void inputs(const Job& j, const Sizes& s, const T* x, ptrdiff_t channels, Place at, ptrdiff_t count,
+                     T* v) noexcept {
+    T* copied = v + points * s.plane;
+    ptrdiff_t pixel = most == 1 ? L : s.in * L, row = most == 1 ? (M * tiles_one + 2) * L : s.columns * pixel;
     for (ptrdiff_t run; count > 0; count -= run, at = next(j, at, run)) {
       ptrdiff_t left = (j.ow - at.w + M - 1) / M;
       run = left < count ? left : count;
-      copy(j, x + at.n * j.x_n, at.h - j.pad_h, at.w - j.pad_w, M * run + 2, channels, copied);
+      copy(j, x + at.n * j.x_n, at.h - j.pad_h, at.w - j.pad_w, M * run + 2, channels, copied, s.in, row);
       const T* from = copied;
-      for (ptrdiff_t i = 0; i < run; i++, from += M * L, v += L)
-        W::input_tile([=](int r, int k)
-                          __attribute__((always_inline)) { return load<T>(from + (r * columns + k) * L); },
-                      v, plane);
+      for (ptrdiff_t i = 0; i < run; i++, from += M * pixel, v += most == 1 ? L : s.slot)
+        for (ptrdiff_t c = 0; c < pixel; c += L)
+          W::input_tile([=](int r, int k)
+                            __attribute__((always_inline)) { return load<T>(from + c + r * row + k * pixel); },
+                        v + c, s.point());
     }
   }
 
-  // m in the place of v. One group: its numbers of v are broadcast. Several: its lanes are shuffled.
-  template <bool several>
-  static void products(ptrdiff_t ic, ptrdiff_t tiles, T* v, const T* packed, const Index* index) noexcept {
-    for_row_blocks<rows>(tiles, [&](auto count, ptrdiff_t first) {
-      constexpr int R = decltype(count)::value;
-      T* m = v + first * L;
-      const T* u = packed;
-      for (int point = 0; point < points; point++, m += plane) {
-        Block<R, 1, T> b;
-        clear_block(b);
-        for (ptrdiff_t i = 0; i < ic; i++, u += L) {
-          vec<T> w = load<T>(u);
-          UNROLL for (int r = 0; r < R; r++) {
-            if constexpr (several && L > 1) b.sum[r][0] += vec<T>(__builtin_shuffle(load<T>(m + r * L), index[i])) * w;
-            else b.sum[r][0] += m[r * L + i] * w;
-          }
+  // m in the place of v: R tiles, V vectors of output channels. One group: its numbers of v are broadcast. Several: its
+  // lanes are shuffled. Not inlined, because the loops around it would take registers.
+  template <bool several, int R, int V>
+  static __attribute__((noinline)) void product(T* m, ptrdiff_t slot, ptrdiff_t plane, ptrdiff_t ic, const T* u,
+                                                const Index* index) noexcept {
+    for (int point = 0; point < points; point++, m += plane, u += ic * V * L) {
+      Block<R, V, T> b;
+      clear_block(b);
+      if constexpr (several && L > 1) {
+        const T* w = u;
+        for (ptrdiff_t i = 0; i < ic; i++, w += L) {
+          vec<T> wi = load<T>(w);
+          UNROLL for (int r = 0; r < R; r++) b.sum[r][0] +=
+              vec<T>(__builtin_shuffle(load<T>(m + r * L), index[i])) * wi;
         }
-        store_block(b, m, L);
+      } else if constexpr (most == 1) {
+        const T* w = u;
+        for (ptrdiff_t i = 0; i < ic; i++, w += L) {
+          vec<T> wi = load<T>(w);
+          UNROLL for (int r = 0; r < R; r++) b.sum[r][0] += m[r * L + i] * wi;
+        }
+      } else {
+        multiply_grid<1, R, 0>(b, m, 0, slot, 1, u, ic, u, 0);
       }
+      store_block(b, m, most == 1 ? L : slot);
+    }
+  }
+  // Four vectors: the first two wait until the other two are done as well, because v is still wanted.
+  template <int R>
+  static __attribute__((noinline)) void product_four(T* m, ptrdiff_t slot, ptrdiff_t plane, ptrdiff_t ic,
+                                                     const T* u) noexcept {
+    T early[R * 2 * L];
+    for (int point = 0; point < points; point++, m += plane, u += ic * 4 * L) {
+      Block<R, 2, T> b;
+      clear_block(b);
+      multiply_grid<1, R, 0>(b, m, 0, slot, 1, u, ic, u, 0);
+      store_block(b, early, 2 * L);
+      clear_block(b);
+      multiply_grid<1, R, 0>(b, m, 0, slot, 1, u + ic * 2 * L, ic, u, 0);
+      store_block(b, m + 2 * L, slot);
+      load_block(b, early, 2 * L);
+      store_block(b, m, slot);
+    }
+  }
+  template <bool several, int V>
+  static void products(const Sizes& s, ptrdiff_t ic, ptrdiff_t tiles, T* v, const T* u, const Index* index) noexcept {
+    for_row_blocks<rows<(V == 4 ? 2 : V)>>(tiles, [&](auto count, ptrdiff_t first) {
+      constexpr int R = decltype(count)::value;
+      if constexpr (V == 4) product_four<R>(v + first * s.slot, s.slot, s.plane, ic, u);
+      else product<several, R, V>(v + first * s.slot, s.slot, s.plane, ic, u, index);
     });
   }
+  static void products(const Job& j, const Sizes& s, ptrdiff_t tiles, T* v, const T* u, const Index* index) noexcept {
+    if (together(j) > 1) return products<true, 1>(s, j.ic, tiles, v, u, index);
+    if (s.out == 1) return products<false, 1>(s, j.ic, tiles, v, u, index);
+    if constexpr (most > 1) {
+      if (s.out == 2) products<false, 2>(s, j.ic, tiles, v, u, index);
+      else if (s.out == 3) products<false, 3>(s, j.ic, tiles, v, u, index);
+      else products<false, 4>(s, j.ic, tiles, v, u, index);
+    }
+  }
 
-  static void outputs(const Job& j, T* y, const T* bias, ptrdiff_t channels, Place at, ptrdiff_t count, bool past,
-                      const T* m) noexcept {
+  static void outputs(const Job& j, const Sizes& s, T* y, const T* bias, ptrdiff_t channels, Place at, ptrdiff_t count,
+                      bool past, const T* m) noexcept {
     Finish<T> finish(j.activation, j.add, j.y);
-    vec<T> b = {};
-    if (bias) b = load_channels<T>(bias, 1, channels);
-    bool plain = j.y_c == 1 && channels >= L && finish.nothing();
-    past = past && plain && uintptr_t(y) % sizeof(vec<T>) == 0;
-    for (ptrdiff_t t = 0; t < count; t++, m += L, at = next(j, at, 1)) {
-      T* to = y + at.n * j.y_n + at.h * j.y_h + at.w * j.y_w;
+    for (ptrdiff_t t = 0; t < count; t++, m += s.slot, at = next(j, at, 1)) {
+      T* tile = y + at.n * j.y_n + at.h * j.y_h + at.w * j.y_w;
       ptrdiff_t down = j.oh - at.h < M ? j.oh - at.h : M, right = j.ow - at.w < M ? j.ow - at.w : M;
-      if (past)
-        W::output_tile(m, plane, b, [=](int i, int k, vec<T> value) __attribute__((always_inline)) {
-          if (i < down && k < right) stream<T>(to + i * j.y_h + k * j.y_w, value);
-        });
-      else if (plain)
-        W::output_tile(m, plane, b, [=](int i, int k, vec<T> value) __attribute__((always_inline)) {
-          if (i < down && k < right) store<T>(to + i * j.y_h + k * j.y_w, value);
-        });
-      else
-        W::output_tile(m, plane, b, [=](int i, int k, vec<T> value) __attribute__((always_inline)) {
-          if (i >= down || k >= right) return;
-          T* place = to + i * j.y_h + k * j.y_w;
-          if (finish.adds && finish.simple) value += load_channels<T>(finish.add(place), j.y_c, channels);
-          if (finish.clamps && finish.simple) value = finish.clamp(value);
-          store_channels<T>(place, j.y_c, value, channels);
-        });
+      for (ptrdiff_t c = 0; c < channels; c += L) {
+        T* to = tile + c * j.y_c;
+        vec<T> b = {};
+        if (bias) b = load_channels<T>(bias + c, 1, channels - c);
+        bool plain = j.y_c == 1 && channels - c >= L && finish.nothing();
+        if (past && plain && uintptr_t(to) % sizeof(vec<T>) == 0)
+          W::output_tile(m + c, s.point(), b, [=](int i, int k, vec<T> value) __attribute__((always_inline)) {
+            if (i < down && k < right) stream<T>(to + i * j.y_h + k * j.y_w, value);
+          });
+        else if (plain)
+          W::output_tile(m + c, s.point(), b, [=](int i, int k, vec<T> value) __attribute__((always_inline)) {
+            if (i < down && k < right) store<T>(to + i * j.y_h + k * j.y_w, value);
+          });
+        else
+          W::output_tile(m + c, s.point(), b, [=](int i, int k, vec<T> value) __attribute__((always_inline)) {
+            if (i >= down || k >= right) return;
+            T* place = to + i * j.y_h + k * j.y_w;
+            if (finish.adds && finish.simple) value += load_channels<T>(finish.add(place), j.y_c, channels - c);
+            if (finish.clamps && finish.simple) value = finish.clamp(value);
+            store_channels<T>(place, j.y_c, value, channels - c);
+          });
+      }
       if (!finish.simple)
-        finish_outputs<T>(to, j.add ? j.add + (to - j.y) : nullptr, j.activation, down, j.y_h, right, j.y_w, channels);
+        finish_outputs<T>(tile, j.add ? j.add + (tile - j.y) : nullptr, j.activation, down, j.y_h, right, j.y_w,
+                          channels);
     }
   }
 
   static void run(const Job& j, const Team& team) noexcept {
     Index index[L] = {};
     if constexpr (L > 1)
-      for (ptrdiff_t i = 0; i < j.ic; i++)
+      for (ptrdiff_t i = 0; i < j.ic && i < L; i++)
         for (int lane = 0; lane < L; lane++) index[i][lane] = lane / j.oc < together(j) ? lane / j.oc * j.ic + i : 0;
-    ptrdiff_t tiles = j.tiles(), chunks = ceil_div(tiles, tiles_most), channels = j.groups * j.ic;
+    Sizes s(j);
+    ptrdiff_t tiles = j.tiles(), chunks = ceil_div(tiles, s.tiles), channels = j.groups * j.ic;
     ptrdiff_t bytes = j.n * j.ih * j.iw * channels * ptrdiff_t(sizeof(T));
     ptrdiff_t bands = bytes / band_bytes + 1 < chunks ? bytes / band_bytes + 1 : chunks;
+    if (small) {  // weights are read again for each band: not more of them than of x
+      ptrdiff_t sense = 1 + bytes / (blocks(j) * u_block(j) * ptrdiff_t(sizeof(T)) + 1);
+      if (bands > sense) bands = sense;
+      ptrdiff_t shares = ceil_div(8 * team.size, blocks(j));  // few groups: bands, so that members have equal shares
+      if (team.size > 1 && bands < shares) bands = shares < chunks ? shares : chunks;
+    }
     bytes += j.n * j.oh * j.ow * j.groups * j.oc * ptrdiff_t(sizeof(T));
-    bool past = bytes >= stream_bytes && uintptr_t(j.y_n | j.y_h | j.y_w) * sizeof(T) % sizeof(vec<T>) == 0;
-    T* v = j.scratch + team.rank * scratch;
+    bool past = L * ptrdiff_t(sizeof(T)) >= 64 && bytes >= stream_bytes &&
+                uintptr_t(j.y_n | j.y_h | j.y_w) * sizeof(T) % sizeof(vec<T>) == 0;
+    T* v = j.scratch + team.rank * s.scratch;
     Range mine = share(bands * blocks(j), team);
     for (ptrdiff_t item = mine.begin; item < mine.end; item++) {
       ptrdiff_t band = item / blocks(j), block = item % blocks(j), g = block * together(j);
       ptrdiff_t here = j.groups - g < together(j) ? j.groups - g : together(j);
-      const T *x = j.x + g * j.ic * j.x_c, *u = j.packed + block * points * j.ic * L;
+      const T *x = j.x + g * j.ic * j.x_c, *u = j.packed + block * u_block(j);
       for (ptrdiff_t c = chunks * band / bands; c < chunks * (band + 1) / bands; c++) {
         ptrdiff_t first = tiles * c / chunks, count = tiles * (c + 1) / chunks - first;
         Place at = W::place(j, first);
-        inputs(j, x, here * j.ic, at, count, v);
-        together(j) > 1 ? products<true>(j.ic, count, v, u, index) : products<false>(j.ic, count, v, u, index);
-        outputs(j, j.y + g * j.oc * j.y_c, j.bias ? j.bias + g * j.oc : nullptr, here * j.oc, at, count, past, v);
+        inputs(j, s, x, here * j.ic, at, count, v);
+        products(j, s, count, v, u, index);
+        outputs(j, s, j.y + g * j.oc * j.y_c, j.bias ? j.bias + g * j.oc : nullptr, here * j.oc, at, count, past, v);
       }
     }
     if (past) stream_end();
@@ -183,18 +277,24 @@ struct GroupWinograd {
 
   // ---- what it takes, as Winograd::cycles ----
 
+  // With 16 registers as found on Zen 3, whose front end two threads share: products of 16 channels in and out take 1.5
+  // times as long as their multiply-adds alone, r10_taps 1.8 times.
   static double cycles(const Job& j) {
     double tiles = double(j.tiles()), several = together(j) > 1 ? 2 : 1;  // a shuffle keeps a unit as busy as an FMA
-    double products = tiles * points * double(j.ic) * several / 2 * (M == 4 ? 1.3 : 1.1);
-    double transforms = tiles * (M == 4 ? 480 : 130) * (isa_registers < 32 ? 1.3 : 1);
-    double fetching = W::fetch_cycles(double(points * j.ic * L), double(blocks(j))), share = 16 / tiles;
+    Sizes s(j);
+    double slower = small && together(j) == 1 ? 1.5 : M == 4 ? 1.3 : 1.1, vectors = double(s.in + s.out) / 2;
+    double products = tiles * points * double(j.ic * s.out) * several / 2 * slower;
+    double transforms = tiles * vectors * (M == 4 ? 480 : 130) * (isa_registers < 32 ? 1.3 : 1);
+    double fetching = W::fetch_cycles(double(u_block(j)), double(blocks(j))), share = 16 / tiles;
+    if (small) fetching /= 2, share = 0;  // from L3 at 16 bytes a cycle
     double hidden = products < fetching ? products : fetching;
     return double(blocks(j)) *
            ((products > fetching ? products : fetching) + transforms + hidden * (share < 1 ? share : 1));
   }
   // Of r11_group, or of r10_taps for one group in a vector: a multiply-add of two comes with a shuffle, or a load.
   static double direct_cycles(const Job& j) {
-    return double(blocks(j)) * W::inside(j) * double(j.ic) / 2 * (together(j) > 1 ? 2 : 1.15);
+    double slower = together(j) > 1 ? 2 : small ? 1.8 : 1.15;
+    return double(blocks(j)) * W::inside(j) * double(j.ic * ceil_div(j.oc, L)) / 2 * slower;
   }
 };
 
@@ -207,7 +307,7 @@ struct AnyWinograd : Winograd<T, M> {
 
   static size_t packed_bytes(const Job& j) { return G::fits(j) ? G::packed_bytes(j) : W::packed_bytes(j); }
   static size_t scratch_bytes(const Job& j, int threads) {
-    return G::fits(j) ? G::scratch_bytes(threads) : W::scratch_bytes(j, threads);
+    return G::fits(j) ? G::scratch_bytes(j, threads) : W::scratch_bytes(j, threads);
   }
   static void prepare(const Job& j, void* packed, const Team& team) noexcept {
     G::fits(j) ? G::prepare(j, packed, team) : W::prepare(j, packed, team);
