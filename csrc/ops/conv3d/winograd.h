@@ -36,14 +36,23 @@ struct Winograd3d {
     if (a.precision >= (M == 4 ? High : Exact)) return "the precision setting rules it out";
     Job j = job_of_all(a);
     // u comes from far for each sample and once more for its first and last planes, which W::cycles does not count.
-    // 256 -> 512 channels of 4x7x7, 16 tiles and 56 MB: 16.0 ms, with r1_planes 12.7.
-    if (W::fetch_cycles(double(j.u_group())) > 0 && job(a, 0).tiles() < 4 * W::least_tiles)
+    // 256 -> 512 channels of 4x7x7, 16 tiles and 56 MB: 16.0 ms, with r1_planes 12.7. With 16 registers see `cycles`.
+    if (isa_registers == 32 && W::fetch_cycles(double(j.u_group())) > 0 && job(a, 0).tiles() < 4 * W::least_tiles)
       return "too few tiles in a sample for so many weights";
-    double cycles = W::cycles(j);
-    if (cycles >= W::direct_cycles(j)) return "the transforms would cost more than they save";
-    if (M == 4 && cycles >= Winograd<T, 2>::cycles(Winograd3d<T, 2>::job_of_all(a)))
-      return "smaller tiles waste less of their outputs here";
+    double here = cycles(a);
+    if (here >= W::direct_cycles(j)) return "the transforms would cost more than they save";
+    if (M == 4 && here >= Winograd3d<T, 2>::cycles(a)) return "smaller tiles waste less of their outputs here";
     return nullptr;
+  }
+  // All products and transforms; or bringing u in, if that takes longer, for each sample's first, middle and last
+  // planes: 9 bytes a cycle from L3, 3 from memory. On Zen 3, 2 samples of 256 -> 512 channels, 4x7x7: F(2x2) 23.5 ms,
+  // F(4x4), whose u are 56 MB, 34, r1_planes 33; a sample of 128 -> 256 channels, 4x14x14: 9.0, 8.4 and 16 ms.
+  static double cycles(const Conv3d& a) {
+    Job j = job_of_all(a);
+    double work = W::cycles(j), bytes = double(j.u_group()) * sizeof(T);
+    if (isa_registers == 32) return work;
+    double fetch = double(a.n * (a.od < 3 ? a.od : 3)) * bytes / (bytes > (16 << 20) ? 3 : 9);
+    return work > fetch ? work : fetch;
   }
   static Job job_of_all(const Conv3d& a) {
     Job j = job(a, 0);
