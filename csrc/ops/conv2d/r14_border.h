@@ -126,7 +126,7 @@ struct conv2d_r14_border : Plain<Conv2d> {
       }
       const T *row = x, *w = packed;
       for (ptrdiff_t kh = 0; kh < j.kh; kh++, row += j.x_down, w += j.depth * VB * L)
-        multiply_grid<1, M, 0>(b, row, 0, j.x_right, 1, w, j.depth, w, 0);
+        multiply_grid<1, M, 0, 0, 1>(b, row, 0, j.x_right, 1, w, j.depth, w, 0);
       if (j.how.adds) {
         UNROLL for (int m = 0; m < M; m++) UNROLL for (int v = 0; v < VB; v++) {
           const T* from = j.how.add(y + m * y_right + v * L);
