@@ -22,8 +22,8 @@ struct conv2d_r5_pack : Plain<Conv2d> {
   static constexpr int masked = isa_vector_bytes == 64;  // AVX-512 stores a part of a vector as fast as a whole one
   // Sizes for an L2 cache of 1 or 2 MB beside 32 registers; for one of 512 KB, which two threads may share, beside 16.
   static constexpr bool small = isa_registers == 16;
-  static constexpr ptrdiff_t slice_bytes = (small ? 150 : 300)
-                                           << 10;     // weights of a slice: 3 x 3 x 256 x 32 x 4 = 288 KB
+  // Weights of a slice: 3 x 3 x 256 x 32 x 4 = 288 KB, half an L2.
+  static constexpr ptrdiff_t slice_bytes = (small ? 150 : 300) << 10;
   static constexpr ptrdiff_t ahead_bytes = 32 << 10;  // a slice from here on does not stay in L1 (32 or 48 KB)
   static constexpr ptrdiff_t chunk_bytes = (small ? 128 : 256) << 10;  // x that every block of channels uses again
   // y from here on goes past the caches (found by trying). On Zen 3 plain stores into lines that were asked for before
