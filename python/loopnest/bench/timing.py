@@ -66,8 +66,9 @@ def interleave(
     """Lets the candidates take turns of about 5 ms (a run at least) for `seconds` in all, 3 turns at least.
 
     settle: seconds to wait before each turn. After a run on several threads some libraries' workers spin
-    (onnxruntime 36 to 80 ms, libgomp 10 ms) and would slow the next one; after the wait one run is not counted,
-    because then workers sleep. hopeless: told the medians after the second turn, says who need not go on.
+    (onnxruntime 36 to 80 ms, libgomp 10 ms) and would slow the next one; after the wait one run is not
+    counted, because then workers sleep. hopeless: told the medians after the second turn, says who need not
+    go on.
     """
     runs = {name: max(1, int(0.005 / max(repeat(2)[1], 1e-7))) for name, repeat in candidates.items()}
     runs_of: dict[str, list[float]] = {name: [] for name in candidates}
