@@ -842,7 +842,7 @@ def test_numpy_integers_and_lists_are_welcome():
 
 @pytest.mark.parametrize("layout", ["fortran", "channels-last", "strided", "negative", "read-only"])
 def test_layouts_give_the_same_result(layout):
-    """8 channels: fewer may run on `across`, which wants rows without gaps and sums in an order of its own."""
+    """8 channels: fewer may run on `across`, which wants rows without gaps and has an order of its own."""
     net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(72, 2))
     x = floats(2, 3, 8, 8)
     other = {
