@@ -12,7 +12,7 @@ tour: .venv/built
 	$(BIN)/loopnest tour
 
 test: .venv/built .venv/test
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
 
 lint: .venv/built .venv/lint
 	$(BIN)/ruff check .
