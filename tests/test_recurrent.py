@@ -145,6 +145,28 @@ def test_rows_that_repeat(op, kinds):
                     assert np.nan_to_num(a).tobytes() == np.nan_to_num(b).tobytes()
 
 
+@pytest.mark.parametrize("lengths", [False, True])
+@pytest.mark.parametrize("op", ["lstm", "gru"])
+def test_what_is_kept_does_not_depend_on_its_size(op, lengths):
+    """Gates of 4 MB and more go past the caches (simd/keep.h): the same bits as those of half the batch."""
+    rng, t, n, h, count = np.random.default_rng(3), 66, 32, 128, {"lstm": 4, "gru": 3}[op]
+    x = rng.normal(size=(t, n, 5)).astype("f")
+    weights = [
+        rng.uniform(-0.3, 0.3, s).astype("f")
+        for s in ((count * h, 5), (count * h, h), (count * h,), (count * h,))
+    ]
+    steps = rng.integers(0, t + 1, n) if lengths else None
+
+    def kept(sequences: slice, rung: str, isa: str) -> list[np.ndarray]:
+        some = None if steps is None else steps[sequences]
+        out = getattr(ops, op)(x[:, sequences], *weights, keep=True, lengths=some, rung=rung, isa=isa)
+        return [a for a in out if a.shape[0] == t]
+
+    for isa in sorted({r.isa for r in all_rungs() if r.op == op and r.name == "batch"}):
+        for whole, half in zip(kept(slice(n), "batch", isa), kept(slice(16), "batch", isa), strict=True):
+            assert np.ascontiguousarray(whole[:, :16]).tobytes() == half.tobytes()
+
+
 @pytest.mark.parametrize("repeat", [False, True])
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("n", [2, 5, 17])

@@ -33,22 +33,23 @@ struct Repeats {
   }
   bool found() const { return most(all) > 0 && *count > 0; }
 
-  // row(r): where row r lies, or null if it does not count. By one member of a team.
+  // row(t, n): where row t * batch + n lies, or null if it does not count. By one member of a team.
   template <class Row>
-  void find(Row row) const {
+  void find(ptrdiff_t batch, Row row) const {
     *count = 0;
-    if (!fill(row)) *count = 0;
+    if (!fill(batch, row)) *count = 0;
   }
 
   template <class Row>
-  bool fill(Row row) const {
+  bool fill(ptrdiff_t batch, Row row) const {
     __builtin_memset(slots, 0, slot_count * sizeof *slots);
-    for (ptrdiff_t r = 0; r < all; r++) {
-      if (r == trial && *count > trial_most) return false;
-      const T* x = row(r);
-      ids[r] = x ? id_of(x) : -1;
-      if (x && ids[r] < 0) return false;
-    }
+    for (ptrdiff_t r = 0, t = 0; r < all; t++)
+      for (ptrdiff_t n = 0; n < batch; n++, r++) {
+        if (r == trial && *count > trial_most) return false;
+        const T* x = row(t, n);
+        ids[r] = x ? id_of(x) : -1;
+        if (x && ids[r] < 0) return false;
+      }
     return true;
   }
 
@@ -68,33 +69,52 @@ struct Repeats {
     return -1;
   }
 
-  // 16 words of a row from number k on, its last ones where fewer are left: to a row that is shorter zeros are added.
-  using Words = uint32_t __attribute__((vector_size(64)));
-  static constexpr ptrdiff_t step = 64 / ptrdiff_t(sizeof(T));
-  Words words_of(const T* x, ptrdiff_t k) const {
+  // A row as words of 32 bits, a register of them at a time: f(number of the register, words). The last register is
+  // filled with the words before it, or, in a row that is shorter than a register, with zeros.
+  using Words = typename vec_of<uint32_t, lanes<float>>::type;
+  static constexpr ptrdiff_t per = sizeof(T) / 4, L = lanes<float>;
+  static Words words_at(const T* x, ptrdiff_t k) {
+    return __builtin_bit_cast(Words, load<float>(reinterpret_cast<const float*>(x) + k));
+  }
+  static Words words_of(const T* x, ptrdiff_t count) {
     Words words = {};
-    if (size < step) __builtin_memcpy(&words, x, size_t(size) * sizeof(T));
-    else __builtin_memcpy(&words, x + (k + step < size ? k : size - step), sizeof words);
+    __builtin_memcpy(&words, x, size_t(count) * 4);
     return words;
+  }
+  template <class F>
+  void each(F f) const {
+    ptrdiff_t words = size * per, k = 0, j = 0;
+    if (words < L) return f(0, [=](const T* x) { return words_of(x, words); });
+    for (; k + L <= words; k += L, j++) f(j, [=](const T* x) { return words_at(x, k); });
+    if (k < words) f(j, [=](const T* x) { return words_at(x, words - L); });
   }
 
   bool same(const T* x, const T* y) const {
     Words differ = {};
-    for (ptrdiff_t k = 0; k < size; k += step) differ |= words_of(x, k) ^ words_of(y, k);
-    uint32_t any = 0;
-    for (int j = 0; j < 16; j++) any |= differ[j];
-    return any == 0;
+    each([&](ptrdiff_t, auto words) { differ |= words(x) ^ words(y); });
+    return !any(differ);
+  }
+  static bool any(Words words) {
+    uint32_t some = 0, word[L];
+    __builtin_memcpy(word, &words, sizeof word);
+    for (uint32_t w : word) some |= w;
+    return some != 0;
   }
 
-  // 16 sums side by side. A product moves differences upwards only, and a number like 1 differs from 0 in its upper
-  // bits: they are turned down before the lanes, each times an odd number of its own, are added up.
+  // Sums side by side, two for each lane, because a product has to wait for the one before. A product moves differences
+  // upwards only, and a number like 1 differs from 0 in its upper bits: they are turned down before the lanes, each
+  // times an odd number of its own, are added up.
   uint32_t hash_of(const T* x) const {
     constexpr uint32_t odd = 0x9e3779b1;
-    Words sums = {}, own = {1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31};
-    for (ptrdiff_t k = 0; k < size; k += step) sums = (sums ^ words_of(x, k)) * odd;
-    sums = (sums ^ sums >> 15) * (own * odd);
+    Words sums[2] = {};
+    each([&](ptrdiff_t j, auto words) { sums[j % 2] = (sums[j % 2] ^ words(x)) * odd; });
     uint32_t hash = 0;
-    for (int j = 0; j < 16; j++) hash += sums[j];
+    for (int j = 0; j < 2; j++) {
+      uint32_t word[L];
+      Words turned = sums[j] ^ sums[j] >> 15;
+      __builtin_memcpy(word, &turned, sizeof word);
+      for (uint32_t l = 0; l < L; l++) hash += word[l] * (odd * (4 * l + 2 * j + 1));
+    }
     return hash ^ hash >> 15;
   }
 };
@@ -125,7 +145,7 @@ struct RepeatedInput {
   void find(const A& a, const Team& team) const {
     if (panel(a) == 0) return;
     const T* first = static_cast<const T*>(a.x);
-    if (team.rank == 0) x.find([&](ptrdiff_t r) { return first + r / a.n * a.x_t + r % a.n * a.x_n; });
+    if (team.rank == 0) x.find(a.n, [&](ptrdiff_t t, ptrdiff_t n) { return first + t * a.x_t + n * a.x_n; });
     team.barrier(&team);
     if (!x.found()) return;
     Range mine = share(Panels::count(a), team);

@@ -113,9 +113,11 @@ struct GruSteps : Plain<Gru> {
         if (t % chunk(a) == 0) input_product(a, part, p, panels, t);
         step(a, part, p, panels, t);
       }
+      if (a.gates && keep_apart) keep(a, part, t);
       if (!alone) team.barrier(&team);
     }
     end(a, part);
+    if (a.gates) stream_end();
   }
 
   // For the steps of the chunk that begins at t, and some panels: sums = biases, and n r z += x * w_ih^T
@@ -165,6 +167,10 @@ struct GruSteps : Plain<Gru> {
       store<T>(s, load<T>(s) + r * q);
       store<T>(s + 2 * L, z);
       if (!a.gates) continue;
+      if (keep_apart) {
+        store<T>(s + L, r);
+        continue;
+      }
       T* kept = kept_of(a, t, part.rows.begin + row) + u;
       store_lanes<T>(kept, r, count);
       store_lanes<T>(kept + a.h, z, count);
@@ -176,20 +182,35 @@ struct GruSteps : Plain<Gru> {
     return static_cast<T*>(a.gates) + t * a.gates_t + n * 4 * a.h;
   }
 
-  static void outputs(const Gru& a, const Part& part, ptrdiff_t p, ptrdiff_t t, const T* rows, const T* h,
-                      ptrdiff_t h_row, T* y) {
+  // What backward wants to know of step t: r z n q, which stand where the sums were.
+  static void keep(const Gru& args, const Part& part, ptrdiff_t t) {
+    const Gru a = args;  // or it would be read again after every store
+    constexpr ptrdiff_t place[4] = {1, 2, 0, 3};
+    const T* from = part.sums + part.panels.begin * part.panel + t % chunk(a) * part.count * sums;
+    bool past = keep_past<T>(a.gates, a.h, a.t * a.gates_t);
+    for (ptrdiff_t row = 0; row < part.count; row++, from += sums) {
+      ptrdiff_t seq = part.rows.begin + row;
+      bool valid = is_valid(a, t, seq);
+      for (int g = 0; g < 4; g++)
+        keep_row<T>(from + place[g] * L, part.panel, part.panels, valid, past, kept_of(a, t, seq) + g * a.h, a.h);
+    }
+  }
+
+  static void outputs(const Gru& a, const Part& part, ptrdiff_t p, ptrdiff_t t, T* rows, const T* h, ptrdiff_t h_row,
+                      T* y) {
     ptrdiff_t u = p * L, count = a.h - u;
     for (ptrdiff_t row = 0; row < part.count; row++) {
-      const T* s = rows + row * sums;
+      T* s = rows + row * sums;
       ptrdiff_t seq = part.rows.begin + row;
       vec<T> n = tanh<T>(load<T>(s)), z = load<T>(s + 2 * L);
       vec<T> before = h ? load_lanes<T>(h + row * h_row + u, count) : vec<T>{};
       vec<T> after = n + z * (before - n);
-      if (a.gates) store_lanes<T>(kept_of(a, t, seq) + 2 * a.h + u, n, count);
+      if (a.gates && keep_apart) store<T>(s, n);
+      else if (a.gates) store_lanes<T>(kept_of(a, t, seq) + 2 * a.h + u, n, count);
       if (a.lengths) {
         bool valid = is_valid(a, t, seq);
         store_lanes<T>(state(a, t + 1, seq) + u, valid ? after : before, count);
-        for (int g = 0; g < 4 && a.gates && !valid; g++)
+        for (int g = 0; g < 4 && a.gates && !keep_apart && !valid; g++)
           store_lanes<T>(kept_of(a, t, seq) + g * a.h + u, vec<T>{}, count);
         if (!valid) after = vec<T>{};
       }

@@ -27,6 +27,10 @@ struct GruUnit {
     d[3] = d[0] * r;
     return dh * z;
   }
+  static void fetch(const A& a, ptrdiff_t t, ptrdiff_t n, ptrdiff_t u) {
+    const T* kept = static_cast<const T*>(a.gates) + t * a.gates_t + n * 4 * a.h + u;
+    UNROLL for (int g = 0; g < 4; g++) __builtin_prefetch(kept + g * a.h);
+  }
   static T* db(const A& a, int which) { return static_cast<T*>(which ? a.db_hh : a.db_ih); }
 };
 

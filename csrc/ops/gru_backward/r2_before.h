@@ -34,6 +34,9 @@ struct GruBeforeUnit {
     d[1] = dq * before(a, t, n, u, count) * r * (T(1) - r);
     return dq * r;
   }
+  static void fetch(const A& a, ptrdiff_t t, ptrdiff_t n, ptrdiff_t u) {
+    UNROLL for (int g = 0; g < 4; g++) __builtin_prefetch(gates_of(a, t, n) + g * a.h + u);
+  }
   static T* db(const A& a, int which) { return static_cast<T*>(which ? a.db_hh : a.db_ih); }
 };
 

@@ -43,6 +43,25 @@ struct LstmPart {
   T* sums_of(ptrdiff_t p) const { return sums + p * steps * count * width; }
   T* cells_of(ptrdiff_t p) const { return cells + p * count * L; }
 
+  static bool keeps_apart(const Lstm& a) { return keep_apart && a.gates; }
+
+  // What backward wants to know of step t: the gates, which stand where the sums were, and c.
+  void keep(const Lstm& args, ptrdiff_t t) const {
+    const Lstm a = args;  // or it would be read again after every store
+    const T* from = sums_of(panels.begin) + t % steps * count * width;
+    const T* from_cells = cells_of(panels.begin);
+    ptrdiff_t panel = sums_of(1) - sums_of(0);
+    bool past = keep_past<T>(a.gates, a.h, a.t * a.gates_t);
+    bool cells_past = past && keep_past<T>(a.cells, a.h, a.t * a.gates_t);  // both, or neither
+    for (ptrdiff_t row = 0; row < count; row++, from += width, from_cells += L) {
+      ptrdiff_t n = rows.begin + row;
+      bool valid = is_valid(a, t, n);
+      T *to = static_cast<T*>(a.gates) + t * a.gates_t + n * 4 * a.h, *c = static_cast<T*>(a.cells);
+      for (int q = 0; q < 4; q++) keep_row<T>(from + q * L, panel, panels, valid, past, to + q * a.h, a.h);
+      if (c) keep_row<T>(from_cells, count * L, panels, valid, cells_past, c + t * a.cells_t + n * a.h, a.h);
+    }
+  }
+
   // c[t-1], and with lengths h[t-1], of the first step.
   void begin(const Lstm& a) const {
     const T* h0 = static_cast<const T*>(a.h0);  // [n, h] or null
@@ -81,13 +100,13 @@ struct LstmPart {
       for (int q = 0; q < 4; q++) gate[q] = load<T>(sums + row * width + q * L);
       if (!is_valid(a, t, rows.begin + row)) {
         vec<T> nothing[4] = {};
-        lstm_keep<T>(a, t, rows.begin + row, u, some, nothing, vec<T>{});
+        if (!keeps_apart(a)) lstm_keep<T>(a, t, rows.begin + row, u, some, nothing, vec<T>{});
         continue;
       }
       lstm_gates<T>(gate, cell);
-      store<T>(sums + row * width + 3 * L, gate[3]);
+      for (int q = keeps_apart(a) ? 0 : 3; q < 4; q++) store<T>(sums + row * width + q * L, gate[q]);
       store<T>(c + row * L, cell);
-      lstm_keep<T>(a, t, rows.begin + row, u, some, gate, cell);
+      if (!keeps_apart(a)) lstm_keep<T>(a, t, rows.begin + row, u, some, gate, cell);
     }
     T* y = static_cast<T*>(a.y) + t * a.y_t + rows.begin * a.y_n + u;  // [count, some]
     for (ptrdiff_t row = 0; row < count; row++) {
@@ -104,6 +123,7 @@ struct LstmPart {
 
   // hn and cn.
   void end(const Lstm& a) const {
+    if (a.gates) stream_end();
     const T* h0 = static_cast<const T*>(a.h0);  // [n, h] or null
     const T* last = static_cast<const T*>(a.y) + (a.t - 1) * a.y_t;
     for (ptrdiff_t p = panels.begin; p < panels.end; p++)

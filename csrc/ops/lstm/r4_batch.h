@@ -29,6 +29,7 @@ struct lstm_r4_batch : Plain<Lstm> {
         if (in_chunk == 0) part.input_product(a, p, t);
         step(a, part, p, t, part.sums_of(p) + in_chunk * part.count * width);
       }
+      if (Part::keeps_apart(a)) part.keep(a, t);
       if (!by_batch) team.barrier(&team);
     }
     part.end(a);

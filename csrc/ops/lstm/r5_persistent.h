@@ -30,6 +30,7 @@ struct lstm_r5_persistent : Plain<Lstm> {
       if (t % part.steps == 0)
         for (ptrdiff_t p = part.panels.begin; p < part.panels.end; p++) part.input_product(a, p, t);
       step(a, part, t);
+      if (Part::keeps_apart(a)) part.keep(a, t);
       team.barrier(&team);
     }
     part.end(a);

@@ -33,6 +33,11 @@ struct LstmUnit {
     dc *= f;
     return vec<T>{};
   }
+  static void fetch(const A& a, ptrdiff_t t, ptrdiff_t n, ptrdiff_t u) {
+    const T* kept = static_cast<const T*>(a.gates) + t * a.gates_t + n * 4 * a.h + u;
+    UNROLL for (int g = 0; g < 4; g++) __builtin_prefetch(kept + g * a.h);
+    __builtin_prefetch(static_cast<const T*>(a.cells) + (t - 1) * a.cells_t + n * a.h + u);
+  }
   static T* db(const A& a, int which) { return which ? nullptr : static_cast<T*>(a.db); }
   static const T* dcn(const A& a) { return static_cast<const T*>(a.dcn); }
   static T* dc0(const A& a) { return static_cast<T*>(a.dc0); }

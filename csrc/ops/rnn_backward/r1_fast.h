@@ -19,6 +19,7 @@ struct RnnUnit {
     d[0] = a.relu ? (y > T(0) ? dh : vec<T>{}) : dh * (T(1) - y * y);
     return vec<T>{};
   }
+  static void fetch(const A&, ptrdiff_t, ptrdiff_t, ptrdiff_t) {}
   static T* db(const A& a, int which) { return which ? nullptr : static_cast<T*>(a.db); }
 };
 

@@ -11,6 +11,7 @@
 //     // a second state, the gradient of c[t] as later steps gave it; it becomes that of c[t-1]
 //     static vec<T> unit(const A& a, ptrdiff_t t, ptrdiff_t n, ptrdiff_t u, ptrdiff_t count, vec<T> dh, vec<T>* d,
 //                        vec<T>& dc);
+//     static void fetch(const A& a, ptrdiff_t t, ptrdiff_t n, ptrdiff_t u);  // asks for what unit() will read
 //     static T* db(const A& a, int which);      // of b_ih (0), of b_hh (1); or null
 //     static const T* dcn(const A& a);          // what arrives at, and where to write what leaves the second state
 //     static T* dc0(const A& a);                // [n, h], or null
@@ -233,10 +234,7 @@ struct ThroughTime : Plain<A> {
     const T* x = static_cast<const T*>(a.x);
     Rows same = rows_of(a);
     if (team.rank == 0)
-      same.find([&](ptrdiff_t r) {
-        ptrdiff_t t = r / a.n, n = r % a.n;
-        return is_valid(a, t, n) ? x + t * a.x_t + n * a.x_n : nullptr;
-      });
+      same.find(a.n, [&](ptrdiff_t t, ptrdiff_t n) { return is_valid(a, t, n) ? x + t * a.x_t + n * a.x_n : nullptr; });
     team.barrier(&team);
     if (!same.found()) return;
     Cut cut = cut_of(a, 0);
@@ -277,6 +275,7 @@ struct ThroughTime : Plain<A> {
         ptrdiff_t count = a.h - u;
         vec<T> d[Cell::gates] = {};
         if (valid) {
+          if constexpr (isa_registers == 16) Cell::fetch(a, t, n + 2, u);  // from far: 1.03 (GRU) to 1.05 times as fast
           vec<T> dh = load<T>(dh_of(a, n) + u), dc = {};
           if (dy) dh += load_lanes<T>(dy + t * a.dy_t + n * a.dy_n + u, count);
           if constexpr (Cell::two_states) dc = load<T>(second_of(a, n) + u);
@@ -354,20 +353,49 @@ struct ThroughTime : Plain<A> {
 
   // Panel p of x (which = 0), of h[t-1] (1) or of q (2), of the chunk's rows: the right-hand sides of dw. At steps that
   // are not valid 0, because there x may be anything, and 0 times NaN would be NaN.
-  static void pack_right(const A& args, ptrdiff_t first, ptrdiff_t end, int which, ptrdiff_t p) {
-    const A a = args;
-    Cut cut = cut_of(a, which);
-    ptrdiff_t column = cut.begin(p) * L, vectors = cut.size(p);
-    T* to = right_of(a, which, p);
-    for (ptrdiff_t t = first; t < end; t++)
-      for (ptrdiff_t n = 0; n < a.n; n++, to += vectors * L) {
-        const T* from = static_cast<const T*>(a.x) + t * a.x_t + n * a.x_n;
-        if (which == 1) from = state_before<T>(a, t, n);
-        if constexpr (two)
-          if (which == 2) from = Cell::q(a, t, n);
-        bool some = from && is_valid(a, t, n);
-        copy_row<T>(some ? from + column : nullptr, some ? cut.valid(p) : 0, to, vectors);
+  static void pack_right(const A& a, ptrdiff_t first, ptrdiff_t end, int which, ptrdiff_t p) {
+    with_int<Cut::most>(cut_of(a, which).size(p), [&](auto v) {
+      T* to = right_of(a, which, p);
+      for (ptrdiff_t t = first; t < end; t++, to += a.n * decltype(v)::value * L) {
+        if (a.lengths || which == 2) pack_some<decltype(v)::value>(a, t, which, p, to);
+        else pack_step<decltype(v)::value>(a, t, which, p, to);
       }
+    });
+  }
+
+  // All rows of step t are valid and lie at equal distances. (Asked row by row where they lie and whether they are
+  // valid, copying them was a seventh of an Elman layer's backward pass.) Its next columns are the next panel's.
+  template <int V>
+  static void pack_step(const A& a, ptrdiff_t t, int which, ptrdiff_t p, T* to) {
+    Cut cut = cut_of(a, which);
+    const T* from = which ? state_before<T>(a, t, 0) : static_cast<const T*>(a.x) + t * a.x_t;  // or null
+    ptrdiff_t n = a.n, valid = cut.valid(p), row = !which ? a.x_n : from == a.h0 ? a.h : a.y_n;
+    if (!from) {
+      __builtin_memset(to, 0, size_t(n * V * L) * sizeof(T));
+    } else if (valid == V * L) {
+      from += cut.begin(p) * L;
+      for (ptrdiff_t k = 0; k < n; k++, from += row, to += V * L) {
+        __builtin_prefetch(from + V * L);
+        UNROLL for (int v = 0; v < V; v++) store<T>(to + v * L, load<T>(from + v * L));
+      }
+    } else {
+      from += cut.begin(p) * L;
+      for (ptrdiff_t k = 0; k < n; k++, from += row, to += V * L) copy_row<T>(from, valid, to, V);
+    }
+  }
+
+  template <int V>
+  static void pack_some(const A& a, ptrdiff_t t, int which, ptrdiff_t p, T* to) {
+    Cut cut = cut_of(a, which);
+    ptrdiff_t column = cut.begin(p) * L;
+    for (ptrdiff_t n = 0; n < a.n; n++, to += V * L) {
+      const T* from = static_cast<const T*>(a.x) + t * a.x_t + n * a.x_n;
+      if (which == 1) from = state_before<T>(a, t, n);
+      if constexpr (two)
+        if (which == 2) from = Cell::q(a, t, n);
+      bool some = from && is_valid(a, t, n);
+      copy_row<T>(some ? from + column : nullptr, some ? cut.valid(p) : 0, to, V);
+    }
   }
 
   // dw_hh, dw_ih and db of at most G units, u and those behind it, of block g of d'. Their columns are copied together
