@@ -40,8 +40,9 @@ Call conv2d(py::object x, py::object w, py::object bias, Two stride, Four paddin
 }
 
 // result: dL/dinput, of input_size
-Call backward_input(Four input_size, py::object w, py::object dy, Two stride, Four padding, Two dilation,
-                    int64_t groups, std::optional<std::string> rung, std::optional<std::string> isa, int threads) {
+Call conv2d_backward_input(Four input_size, py::object w, py::object dy, Two stride, Four padding, Two dilation,
+                           int64_t groups, std::optional<std::string> rung, std::optional<std::string> isa,
+                           int threads) {
   Inputs in("conv2d_backward_input");
   Array aw = in.read("weight", w), ady = in.read("grad_output", dy), out;
   Conv2d a;
@@ -55,8 +56,9 @@ Call backward_input(Four input_size, py::object w, py::object dy, Two stride, Fo
 }
 
 // result: (dL/dweight of weight_size, dL/dbias)
-Call backward_weight(py::object x, Four weight_size, py::object dy, Two stride, Four padding, Two dilation,
-                     int64_t groups, std::optional<std::string> rung, std::optional<std::string> isa, int threads) {
+Call conv2d_backward_weight(py::object x, Four weight_size, py::object dy, Two stride, Four padding, Two dilation,
+                            int64_t groups, std::optional<std::string> rung, std::optional<std::string> isa,
+                            int threads) {
   Inputs in("conv2d_backward_weight");
   Array ax = in.read("input", x), ady = in.read("grad_output", dy), out;
   Conv2d a;
@@ -74,13 +76,15 @@ Call backward_weight(py::object x, Four weight_size, py::object dy, Two stride, 
 }  // namespace
 
 void bind_conv2d_backward_input(py::module_& m) {
-  m.def("conv2d_backward_input", &backward_input, py::arg("input_size"), py::arg("weight"), py::arg("grad_output"),
-        py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"), py::kw_only(), LOOPNEST_CHOICE);
+  m.def("conv2d_backward_input", &conv2d_backward_input, py::arg("input_size"), py::arg("weight"),
+        py::arg("grad_output"), py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"),
+        py::kw_only(), LOOPNEST_CHOICE);
 }
 
 void bind_conv2d_backward_weight(py::module_& m) {
-  m.def("conv2d_backward_weight", &backward_weight, py::arg("input"), py::arg("weight_size"), py::arg("grad_output"),
-        py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"), py::kw_only(), LOOPNEST_CHOICE);
+  m.def("conv2d_backward_weight", &conv2d_backward_weight, py::arg("input"), py::arg("weight_size"),
+        py::arg("grad_output"), py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"),
+        py::kw_only(), LOOPNEST_CHOICE);
 }
 
 void bind_conv2d(py::module_& m) {

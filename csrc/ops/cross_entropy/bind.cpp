@@ -21,8 +21,8 @@ CrossEntropy read(Inputs& in, py::object logits, py::object target, py::object w
 }
 
 // result: (loss, log-sum-exp, weight of each row), each (N, S)
-Call forward(py::object logits, py::object target, py::object weight, int64_t ignore_index, double label_smoothing,
-             Name rung, Name isa, int threads) {
+Call cross_entropy(py::object logits, py::object target, py::object weight, int64_t ignore_index,
+                   double label_smoothing, Name rung, Name isa, int threads) {
   Inputs in("cross_entropy");
   Array al, out;
   CrossEntropy a = read(in, logits, target, weight, ignore_index, label_smoothing, al);
@@ -36,8 +36,8 @@ Call forward(py::object logits, py::object target, py::object weight, int64_t ig
   return Call("cross_entropy", al.dtype, a, in.keep, py::make_tuple(loss, lse, row_weight), {rung, isa, threads});
 }
 
-Call backward(py::object logits, py::object target, py::object lse, py::object dloss, py::object weight,
-              int64_t ignore_index, double label_smoothing, Name rung, Name isa, int threads) {
+Call cross_entropy_backward(py::object logits, py::object target, py::object lse, py::object dloss, py::object weight,
+                            int64_t ignore_index, double label_smoothing, Name rung, Name isa, int threads) {
   Inputs in("cross_entropy_backward");
   Array al, adl;
   CrossEntropy a = read(in, logits, target, weight, ignore_index, label_smoothing, al);
@@ -61,12 +61,12 @@ Call backward(py::object logits, py::object target, py::object lse, py::object d
 }  // namespace
 
 void bind_cross_entropy(py::module_& m) {
-  m.def("cross_entropy", &forward, py::arg("input"), py::arg("target"), py::arg("weight"), py::arg("ignore_index"),
-        py::arg("label_smoothing"), py::kw_only(), LOOPNEST_CHOICE);
+  m.def("cross_entropy", &cross_entropy, py::arg("input"), py::arg("target"), py::arg("weight"),
+        py::arg("ignore_index"), py::arg("label_smoothing"), py::kw_only(), LOOPNEST_CHOICE);
 }
 
 void bind_cross_entropy_backward(py::module_& m) {
-  m.def("cross_entropy_backward", &backward, py::arg("input"), py::arg("target"), py::arg("log_sum_exp"),
+  m.def("cross_entropy_backward", &cross_entropy_backward, py::arg("input"), py::arg("target"), py::arg("log_sum_exp"),
         py::arg("grad_output"), py::arg("weight"), py::arg("ignore_index"), py::arg("label_smoothing"), py::kw_only(),
         LOOPNEST_CHOICE);
 }

@@ -10,7 +10,7 @@ namespace {
 
 using Name = std::optional<std::string>;
 
-Call forward(py::object index, py::object table, int64_t padding_idx, Name rung, Name isa, int threads) {
+Call embedding(py::object index, py::object table, int64_t padding_idx, Name rung, Name isa, int threads) {
   Inputs in("embedding");
   Array ai = in.read("input", index), at = in.read("weight", table), ao;
   Embedding a;
@@ -24,7 +24,8 @@ Call forward(py::object index, py::object table, int64_t padding_idx, Name rung,
 }
 
 // result: dL/dweight. Running the call again adds the gradient once more: that is what the operator does.
-Call backward(py::object index, py::object dout, int64_t rows, int64_t padding_idx, Name rung, Name isa, int threads) {
+Call embedding_backward(py::object index, py::object dout, int64_t rows, int64_t padding_idx, Name rung, Name isa,
+                        int threads) {
   Inputs in("embedding_backward");
   Array ai = in.read("input", index), ao = in.read("grad_output", dout), at;
   if (ao.rank != 2) throw py::value_error("embedding_backward: expected grad_output of shape (indices, embedding_dim)");
@@ -41,12 +42,12 @@ Call backward(py::object index, py::object dout, int64_t rows, int64_t padding_i
 }  // namespace
 
 void bind_embedding(py::module_& m) {
-  m.def("embedding", &forward, py::arg("input"), py::arg("weight"), py::arg("padding_idx") = -1, py::kw_only(),
+  m.def("embedding", &embedding, py::arg("input"), py::arg("weight"), py::arg("padding_idx") = -1, py::kw_only(),
         LOOPNEST_CHOICE);
 }
 
 void bind_embedding_backward(py::module_& m) {
-  m.def("embedding_backward", &backward, py::arg("input"), py::arg("grad_output"), py::arg("num_embeddings"),
+  m.def("embedding_backward", &embedding_backward, py::arg("input"), py::arg("grad_output"), py::arg("num_embeddings"),
         py::arg("padding_idx") = -1, py::kw_only(), LOOPNEST_CHOICE);
 }
 

@@ -27,7 +27,7 @@ void check_first(const char* op, const char* name, const Array& gates) {
 }
 
 // result: (y, c, gates)
-Call forward(py::object sums, py::object c0, py::object more, Name rung, Name isa, int threads) {
+Call lstm_cell(py::object sums, py::object c0, py::object more, Name rung, Name isa, int threads) {
   const char* op = "lstm_cell";
   Inputs in(op);
   Array as = in.read("sums", sums), ay, ac, ag;
@@ -43,8 +43,8 @@ Call forward(py::object sums, py::object c0, py::object more, Name rung, Name is
 }
 
 // result: (grad_sums, grad_c0)
-Call backward(py::object gates, py::object c, py::object c0, py::object dy, py::object dc, Name rung, Name isa,
-              int threads) {
+Call lstm_cell_backward(py::object gates, py::object c, py::object c0, py::object dy, py::object dc, Name rung,
+                        Name isa, int threads) {
   const char* op = "lstm_cell_backward";
   Inputs in(op);
   Array ag = in.read("gates", gates), ac = in.read("c", c), as, adc0;
@@ -61,11 +61,11 @@ Call backward(py::object gates, py::object c, py::object c0, py::object dy, py::
 }  // namespace
 
 void bind_lstm_cell(py::module_& m) {
-  m.def("lstm_cell", &forward, py::arg("sums"), py::arg("c0"), py::arg("more"), py::kw_only(), LOOPNEST_CHOICE);
+  m.def("lstm_cell", &lstm_cell, py::arg("sums"), py::arg("c0"), py::arg("more"), py::kw_only(), LOOPNEST_CHOICE);
 }
 
 void bind_lstm_cell_backward(py::module_& m) {
-  m.def("lstm_cell_backward", &backward, py::arg("gates"), py::arg("c"), py::arg("c0"), py::arg("grad_y"),
+  m.def("lstm_cell_backward", &lstm_cell_backward, py::arg("gates"), py::arg("c"), py::arg("c0"), py::arg("grad_y"),
         py::arg("grad_c"), py::kw_only(), LOOPNEST_CHOICE);
 }
 
