@@ -161,8 +161,7 @@ def all_rungs() -> list[Rung]:
 
 # ---- teams ----
 
-MEMBERS = 3
-_members = ThreadPoolExecutor(MEMBERS)
+_members = ThreadPoolExecutor(2)  # beside the caller
 
 
 def run_team(size: int, call: Callable[[Team], None], patience: float = 30) -> None:
@@ -182,11 +181,10 @@ def run_team(size: int, call: Callable[[Team], None], patience: float = 30) -> N
 
         call(Team(rank, size, barrier, None))
 
-    if size == 1:
-        member(0)
-    else:
-        for future in [_members.submit(member, rank) for rank in range(size)]:
-            future.result()
+    others = [_members.submit(member, rank) for rank in range(1, size)]
+    member(0)  # here: a thread that is not woken
+    for future in others:
+        future.result()
     assert not broken and len(set(counts)) == 1, f"members met at different numbers of barriers: {counts}"
 
 
@@ -342,9 +340,9 @@ class Problem:
 
 
 def _set(args: ctypes.Structure, name: str, value: int | float) -> None:
-    array = re.fullmatch(r"(\w+)\[(\d+)\]", name)
-    if array:
-        getattr(args, array[1])[int(array[2])] = value
+    if name[-1] == "]":
+        array, index = name[:-1].split("[")
+        getattr(args, array)[int(index)] = value
     else:
         setattr(args, name, value)
 
@@ -387,10 +385,10 @@ class Setting:
                     _set(self.args, name, stride)
         for name, value in problem.scalars.items():
             _set(self.args, name, value)
-        self.reset()
         reason = rung.c.supports(ctypes.byref(self.args))
         if reason is not None:
             raise Unsupported(reason.decode())
+        self.reset()
 
     def reset(self) -> None:
         """Inputs get their values, outputs what they held before or poison; all else is as around them."""

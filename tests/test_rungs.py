@@ -17,7 +17,17 @@ from harness import ISAS, LAYOUTS, Operand, Problem, Rung, Setting, Unsupported,
 from loopnest import _core
 
 RUNGS = all_rungs()
-EVERY = [pytest.param(rung, text, id=f"{rung}-{text}") for rung in RUNGS for text in SHAPES.get(rung.op, [])]
+
+
+def of_operator(rung: Rung, *more: str):
+    """A parameter. An operator's tests run in one process: what they are asked is made once.
+
+    The operators with the most tests start first (xdist's order of groups).
+    """
+    return pytest.param(rung, *more, id="-".join([str(rung), *more]), marks=pytest.mark.xdist_group(rung.op))
+
+
+EVERY = [of_operator(rung, text) for rung in RUNGS for text in SHAPES.get(rung.op, [])]
 
 
 def test_every_operator_has_cases():
@@ -106,7 +116,7 @@ def test_rung(rung: Rung, text: str) -> None:
                         )
 
 
-@pytest.mark.parametrize("rung", RUNGS, ids=str)
+@pytest.mark.parametrize("rung", map(of_operator, RUNGS))
 def test_stays_inside_its_arrays(rung: Rung) -> None:
     """Every array between two pages that kill whoever touches them, once at its end and once at its start."""
     problems = {text: problem(rung.op, text, rung.dtype, False, True) for text in SHAPES.get(rung.op, [])}
