@@ -20,6 +20,8 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     return (a.activation || a.add) && a.y_c != 1 ? "an epilogue wants channels-last y (y_c = 1)" : nullptr;
   }
   static constexpr int masked = isa_vector_bytes == 64;  // AVX-512 stores a part of a vector as fast as a whole one
+  // Scalar and SSE take x_c = 1 for any other step: half as many blocks to compile.
+  static constexpr bool narrow = isa_registers == 16 && isa_vector_bytes < 32;
   // Sizes for an L2 cache of 1 or 2 MB beside 32 registers; for one of 512 KB, which two threads may share, beside 16.
   static constexpr bool small = isa_registers == 16;
   // Weights of a slice: 3 x 3 x 256 x 32 x 4 = 288 KB, half an L2.
@@ -121,7 +123,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     const Conv2d& a = j.a;
     ptrdiff_t x_kh = a.dilation_h * a.x_h, x_kw = a.dilation_w * a.x_w, taps = at.kw.end - at.kw.begin;
     // The taps of a row are one long sum.
-    bool line = (dense || a.x_c == 1) && x_kw == j.depth && j.tap_w == j.depth * VB * lanes<T>;
+    bool line = (dense || (narrow && a.x_c == 1)) && x_kw == j.depth && j.tap_w == j.depth * VB * lanes<T>;
     ptrdiff_t steps = line ? 1 : taps, depth = line ? taps * j.depth : j.depth;
     ptrdiff_t ahead_k = at.ahead ? VB * lanes<T> / at.ahead_share : lanes<T>;
     const T* x0 = at.x + at.kw.begin * x_kw;
@@ -198,14 +200,13 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     if constexpr (C > 1)
       if (columns < C) return pick<C - 1>(j, at, rows, columns);
     constexpr int R = 2 * C <= block_rows ? 2 : 1;
-    bool wide = at.left > lanes<T>;
-    if constexpr (isa_registers == 32 || isa_vector_bytes >= 32)
-      if (j.a.x_c == 1) {
-        if (wide) return rows == R ? block<R, C, V, true>(j, at) : block<1, C, V, true>(j, at);
-        return rows == R ? block<R, C, 1, true>(j, at) : block<1, C, 1, true>(j, at);
-      }
-    // Scalar and SSE take x_c = 1 for any other step: half as many blocks to compile.
-    if (wide) rows == R ? block<R, C, V, false>(j, at) : block<1, C, V, false>(j, at);
+    bool wide = at.left > lanes<T>, dense = !narrow && j.a.x_c == 1;
+    if constexpr (narrow) {
+      if (wide) rows == R ? block<R, C, V, false>(j, at) : block<1, C, V, false>(j, at);
+      else rows == R ? block<R, C, 1, false>(j, at) : block<1, C, 1, false>(j, at);
+    } else if (wide && dense) rows == R ? block<R, C, V, true>(j, at) : block<1, C, V, true>(j, at);
+    else if (wide) rows == R ? block<R, C, V, false>(j, at) : block<1, C, V, false>(j, at);
+    else if (dense) rows == R ? block<R, C, 1, true>(j, at) : block<1, C, 1, true>(j, at);
     else rows == R ? block<R, C, 1, false>(j, at) : block<1, C, 1, false>(j, at);
   }
 

@@ -205,8 +205,7 @@ struct Winograd {
 
   static size_t packed_bytes(const Job& j) { return size_t(j.groups * j.u_group()) * sizeof(T); }
 
-  // Not inlined: one copy serves the rungs of all operators, each of which takes GCC a second or two.
-  static __attribute__((noinline)) void prepare(const Job& j, void* packed, const Team& team) noexcept {
+  static void prepare(const Job& j, void* packed, const Team& team) noexcept {
     Range mine = share(j.groups * j.vectors(), team);
     for (ptrdiff_t item = mine.begin; item < mine.end; item++) {
       ptrdiff_t g = item / j.vectors(), vector = item % j.vectors(), panel = vector / most;

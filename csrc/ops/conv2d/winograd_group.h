@@ -69,7 +69,7 @@ struct GroupWinograd {
     return size_t(threads) * size_t(Sizes(j).scratch) * sizeof(T);
   }
 
-  static __attribute__((noinline)) void prepare(const Job& j, void* packed, const Team& team) noexcept {
+  static void prepare(const Job& j, void* packed, const Team& team) noexcept {
     ptrdiff_t out = ceil_div(j.oc, L), wide = out / panels(out) * L;
     Range mine = share(blocks(j) * out, team);
     for (ptrdiff_t item = mine.begin; item < mine.end; item++) {
