@@ -1,5 +1,6 @@
 // Small parts that several rungs of conv2d use.
 #pragma once
+#include "filters.h"
 
 // ceil(a / b), or 0 if a <= 0. Most strides are 1, and a division takes as long as a dozen vector instructions.
 inline ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) { return a <= 0 ? 0 : b == 1 ? a : (a - 1) / b + 1; }

@@ -81,12 +81,8 @@ struct conv2d_r10_taps : Plain<Conv2d> {
       const T* w = static_cast<const T*>(a.w) + (g * group_oc + oc0) * a.w_o + axis.begin(slice) * a.w_i;
       T* to =
           static_cast<T*>(packed) + ((g * vectors(a) * L + oc0) * group_ic + axis.begin(slice) * wide) * a.kh * a.kw;
-      for (ptrdiff_t oc = 0; oc < wide; oc++)  // a filter at a time: its weights are neighbours in PyTorch's order
-        for (ptrdiff_t ic = 0; ic < depth; ic++)
-          for (ptrdiff_t kh = 0; kh < a.kh; kh++)
-            for (ptrdiff_t kw = 0; kw < a.kw; kw++)
-              to[((kh * depth + ic) * a.kw + kw) * wide + oc] =
-                  oc < left ? w[oc * a.w_o + ic * a.w_i + kh * a.w_h + kw * a.w_w] : T(0);
+      ptrdiff_t input = a.kw * wide;
+      Filters<T>{depth, a.kh, a.kw, a.w_i, a.w_h, a.w_w, input, depth * input, wide}.pack(w, a.w_o, left, wide, to);
     }
   }
 

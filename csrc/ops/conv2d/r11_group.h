@@ -43,14 +43,13 @@ struct conv2d_r11_group : Plain<Conv2d> {
     Range mine = share(blocks(a), team);
     for (ptrdiff_t b = mine.begin; b < mine.end; b++) {
       T* to = static_cast<T*>(packed) + b * a.kh * a.kw * group_ic * L;
-      for (ptrdiff_t kh = 0; kh < a.kh; kh++)
-        for (ptrdiff_t ic = 0; ic < group_ic; ic++)
-          for (ptrdiff_t kw = 0; kw < a.kw; kw++)
-            for (ptrdiff_t lane = 0; lane < L; lane++) {
-              ptrdiff_t oc = b * width + lane;
-              const T* w = static_cast<const T*>(a.w) + oc / group_oc * w_g + oc % group_oc * w_o + ic * w_i;
-              *to++ = lane < width && oc < a.oc ? w[kh * a.w_h + kw * a.w_w] : T(0);
-            }
+      ptrdiff_t left = a.oc - b * width < width ? a.oc - b * width : width, input = a.kw * L;
+      const T* row[L];
+      for (ptrdiff_t lane = 0; lane < L; lane++) {
+        ptrdiff_t oc = b * width + (lane < left ? lane : 0);
+        row[lane] = static_cast<const T*>(a.w) + oc / group_oc * w_g + oc % group_oc * w_o;
+      }
+      Filters<T>{group_ic, a.kh, a.kw, w_i, a.w_h, a.w_w, input, group_ic * input, L}.pack(row, left, L, to);
     }
   }
 

@@ -38,11 +38,9 @@ struct conv2d_r14_border : Plain<Conv2d> {
     for (ptrdiff_t block = mine.begin; block < mine.end; block++) {
       ptrdiff_t oc0 = block * width, left = a.oc - oc0, wide = left > width - L ? width : ceil_div(left, L) * L;
       T* to = static_cast<T*>(packed) + oc0 * a.kh * a.kw * a.ic;
-      for (ptrdiff_t tap = 0; tap < a.kh * a.kw; tap++)
-        for (ptrdiff_t ic = 0; ic < a.ic; ic++) {
-          const T* w = static_cast<const T*>(a.w) + oc0 * a.w_o + ic * a.w_i + tap / a.kw * a.w_h + tap % a.kw * a.w_w;
-          for (ptrdiff_t oc = 0; oc < wide; oc++) *to++ = oc < left ? w[oc * a.w_o] : T(0);
-        }
+      const T* w = static_cast<const T*>(a.w) + oc0 * a.w_o;
+      ptrdiff_t tap = a.ic * wide;
+      Filters<T>{a.ic, a.kh, a.kw, a.w_i, a.w_h, a.w_w, wide, a.kw * tap, tap}.pack(w, a.w_o, left, wide, to);
     }
   }
 

@@ -59,13 +59,12 @@ struct conv2d_r5_pack : Plain<Conv2d> {
       ptrdiff_t g = block / blocks, oc0 = block % blocks * width, left = group_oc - oc0;
       ptrdiff_t wide = left > lanes<T> ? width : lanes<T>;
       T* to = static_cast<T*>(packed) + (g * vectors(a) * lanes<T> + oc0) * a.kh * a.kw * group_ic;
-      for (ptrdiff_t slice = 0; slice < axis.parts; slice++)
-        for (ptrdiff_t tap = 0; tap < a.kh * a.kw; tap++)
-          for (ptrdiff_t ic = axis.begin(slice); ic < axis.begin(slice + 1); ic++) {
-            const T* w = static_cast<const T*>(a.w) + (g * group_oc + oc0) * a.w_o + ic * a.w_i + tap / a.kw * a.w_h +
-                         tap % a.kw * a.w_w;
-            for (ptrdiff_t oc = 0; oc < wide; oc++) *to++ = oc < left ? w[oc * a.w_o] : T(0);
-          }
+      const T* w = static_cast<const T*>(a.w) + (g * group_oc + oc0) * a.w_o;
+      for (ptrdiff_t slice = 0; slice < axis.parts; slice++) {
+        ptrdiff_t depth = axis.count(slice), tap = depth * wide;
+        Filters<T>{depth, a.kh, a.kw, a.w_i, a.w_h, a.w_w, wide, a.kw * tap, tap}.pack(w, a.w_o, left, wide, to);
+        to += a.kh * a.kw * tap, w += depth * a.w_i;
+      }
     }
   }
 
