@@ -411,6 +411,12 @@ class Setting:
         """Packed weights or scratch: 64-byte aligned."""
         return Block(bytes_) if self.guard is None else GuardedBlock(bytes_, self.guard, CANARY, 64)
 
+    def for_one_call(self, once: bool) -> bool:
+        """Tells the rung whether its weights serve one call only; returns whether it now packs otherwise."""
+        before = self.rung.c.packed_bytes(ctypes.byref(self.args))
+        self.args.workspace.once = once
+        return self.rung.c.packed_bytes(ctypes.byref(self.args)) != before
+
     def run(self, threads: int = 1) -> dict[str, np.ndarray]:
         """Packs, runs, looks at every byte around; returns copies of the outputs."""
         c, args = self.rung.c, ctypes.byref(self.args)

@@ -82,7 +82,8 @@ def spoil(setting: Setting, kept: int) -> None:
 def test_rung(rung: Rung, text: str) -> None:
     """For each layout that the rung supports: right, quiet, the same for any team and beside any neighbours.
 
-    Right: equal to the reference for small integers, within the derived bound for random numbers.
+    Right: equal to the reference for small integers, within the derived bound for random numbers. Weights
+    that serve one call only, which a rung need not pack beforehand, give the same bits.
     Quiet: no byte written outside the outputs, nor between their elements; inputs unchanged. All bytes that
     belong to no input (gaps, margins, scratch, outputs before the run) are NaN or huge, so using one shows.
     Data of the last two layouts start at an odd multiple of the element's size.
@@ -101,6 +102,10 @@ def test_rung(rung: Rung, text: str) -> None:
                 continue
             for threads in (2, 3):
                 same_bits(alone, setting.run(threads), f"{what}, {threads} threads")
+            if setting.for_one_call(True):
+                for threads in (1, 2):
+                    same_bits(alone, setting.run(threads), f"{what}, weights of one call, {threads} threads")
+            setting.for_one_call(False)
             batches = [
                 o.value.shape[o.batch] for o in case.inputs if o.batch is not None and o.value is not None
             ]

@@ -29,3 +29,26 @@ template <class T>
 inline __attribute__((always_inline)) void transpose(vec<T> (&row)[lanes<T>]) {
   transpose_round<T, lanes<T> / 2>(row);
 }
+
+// Columns of a table whose rows lie anywhere: column[k] holds number k of each of `lanes` rows, for k in [0, N).
+// Nothing beyond a row's N numbers is read. Row by row and lane by lane through memory, each vector would wait until
+// the stores of its lanes have reached the cache: 9 columns of 8 lanes took 200 cycles on Zen 3, so they take 25.
+template <int N, class T>
+inline __attribute__((always_inline)) void load_columns(const T* const (&row)[lanes<T>], vec<T> (&column)[N]) {
+  constexpr int L = lanes<T>;
+  if constexpr (L == 1) {
+    for (int k = 0; k < N; k++) column[k] = row[0][k];
+  } else {
+#pragma GCC unroll 16
+    for (int k = 0; k < N; k += L) {
+      int from = N < L || k + L <= N ? k : N - L;  // the last square overlaps the one before
+      vec<T> square[L];
+#pragma GCC unroll 16
+      for (int i = 0; i < L; i++) square[i] = N < L ? load_n<T>(row[i], N) : load<T>(row[i] + from);
+      transpose<T>(square);
+#pragma GCC unroll 16
+      for (int i = 0; i < L; i++)
+        if (from + i < N) column[from + i] = square[i];
+    }
+  }
+}

@@ -110,6 +110,7 @@ struct Winograd {
   static constexpr ptrdiff_t raw_bytes = 20 << 20;   // larger u are made where they are used ...
   static constexpr ptrdiff_t raw_part = 64;          // ... for 64 inputs and a panel: 36 * 64 * 64 * 4 = 590 KB
   static constexpr ptrdiff_t raw_tiles = 64;         // ... and as many tiles, to be worth it
+  static constexpr ptrdiff_t fresh_tiles = 256;      // from w itself: at most so many
 
   // A convolution with stride 1 of 3 x 3 weights, whichever operator it came from.
   struct Job {
@@ -127,6 +128,7 @@ struct Winograd {
     const T* add;  // epilogue (simd/epilogue.h): lies as y does, or null
     int64_t activation;
     bool raw_allowed;  // see raw()
+    bool once;         // these weights serve one call: Workspace's
 
     // Tiles of the output.
     ptrdiff_t down() const { return ceil_div(oh, high); }
@@ -145,10 +147,16 @@ struct Winograd {
     // written together, could all fall into the same set of the cache. Larger weights are only brought into the order
     // of the panels, [groups][panel][ic][9][vectors * L], and transformed in parts while a block of tiles is done: 9
     // numbers come from L3 instead of 36, and packing, which training does in every step, writes 9.
-    bool raw() const { return raw_allowed && points * ic * vectors() * L * ptrdiff_t(sizeof(T)) > raw_bytes; }
-    ptrdiff_t u_point(int panel_vectors) const { return (raw() ? raw_part : ic) * panel_vectors * L + pad; }
+    bool large() const { return points * ic * vectors() * L * ptrdiff_t(sizeof(T)) > raw_bytes; }
+    bool raw() const { return raw_allowed && large() && !fresh(); }
+    // Weights of one call are not packed if few blocks of tiles use them: each block makes their points from w itself,
+    // a part at a time, and they do not go through memory. (256 channels on 14x14 by F(4x4), Zen 3: packing 2.2 ms and
+    // the rest 1.3, now 1.4 together; 64 on 56x56 0.14 and 1.0, now 1.1.)
+    bool fresh() const { return raw_allowed && once && tiles() <= fresh_tiles; }
+    bool made() const { return raw() || fresh(); }  // u is made where it is used
+    ptrdiff_t u_point(int panel_vectors) const { return (made() ? raw_part : ic) * panel_vectors * L + pad; }
     ptrdiff_t u_panel(ptrdiff_t panel) const {
-      return raw() ? taps * first_vector(panel) * ic * L : points * (first_vector(panel) * ic * L + panel * pad);
+      return made() ? taps * first_vector(panel) * ic * L : points * (first_vector(panel) * ic * L + panel * pad);
     }
     ptrdiff_t u_group() const { return u_panel(panels()); }
 
@@ -165,7 +173,8 @@ struct Winograd {
     ptrdiff_t block() const {
       if (raw()) return raw_tiles;
       ptrdiff_t fit = block_bytes / ((points * v_row() + m_tile) * ptrdiff_t(sizeof(T)));
-      return fit > least_tiles ? fit : least_tiles;
+      ptrdiff_t least = fresh() ? raw_tiles : least_tiles;
+      return fit > least ? fit : least;
     }
     // Of a team whose members have v and m of their own.
     size_t scratch_bytes(int threads) const {
@@ -184,14 +193,14 @@ struct Winograd {
     ptrdiff_t tiles;           // of a block, at the most
     ptrdiff_t plane, v, m, u;  // sizes in numbers
     Plan(const Job& j, int threads) {
-      bool far = j.raw() || (j.u_group() * ptrdiff_t(sizeof(T)) > Winograd::far_bytes && j.tiles() <= j.block());
+      bool far = j.made() || (j.u_group() * ptrdiff_t(sizeof(T)) > Winograd::far_bytes && j.tiles() <= j.block());
       together = threads > 1 && far && (j.panels() % threads == 0 || j.panels() >= 4 * threads);
       ptrdiff_t all = together ? j.tiles() : ceil_div(j.tiles(), threads);
       tiles = j.block() < all ? j.block() : all;
       plane = j.v_plane(tiles);
       v = points * plane;
       m = (tiles * Job::m_tile + pad - 1) / pad * pad;
-      u = j.raw() ? points * j.u_point(most) : 0;
+      u = j.made() ? points * j.u_point(most) : 0;
     }
     ptrdiff_t member() const { return (together ? 0 : v) + m + u; }
     ptrdiff_t first() const { return together ? v : 0; }  // of the members' own
@@ -203,34 +212,74 @@ struct Winograd {
 
   // ---- weights ----
 
-  static size_t packed_bytes(const Job& j) { return size_t(j.groups * j.u_group()) * sizeof(T); }
+  static size_t packed_bytes(const Job& j) { return j.fresh() ? 0 : size_t(j.groups * j.u_group()) * sizeof(T); }
 
+  // An input of a panel at a time, so that lines are written whole.
   static void prepare(const Job& j, void* packed, const Team& team) noexcept {
-    Range mine = share(j.groups * j.vectors(), team);
-    for (ptrdiff_t item = mine.begin; item < mine.end; item++) {
-      ptrdiff_t g = item / j.vectors(), vector = item % j.vectors(), panel = vector / most;
-      while (j.first_vector(panel + 1) <= vector) panel++;
-      ptrdiff_t wide = j.panel_vectors(panel) * L, oc = vector * L, count = j.oc - oc < L ? j.oc - oc : L;
-      T* u = static_cast<T*>(packed) + g * j.u_group() + j.u_panel(panel) + (vector - j.first_vector(panel)) * L;
-      const T* w = j.w + g * j.w_g + oc * j.w_o;
-      if (j.raw()) {
-        for (ptrdiff_t ic = 0; ic < j.ic; ic++)
-          for (int tap = 0; tap < taps; tap++, u += wide)
-            store<T>(u, load_strided<T>(w + ic * j.w_i + tap / 3 * j.w_h + tap % 3 * j.w_w, j.w_o, count));
-        continue;
-      }
-      ptrdiff_t u_point = j.u_point(int(wide / L));
-      for (ptrdiff_t ic = 0; ic < j.ic; ic++) weights(j, w + ic * j.w_i, count, u + ic * wide, u_point);
-      for (int p = 0; vector + 1 == j.first_vector(panel + 1) && p < points; p++)  // not needed, but never undefined
-        for (ptrdiff_t i = 0; i < pad; i++) u[(p + 1) * u_point - pad - (wide - L) + i] = 0;
+    Range mine = share(j.groups * j.panels() * j.ic, team);
+    for (ptrdiff_t item = mine.begin, end; item < mine.end; item = end) {
+      ptrdiff_t whole = item / j.ic, g = whole / j.panels(), panel = whole % j.panels();
+      end = (whole + 1) * j.ic < mine.end ? (whole + 1) * j.ic : mine.end;
+      ptrdiff_t wide = j.panel_vectors(panel) * L, first = j.first_vector(panel) * L, ic = item - whole * j.ic;
+      ptrdiff_t u_point = j.raw() ? wide : j.u_point(int(wide / L)), step = j.raw() ? taps * wide : wide;
+      T* u = static_cast<T*>(packed) + g * j.u_group() + j.u_panel(panel);
+      panel_filters(j, g, first, wide, {ic, ic + end - item}, u + ic * step, step, u_point, j.raw());
+      for (int p = 0; end == (whole + 1) * j.ic && !j.raw() && p < points; p++)  // not needed, but never undefined
+        for (ptrdiff_t i = 0; i < pad; i++) u[(p + 1) * u_point - pad + i] = 0;
     }
   }
-
-  // The points of one input and a vector of output channels.
-  static void weights(const Job& j, const T* w, ptrdiff_t count, T* u, ptrdiff_t u_point) noexcept {
-    weights([&](int i, int k) { return load_strided<T>(w + i * j.w_h + k * j.w_w, j.w_o, count); }, u, u_point);
+  // Some inputs of a panel, `step` apart: whole lines.
+  static __attribute__((noinline)) void panel_filters(const Job& j, ptrdiff_t g, ptrdiff_t first, ptrdiff_t wide,
+                                                      Range inputs, T* u, ptrdiff_t step, ptrdiff_t u_point,
+                                                      bool raw) noexcept {
+    const T* w = j.w + g * j.w_g + first * j.w_o;
+    for (ptrdiff_t ic = inputs.begin; ic < inputs.end; ic++, u += step)
+      for (ptrdiff_t v = 0; v < wide; v += L) {
+        ptrdiff_t left = j.oc - first - v;
+        filters(j, w + v * j.w_o + ic * j.w_i, left < L ? left : L, u + v, u_point, raw);
+      }
   }
-  // The same; g(i, k) loads.
+
+  // ---- filters: the weights of one input and a vector of output channels ----
+
+  // Whether those of a pair of channels lie side by side, as in PyTorch's order, be it turned round.
+  static bool side_by_side(const Job& j) { return (j.w_w == 1 || j.w_w == -1) && (line || j.w_h == 3 * j.w_w); }
+  // As points, or if `raw` as they are, `u_point` apart. Tap (0, 0) of lane l's filter is at from[l] + offset; lanes
+  // from `count` on are 0.
+  static inline __attribute__((always_inline)) void filters(const Job& j, const T* const (&from)[L], ptrdiff_t offset,
+                                                            ptrdiff_t count, T* u, ptrdiff_t u_point,
+                                                            bool raw) noexcept {
+    T kept[taps * L];
+    ptrdiff_t back = j.w_w < 0 ? taps - 1 : 0, step = j.w_w < 0 ? -L : L;
+    if (side_by_side(j)) {
+      const T* row[L];
+      UNROLL for (int l = 0; l < L; l++) row[l] = from[l] + offset - back;
+      vec<T> tap[taps];
+      load_columns<taps, T>(row, tap);
+      UNROLL for (int l = 0; l < L; l++) __builtin_prefetch(row[l] + 8 * j.w_i);
+      UNROLL for (int t = 0; t < taps; t++) store<T>(kept + t * L, tap[t]);
+    } else {
+      back = 0, step = L;
+      for (int t = 0; t < taps; t++)
+        for (ptrdiff_t l = 0; l < L; l++) kept[t * L + l] = from[l][offset + t / 3 * j.w_h + t % 3 * j.w_w];
+    }
+    for (int t = 0; count < L && t < taps; t++)
+      for (ptrdiff_t l = count; l < L; l++) kept[t * L + l] = 0;
+    const T* first = kept + back * L;
+    if (raw) {
+      for (int t = 0; t < taps; t++) store<T>(u + t * u_point, load<T>(first + t * step));
+    } else {
+      weights([=](int i, int k) __attribute__((always_inline)) { return load<T>(first + (i * 3 + k) * step); }, u,
+              u_point);
+    }
+  }
+  // Of `count` neighbouring output channels from w on.
+  static void filters(const Job& j, const T* w, ptrdiff_t count, T* u, ptrdiff_t u_point, bool raw = false) noexcept {
+    const T* from[L];
+    UNROLL for (int l = 0; l < L; l++) from[l] = w + (l < count ? l : 0) * j.w_o;
+    filters(j, from, 0, count, u, u_point, raw);
+  }
+  // The points of a vector of filters; g(i, k) loads.
   template <class G>
   static inline __attribute__((always_inline)) void weights(G load_g, T* u, ptrdiff_t u_point) noexcept {
     vec<T> g[taps_h][3], half[N_h][3];
@@ -390,13 +439,16 @@ struct Winograd {
 
   // m of one panel of `tiles` tiles.
   template <int V>
-  static void products(const Job& j, const T* packed, T* u, ptrdiff_t tiles, const T* v, ptrdiff_t plane,
+  static void products(const Job& j, ptrdiff_t g, ptrdiff_t panel, T* u, ptrdiff_t tiles, const T* v, ptrdiff_t plane,
                        T* m) noexcept {
-    ptrdiff_t part = j.raw() ? raw_part : j.ic;
+    ptrdiff_t part = j.made() ? raw_part : j.ic;
+    const T* packed = j.fresh() ? nullptr : j.packed + g * j.u_group() + j.u_panel(panel);
     for (ptrdiff_t ic = 0; ic < j.ic; ic += part) {
       ptrdiff_t depth = j.ic - ic < part ? j.ic - ic : part;
       if (j.raw()) raw_weights(packed + taps * ic * V * L, depth, V * L, u, j.u_point(V));
-      const T* from = j.raw() ? u : packed;
+      if (j.fresh())
+        panel_filters(j, g, j.first_vector(panel) * L, V * L, {ic, ic + depth}, u, V * L, j.u_point(V), false);
+      const T* from = j.made() ? u : packed;
       for (int p = 0; p < points; p++)
         point<V>(m + p * Job::m_point, tiles, ic > 0, v + p * plane + ic, j.v_row(), from + p * j.u_point(V), depth);
     }
@@ -439,13 +491,12 @@ struct Winograd {
   // One panel of a block of tiles, from transformed inputs to outputs.
   static void panel(const Job& j, ptrdiff_t g, ptrdiff_t panel, ptrdiff_t first, ptrdiff_t count, const T* v,
                     ptrdiff_t plane, T* m, T* u) noexcept {
-    const T* packed = j.packed + g * j.u_group() + j.u_panel(panel);
     int vectors = j.panel_vectors(panel);
-    if (vectors == 1) products<1>(j, packed, u, count, v, plane, m);
-    else if (vectors == 2) products<2>(j, packed, u, count, v, plane, m);
+    if (vectors == 1) products<1>(j, g, panel, u, count, v, plane, m);
+    else if (vectors == 2) products<2>(j, g, panel, u, count, v, plane, m);
     if constexpr (most == 4) {
-      if (vectors == 3) products<3>(j, packed, u, count, v, plane, m);
-      else if (vectors == 4) products<4>(j, packed, u, count, v, plane, m);
+      if (vectors == 3) products<3>(j, g, panel, u, count, v, plane, m);
+      else if (vectors == 4) products<4>(j, g, panel, u, count, v, plane, m);
     }
     outputs(j, j.y + g * j.oc * j.y_c, j.bias ? j.bias + g * j.oc : nullptr, j.first_vector(panel) * L, vectors, first,
             count, m);
@@ -494,6 +545,7 @@ struct Winograd {
     if (line) transforms += tiles * ((j.ic % L ? 110 : 0) + (j.oc % L ? 110 : 0));  // a vector in part
     if (isa_registers < 32) transforms *= 1.3;  // a tile of sums does not stay in 16 registers
     if (j.raw()) transforms += passes * ic * vectors * (line ? 25 : M == 4 ? 170 : 60);
+    if (j.once) transforms += ic * vectors * (j.fresh() ? passes * make_cycles : pack_cycles);
     double hidden = products < fetching ? products : fetching, share = 16 * passes / tiles;
     if (hidden > 0) transforms += hidden * (share < 1 ? share : 1);
     return double(j.groups) * ((products > fetching ? products : fetching) + transforms);
@@ -521,8 +573,14 @@ struct Winograd {
     double products = seen * ic * double(j.vectors()) / 2 * (j.vectors() == 1 ? 1.5 : 1.15);
     double fetching = fetch_cycles(taps * ic * double(j.vectors() * L), double(j.groups));
     double hidden = products < fetching ? products : fetching, share = 16 / (double(j.n) * double(j.oh * j.ow));
-    return double(j.groups) * ((products > fetching ? products : fetching) + hidden * (share < 1 ? share : 1));
+    double packing = j.once ? ic * double(j.vectors()) * direct_pack_cycles : 0;
+    return double(j.groups) *
+           ((products > fetching ? products : fetching) + hidden * (share < 1 ? share : 1) + packing);
   }
+  // What a vector of filters takes if it serves one call: its points made in a near cache, its points packed, which is
+  // their way to memory and back, or its weights packed. As found on Zen 3.
+  static constexpr double make_cycles = line ? 60 : M == 4 ? 220 : 150, pack_cycles = line ? 100 : M == 4 ? 500 : 250;
+  static constexpr double direct_pack_cycles = 25 * taps;
 
   // ---- conv2d ----
 
@@ -583,6 +641,7 @@ struct Winograd {
             a.y_w,
             static_cast<const T*>(a.add),
             a.activation,
-            true};
+            true,
+            a.workspace.once};
   }
 };

@@ -29,6 +29,7 @@ struct GroupWinograd {
   static constexpr int rows = isa_registers == 32 ? 16 : 12 / V;
   static constexpr bool small = isa_registers == 16;                  // registers and caches
   static constexpr ptrdiff_t band_bytes = (small ? 128 : 512) << 10;  // x that all groups pass before the next band
+  static constexpr ptrdiff_t far_block = 64 << 10 >> 2;               // numbers of u: larger than L1
   // See slide.h. Half a line, a vector of 32 bytes, is not streamed: 512 channels in 32 groups on 28x28 take half as
   // long without it on Zen 3.
   static constexpr ptrdiff_t stream_bytes = 3 << 20;
@@ -64,29 +65,34 @@ struct GroupWinograd {
 
   // packed: [blocks][point][panel][ic][vectors of the panel * L], zeros in lanes without a channel
   static ptrdiff_t u_block(const Job& j) { return points * j.ic * ceil_div(j.oc, L) * L; }
-  static size_t packed_bytes(const Job& j) { return size_t(blocks(j) * u_block(j)) * sizeof(T); }
+  // Weights of one call are not packed: u of a block is made before it is used, and does not leave L2. (512 channels in
+  // 32 groups on 14x14, Zen 3, F(4x4): packing 250 us and the rest 245, now 305 together.)
+  static size_t packed_bytes(const Job& j) { return j.once ? 0 : size_t(blocks(j) * u_block(j)) * sizeof(T); }
+  static ptrdiff_t scratch_size(const Job& j) { return Sizes(j).scratch + (j.once ? u_block(j) : 0); }
   static size_t scratch_bytes(const Job& j, int threads) {
-    return size_t(threads) * size_t(Sizes(j).scratch) * sizeof(T);
+    return size_t(threads) * size_t(scratch_size(j)) * sizeof(T);
   }
 
   static void prepare(const Job& j, void* packed, const Team& team) noexcept {
     ptrdiff_t out = ceil_div(j.oc, L), wide = out / panels(out) * L;
-    Range mine = share(blocks(j) * out, team);
+    Range mine = share(blocks(j) * panels(out), team);
     for (ptrdiff_t item = mine.begin; item < mine.end; item++) {
-      ptrdiff_t b = item / out, from = item % out * L, panel = from / wide;  // the first channel of a vector
-      T* u = static_cast<T*>(packed) + b * u_block(j) + panel * j.ic * wide + from % wide;
-      for (ptrdiff_t ic = 0; ic < j.ic; ic++) {
-        auto taps = [&](int i, int k) {
-          T lane[L] = {};
-          for (ptrdiff_t l = 0; l < L && from + l < together(j) * j.oc; l++) {
-            ptrdiff_t g = b * together(j) + (from + l) / j.oc, oc = (from + l) % j.oc;
-            if (g < j.groups) lane[l] = j.w[g * j.w_g + oc * j.w_o + ic * j.w_i + i * j.w_h + k * j.w_w];
-          }
-          return load<T>(lane);
-        };
-        W::weights(taps, u + ic * wide, j.ic * out * L);
-      }
+      ptrdiff_t b = item / panels(out), panel = item % panels(out);
+      make(j, b, panel, static_cast<T*>(packed) + b * u_block(j) + panel * j.ic * wide);
     }
+  }
+  // A panel of a block.
+  static __attribute__((noinline)) void make(const Job& j, ptrdiff_t b, ptrdiff_t panel, T* u) noexcept {
+    ptrdiff_t out = ceil_div(j.oc, L), wide = out / panels(out) * L, first = b * together(j);  // group
+    ptrdiff_t channels = (j.groups - first < together(j) ? j.groups - first : together(j)) * j.oc;
+    const T* from[most][L];
+    for (ptrdiff_t i = 0; i < wide; i++) {
+      ptrdiff_t lane = panel * wide + i < channels ? panel * wide + i : 0;
+      from[i / L][i % L] = j.w + (first + lane / j.oc) * j.w_g + lane % j.oc * j.w_o;
+    }
+    for (ptrdiff_t ic = 0; ic < j.ic; ic++, u += wide)
+      for (ptrdiff_t v = 0; v < wide; v += L)
+        W::filters(j, from[v / L], ic * j.w_i, channels - panel * wide - v, u + v, j.ic * out * L, false);
   }
 
   // ---- a chunk of tiles of one block ----
@@ -258,12 +264,16 @@ struct GroupWinograd {
     bytes += j.n * j.oh * j.ow * j.groups * j.oc * ptrdiff_t(sizeof(T));
     bool past = L * ptrdiff_t(sizeof(T)) >= 64 && bytes >= stream_bytes &&
                 uintptr_t(j.y_n | j.y_h | j.y_w) * sizeof(T) % sizeof(vec<T>) == 0;
-    T* v = j.scratch + team.rank * s.scratch;
+    T *v = j.scratch + team.rank * scratch_size(j), *made = v + s.scratch;
     Range mine = share(bands * blocks(j), team);
-    for (ptrdiff_t item = mine.begin; item < mine.end; item++) {
-      ptrdiff_t band = item / blocks(j), block = item % blocks(j), g = block * together(j);
-      ptrdiff_t here = j.groups - g < together(j) ? j.groups - g : together(j);
-      const T *x = j.x + g * j.ic * j.x_c, *u = j.packed + block * u_block(j);
+    for (ptrdiff_t item = mine.begin, last = -1; item < mine.end; item++) {
+      ptrdiff_t band = item / blocks(j), block = item % blocks(j);
+      if (j.once) block = item / bands, band = item % bands;
+      ptrdiff_t g = block * together(j), here = j.groups - g < together(j) ? j.groups - g : together(j);
+      const T *x = j.x + g * j.ic * j.x_c, *u = j.once ? made : j.packed + block * u_block(j);
+      for (ptrdiff_t panel = 0; j.once && block != last && panel < panels(s.out); panel++)
+        make(j, block, panel, made + panel * j.ic * (s.out / panels(s.out) * L));
+      last = block;
       for (ptrdiff_t c = chunks * band / bands; c < chunks * (band + 1) / bands; c++) {
         ptrdiff_t first = tiles * c / chunks, count = tiles * (c + 1) / chunks - first;
         Place at = W::place(j, first);
@@ -288,13 +298,15 @@ struct GroupWinograd {
     double fetching = W::fetch_cycles(double(u_block(j)), double(blocks(j))), share = 16 / tiles;
     if (small) fetching /= 2, share = 0;  // from L3 at 16 bytes a cycle
     double hidden = products < fetching ? products : fetching;
+    if (j.once) transforms += double(j.ic * s.out) * W::make_cycles * (u_block(j) > far_block ? 1.8 : 1);
     return double(blocks(j)) *
            ((products > fetching ? products : fetching) + transforms + hidden * (share < 1 ? share : 1));
   }
   // Of r11_group, or of r10_taps for one group in a vector: a multiply-add of two comes with a shuffle, or a load.
   static double direct_cycles(const Job& j) {
     double slower = together(j) > 1 ? 2 : small ? 1.8 : 1.15;
-    return double(blocks(j)) * W::inside(j) * double(j.ic * ceil_div(j.oc, L)) / 2 * slower;
+    double packing = j.once ? W::direct_pack_cycles : 0;
+    return double(blocks(j)) * double(j.ic * ceil_div(j.oc, L)) * (W::inside(j) / 2 * slower + packing);
   }
 };
 

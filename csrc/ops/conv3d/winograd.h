@@ -91,7 +91,7 @@ struct Winograd3d {
       const T* w = j.w + g * j.w_g + oc * j.w_o;
       for (ptrdiff_t kd = 0; kd < a.kd; kd++)
         for (ptrdiff_t ic = 0; ic < group_ic; ic++, u += wide)
-          W::weights(j, w + kd * a.w_d + ic * j.w_i, count, u, point);
+          W::filters(j, w + kd * a.w_d + ic * j.w_i, count, u, point);
       u -= j.ic * wide;
       for (int p = 0; vector + 1 == j.first_vector(panel + 1) && p < W::points; p++)  // not needed, never undefined
         for (ptrdiff_t i = 0; i < W::pad; i++) u[(p + 1) * point - W::pad - (wide - L) + i] = 0;
