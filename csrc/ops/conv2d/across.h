@@ -1,5 +1,5 @@
-// Few output channels and rows of x whose numbers lie side by side (one channel, or planes): the lanes of a register
-// hold neighbouring places of a row, not channels. What conv2d and conv2d_backward_weight share of that.
+// Few output channels: the lanes of a register hold neighbouring places of a row, not channels. What conv2d and
+// conv2d_backward_weight share of that.
 #pragma once
 #include "../../simd/interleave.h"
 #include "parts.h"
@@ -32,7 +32,7 @@ struct Across {
   static const char* supports(const Conv2d& a) {
     if (a.groups != 1) return "wants one group";
     if (a.oc > most) return "wants fewer output channels: these fill most of a vector";
-    if (a.x_w != 1 || a.stride_w != 1) return "wants rows of x without gaps (x_w = 1) and stride 1 along the width";
+    if (a.stride_w != 1) return "wants stride 1 along the width";
     if (a.y_c != 1 || a.y_w != a.oc) return "wants channels-last y without gaps (y_c = 1, y_w = oc)";
     return nullptr;
   }
@@ -45,27 +45,53 @@ struct Across {
     if (a.pad_w > 0 && a.precision >= Exact)
       return "multiplies by the zeros of padding; the precision setting is \"exact\"";
     ptrdiff_t taps = a.kh * a.kw * a.ic, vectors = (a.ow + L - 1) / L;
-    bool good =
-        isa_registers == 16 ? vectors * L <= 2 * a.ow : vectors * a.oc * (taps + 2 * (a.oc - 1) + 8) < a.ow * taps;
+    ptrdiff_t turning = a.x_w == 1 ? 0 : 10 * L * ceil_div(a.ic, L);  // squares of x, in multiply-adds
+    bool good = isa_registers == 16
+                    ? vectors * L <= 2 * a.ow && 2 * vectors * (turning + a.oc * taps) <= 3 * a.ow * taps
+                    : vectors * (turning + a.oc * (taps + 2 * (a.oc - 1) + 8)) < a.ow * taps;
     return good ? nullptr : "vectors of channels take fewer instructions";
   }
 
   // The band's rows of x, [x_rows, ic, wide], zeros where there is no image.
   void copy(const Conv2d& a, ptrdiff_t n, ptrdiff_t band, T* to) const noexcept {
     ptrdiff_t first = band * rows * a.stride_h - a.pad_h;
-    for (ptrdiff_t r = 0; r < x_rows; r++)
-      for (ptrdiff_t c = 0; c < a.ic; c++, to += wide) {
-        ptrdiff_t ih = first + r, begin = a.pad_w < 0 ? 0 : a.pad_w, end = a.pad_w + a.iw;
-        if (begin > wide) begin = wide;
-        if (end > wide) end = wide;
-        if (ih < 0 || ih >= a.ih || end < begin) begin = end = 0;
-        const T* x = static_cast<const T*>(a.x) + n * a.x_n + ih * a.x_h + c * a.x_c - a.pad_w;
-        for (ptrdiff_t i = 0; i < begin; i++) to[i] = 0;
-        ptrdiff_t i = begin;
-        for (; i + L <= end; i += L) store<T>(to + i, load<T>(x + i));
-        if (i < end) store_n<T>(to + i, load_n<T>(x + i, end - i), end - i);
-        for (i = end; i < wide; i++) to[i] = 0;
+    for (ptrdiff_t r = 0; r < x_rows; r++, to += a.ic * wide) {
+      ptrdiff_t ih = first + r, begin = a.pad_w < 0 ? 0 : a.pad_w, end = a.pad_w + a.iw;
+      if (begin > wide) begin = wide;
+      if (end > wide) end = wide;
+      if (ih < 0 || ih >= a.ih || end < begin) begin = end = 0;
+      for (ptrdiff_t c = 0; c < a.ic; c++) {
+        T* row = to + c * wide;
+        for (ptrdiff_t i = 0; i < begin; i++) row[i] = 0;
+        for (ptrdiff_t i = end; i < wide; i++) row[i] = 0;
       }
+      const T* x = static_cast<const T*>(a.x) + n * a.x_n + ih * a.x_h + (begin - a.pad_w) * a.x_w;
+      if (a.x_w == 1) planes(a, x, end - begin, to + begin);
+      else channels(a, x, end - begin, to + begin);
+    }
+  }
+  // `count` places of a row of x, without gaps.
+  void planes(const Conv2d& a, const T* x, ptrdiff_t count, T* to) const noexcept {
+    for (ptrdiff_t c = 0; c < a.ic; c++, x += a.x_c, to += wide) {
+      ptrdiff_t i = 0;
+      for (; i + L <= count; i += L) store<T>(to + i, load<T>(x + i));
+      if (i < count) store_n<T>(to + i, load_n<T>(x + i, count - i), count - i);
+    }
+  }
+  // The same with gaps: squares are turned where channels lie side by side.
+  void channels(const Conv2d& a, const T* x, ptrdiff_t count, T* to) const noexcept {
+    ptrdiff_t done = 0;
+    if constexpr (L > 1)
+      for (; a.x_c == 1 && done + L <= count; done += L)
+        for (ptrdiff_t c = 0; c < a.ic; c += L) {
+          ptrdiff_t some = a.ic - c < L ? a.ic - c : L;
+          vec<T> square[L];
+          UNROLL for (int i = 0; i < L; i++) square[i] = load_n<T>(x + (done + i) * a.x_w + c, some);
+          transpose<T>(square);
+          UNROLL for (int i = 0; i < L; i++) if (i < some) store<T>(to + (c + i) * wide + done, square[i]);
+        }
+    for (ptrdiff_t c = 0; c < a.ic; c++)
+      for (ptrdiff_t i = done; i < count; i++) to[c * wide + i] = x[c * a.x_c + i * a.x_w];
   }
 };
 

@@ -2,7 +2,7 @@
 //        weight of every channel; the channels are put side by side at the end, in registers.
 // Since: r10_taps has channels in the lanes: 6 of them leave 10 of 16 lanes idle.
 // Why:   LeNet's first layer (1 -> 6 channels, 28 places a row): 12 multiply-adds for a tap of a row instead of 28.
-// Price: rows of x must lie without gaps, and are copied with zeros around them (infinity times a padding's 0 is NaN);
+// Price: x is copied with zeros around it (infinity times a padding's 0 is NaN), and channels-last x turned on the way;
 //        up to half a vector of channels (6 of 8); oc * (oc - 1) shuffles for each vector of places.
 #pragma once
 #include "across.h"
