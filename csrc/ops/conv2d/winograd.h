@@ -105,7 +105,7 @@ struct Winograd {
   // v and m of a block of tiles: most of an L2 cache of 2 MB; with 16 registers of one of 512 KB (Zen 3: 16 to 32
   // channels 1.04 to 1.1 times faster than with 1.25 MB, 64 and more the same).
   static constexpr ptrdiff_t block_bytes = isa_registers == 32 ? 5 << 18 : 3 << 17;
-  static constexpr ptrdiff_t least_tiles = 48;       // each number of u is used this often when it comes from far
+  static constexpr ptrdiff_t least_tiles = 48;  // each number of u is used this often when it comes from far
   template <int V>
   static constexpr ptrdiff_t point_depth = 256 / V;  // ic of a part of u: 16 KB
   static constexpr ptrdiff_t far_bytes = 1 << 20;    // u from here on leaves L2 between two calls
@@ -163,8 +163,8 @@ struct Winograd {
     ptrdiff_t u_group() const { return u_panel(panels()); }
 
     // v: [point][tile of the block][ic + pad], and a plane's end padded for the same reason. With 16 registers, and so
-    // smaller caches, rows get no pad that they do not need: of 16 channels half of v was pad (16 and 24 channels 1.1 to
-    // 1.4 times faster without).
+    // smaller caches, rows get no pad that they do not need: of 16 channels half of v was pad (16 and 24 channels 1.1
+    // to 1.4 times faster without).
     ptrdiff_t v_row() const {
       ptrdiff_t row = ceil_div(ic, L) * L;
       return isa_registers == 32 || row % (512 / ptrdiff_t(sizeof(T))) == 0 ? row + pad : row;
@@ -364,8 +364,8 @@ struct Winograd {
                          __attribute__((always_inline)) { return load<T>(from + c + i * j.x_h + k * j.x_w); },
                      v + c, plane);
       if (whole && c < j.ic && L > 1) {  // the last channels of, say, 12: 1.1 to 2 times faster than by input_edge
-        input_tile([=, left = j.ic - c](int i, int k) __attribute__((
-                       always_inline)) { return load_n<T>(from + c + i * j.x_h + k * j.x_w, left); },
+        input_tile([=, left = j.ic - c](int i, int k)
+                       __attribute__((always_inline)) { return load_n<T>(from + c + i * j.x_h + k * j.x_w, left); },
                    v + c, plane);
         c += L;
       }

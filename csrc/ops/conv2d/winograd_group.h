@@ -66,9 +66,15 @@ struct GroupWinograd {
   // packed: [blocks][point][panel][ic][vectors of the panel * L], zeros in lanes without a channel
   static ptrdiff_t u_block(const Job& j) { return points * j.ic * ceil_div(j.oc, L) * L; }
   // Weights of one call are not packed: u of a block is made before it is used, and does not leave L2. (512 channels in
-  // 32 groups on 14x14, Zen 3, F(4x4): packing 250 us and the rest 245, now 305 together.)
-  static size_t packed_bytes(const Job& j) { return j.once ? 0 : size_t(blocks(j) * u_block(j)) * sizeof(T); }
-  static ptrdiff_t scratch_size(const Job& j) { return Sizes(j).scratch + (j.once ? u_block(j) : 0); }
+  // 32 groups on 14x14, Zen 3, F(4x4): packing 250 us and the rest 245, now 305 together.) Then a block passes all of x
+  // before the next one, which costs more than packing where x is large: 8 images of 120 channels in 5 groups on 28x28,
+  // 3 MB, 5.3 -> 6.0 ms.
+  static constexpr ptrdiff_t fresh_bytes = 1 << 20;
+  static bool fresh(const Job& j) {
+    return j.once && j.n * j.ih * j.iw * j.groups * j.ic * ptrdiff_t(sizeof(T)) <= fresh_bytes;
+  }
+  static size_t packed_bytes(const Job& j) { return fresh(j) ? 0 : size_t(blocks(j) * u_block(j)) * sizeof(T); }
+  static ptrdiff_t scratch_size(const Job& j) { return Sizes(j).scratch + (fresh(j) ? u_block(j) : 0); }
   static size_t scratch_bytes(const Job& j, int threads) {
     return size_t(threads) * size_t(scratch_size(j)) * sizeof(T);
   }
@@ -268,10 +274,10 @@ struct GroupWinograd {
     Range mine = share(bands * blocks(j), team);
     for (ptrdiff_t item = mine.begin, last = -1; item < mine.end; item++) {
       ptrdiff_t band = item / blocks(j), block = item % blocks(j);
-      if (j.once) block = item / bands, band = item % bands;
+      if (fresh(j)) block = item / bands, band = item % bands;
       ptrdiff_t g = block * together(j), here = j.groups - g < together(j) ? j.groups - g : together(j);
-      const T *x = j.x + g * j.ic * j.x_c, *u = j.once ? made : j.packed + block * u_block(j);
-      for (ptrdiff_t panel = 0; j.once && block != last && panel < panels(s.out); panel++)
+      const T *x = j.x + g * j.ic * j.x_c, *u = fresh(j) ? made : j.packed + block * u_block(j);
+      for (ptrdiff_t panel = 0; fresh(j) && block != last && panel < panels(s.out); panel++)
         make(j, block, panel, made + panel * j.ic * (s.out / panels(s.out) * L));
       last = block;
       for (ptrdiff_t c = chunks * band / bands; c < chunks * (band + 1) / bands; c++) {
@@ -298,7 +304,8 @@ struct GroupWinograd {
     double fetching = W::fetch_cycles(double(u_block(j)), double(blocks(j))), share = 16 / tiles;
     if (small) fetching /= 2, share = 0;  // from L3 at 16 bytes a cycle
     double hidden = products < fetching ? products : fetching;
-    if (j.once) transforms += double(j.ic * s.out) * W::make_cycles * (u_block(j) > far_block ? 1.8 : 1);
+    double making = fresh(j) ? W::make_cycles * (u_block(j) > far_block ? 1.8 : 1) : W::pack_cycles;
+    if (j.once) transforms += double(j.ic * s.out) * making;
     return double(blocks(j)) *
            ((products > fetching ? products : fetching) + transforms + hidden * (share < 1 ? share : 1));
   }

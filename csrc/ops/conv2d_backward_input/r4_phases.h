@@ -17,8 +17,9 @@ struct conv2d_backward_input_r4_phases : Plain<Conv2d> {
   static const char* declines(const Conv2d& a) {
     ptrdiff_t group_ic = a.ic / a.groups, room = (group_ic + lanes<T> - 1) / lanes<T> * lanes<T>;
     if (3 * group_ic < 2 * room) return "fewer than two thirds of the lanes would be input channels";
-    // A block of one vector has its loads and edges to carry: 16 -> 6 channels by 5x5 on 14x14 412 us, fold 154; 64 -> 8
-    // on 28x28 5.2 and 4.2 ms, by 3x3, stride 2, 625 and 518 us; 16 -> 12 376 and 248. From 16 channels on fold loses.
+    // A block of one vector has its loads and edges to carry: 16 -> 6 channels by 5x5 on 14x14 412 us, fold 154; 64 ->
+    // 8 on 28x28 5.2 and 4.2 ms, by 3x3, stride 2, 625 and 518 us; 16 -> 12 376 and 248. From 16 channels on fold
+    // loses.
     bool narrow = isa_registers == 16 && 2 * group_ic <= 3 * lanes<T> && a.kw > 1;
     return narrow ? "the taps of a kernel row fill more vectors than these few channels: fold" : nullptr;
   }
