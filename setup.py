@@ -168,7 +168,7 @@ def isa_library(name: str, flags: list[str]) -> tuple[str, dict]:
 def bindings() -> list[str]:
     """All sources that include pybind11, in two units, one for each core.
 
-    Its headers and templates take 10 s for each unit, what a binding adds 1 s: 22 single files took 300 s.
+    Its headers and templates take most of a unit's time: two take 44 s, 22 single files took up to 300 s.
     """
     sources = sorted(glob("csrc/bind/*.cpp") + glob("csrc/ops/*/bind.cpp"))
     units = [Path(f"build/bind_{k}.cpp") for k in range(2)]
@@ -216,7 +216,7 @@ def engine(source: str) -> Extension:
 
 
 def engine_sources() -> list[str]:
-    """The largest first: tape takes 40 s, and a core should not wait for it in the end."""
+    """The largest first: tape takes 55 s, and a core should not wait for it in the end."""
     return sorted(glob("engine/*.pyx"), key=os.path.getsize, reverse=True)
 
 
@@ -235,7 +235,7 @@ def cython_options() -> dict:
     (package / "__init__.pxd").touch()
     if not (package / "engine").exists():
         (package / "engine").symlink_to(Path("engine").resolve(), target_is_directory=True)
-    # Several at once, 20 s instead of 40; where processes are not forked they would run this file again.
+    # Several at once; where processes are not forked they would run this file again.
     processes = (os.cpu_count() or 1) if get_start_method() == "fork" else 0
     return {
         "include_path": ["build/cimport"],

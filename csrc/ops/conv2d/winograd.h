@@ -131,6 +131,7 @@ struct Winograd {
     int64_t activation;
     bool raw_allowed;  // see raw()
     bool once;         // these weights serve one call: Workspace's
+    ptrdiff_t spill;   // numbers that may be written behind a tile's channels in v
 
     // Tiles of the output.
     ptrdiff_t down() const { return ceil_div(oh, high); }
@@ -167,11 +168,11 @@ struct Winograd {
     // to 1.4 times faster without).
     ptrdiff_t v_row() const {
       ptrdiff_t row = ceil_div(ic, L) * L;
-      return isa_registers == 32 || row % (512 / ptrdiff_t(sizeof(T))) == 0 ? row + pad : row;
+      bool padded = isa_registers == 32 || row % (512 / ptrdiff_t(sizeof(T))) == 0;  // then there is room for `spill`
+      return padded ? row + pad : ceil_div(ic + spill, L) * L;
     }
-    ptrdiff_t v_plane(ptrdiff_t block) const {
-      ptrdiff_t size = block * v_row();
-      return size / pad % 2 ? size : size + pad;
+    ptrdiff_t v_plane(ptrdiff_t block) const {  // an odd number of lines, never fewer for more tiles
+      return (ceil_div(block * v_row(), pad) | 1) * pad;
     }
     // m: [tile of the block][point][most * L]
     static constexpr ptrdiff_t m_point = most * L, m_tile = points * m_point + pad;
@@ -655,6 +656,7 @@ struct Winograd {
             static_cast<const T*>(a.add),
             a.activation,
             true,
-            a.workspace.once};
+            a.workspace.once,
+            0};
   }
 };

@@ -68,6 +68,7 @@ struct Winograd3d {
     j.n = a.od, j.groups = a.groups, j.ic = a.kd * (a.ic / a.groups), j.oc = a.oc / a.groups;
     j.ih = a.ih, j.iw = a.iw, j.oh = a.oh, j.ow = a.ow, j.pad_h = a.pad_h, j.pad_w = a.pad_w;
     j.x_n = a.stride_d * a.x_d, j.x_c = a.x_c, j.x_h = a.x_h, j.x_w = a.x_w;
+    j.spill = lanes<T> - 1;  // the last vector of the last tap's channels
     j.w_g = group, j.w_o = a.w_o, j.w_i = a.w_i, j.w_h = a.w_h, j.w_w = a.w_w;
     j.y_n = a.y_d, j.y_c = a.y_c, j.y_h = a.y_h, j.y_w = a.y_w;
     return j;
