@@ -19,7 +19,7 @@ for needed in ("sklearn", "matplotlib", "safetensors", "PIL"):
     pytest.importorskip(needed)
 
 # The tests share runs: in one process, when tests run in several.
-pytestmark = pytest.mark.xdist_group("claims")
+pytestmark = [pytest.mark.xdist_group("claims"), pytest.mark.usefixtures("share_of_cores")]
 
 
 @pytest.fixture(scope="module")

@@ -285,7 +285,7 @@ def test_activation_where_it_breaks(torch, name, options):
 def test_gradients_of_activations(name):
     options = dict(ACTIVATIONS)[name]
     x = numbers(3, 4, 5) * 2
-    x[np.abs(x) < 0.01] = 0.5  # not at a joint
+    x[np.abs(x) < 0.01] = 0.7  # not at a joint: 0, and 0.5 is one of Hardshrink
     assert gradcheck(getattr(nn, name)(**options), [loopnest.tensor(x, requires_grad=True)])
 
 

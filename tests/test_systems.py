@@ -18,7 +18,7 @@ for needed in ("sklearn", "matplotlib", "safetensors"):
     pytest.importorskip(needed)
 
 # The tests share runs: in one process, when tests run in several.
-pytestmark = pytest.mark.xdist_group("systems")
+pytestmark = [pytest.mark.xdist_group("systems"), pytest.mark.usefixtures("share_of_cores")]
 
 # system: the files it reads, and what the model of a quick run must beat, as (figure, "above" or "below",
 # value); "loss" is that of the last epoch of training, where a quick run is too short for the figure itself

@@ -15,6 +15,8 @@ pytest.importorskip("matplotlib", reason="the report's charts need matplotlib: p
 from loopnest.data import digits
 from loopnest.tour import Watch, tour, training
 
+pytestmark = pytest.mark.usefixtures("share_of_cores")
+
 
 def test_a_network_learns_and_says_what_it_got_wrong():
     recipe = training.LSTM  # the other is trained by test_the_command_prints_the_same_facts

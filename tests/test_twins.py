@@ -11,6 +11,7 @@ pytest.importorskip("torch", reason="torch is not installed: no twins to compare
 for needed in ("matplotlib", "sklearn", "scipy"):
     pytest.importorskip(needed)
 
+pytestmark = pytest.mark.usefixtures("share_of_cores")
 BENCH = Path(__file__).parent.parent / "bench" / "systems"
 NAMES = [path.stem for path in BENCH.glob("[a-z]*.py") if path.stem != "twin"]
 
@@ -47,7 +48,7 @@ def test_same_weights_in_same_results_out(twin, place, name):
         assert {d.dtype for d in apart} == {"float32", "float64"}
         assert len(apart) > 8, "scores, loss and gradients in two types"
         bad = [d for d in apart if not d.far <= d.allowed]
-        assert not bad, (one.name, bad[:3])
+        assert not bad, "\n".join([one.name, *map(str, bad)])
 
 
 def test_a_wrong_weight_is_noticed(twin, place):
