@@ -30,6 +30,14 @@ struct Filters {
     for (ptrdiff_t i = 0; i < wide; i++) row[i] = w + (i < left ? i : 0) * w_o;
     pack(row, left, wide, to);
   }
+  // `length` numbers side by side of every filter, `from` numbers behind row[i]: number q to place[q].
+  static void spread(const T* const* row, ptrdiff_t from, ptrdiff_t length, ptrdiff_t left, ptrdiff_t wide,
+                     T* const* place) noexcept {
+    for (ptrdiff_t o = 0; o < wide; o += L)
+      for (ptrdiff_t q = 0; q < length; q += L)
+        if (length - q >= L && left - o >= L) square(row + o, from + q, place + q, o);
+        else rest(row + o, from + q, length - q, q, left - o, place + q, o);
+  }
 
  private:
   void one_by_one(const T* const* row, ptrdiff_t left, ptrdiff_t wide, T* to) const noexcept {

@@ -47,11 +47,16 @@ struct conv2d_r14_border : Plain<Conv2d> {
   // ---- the copy: [x_rows][wide][ic] ----
 
   struct Bands {
-    ptrdiff_t wide;         // columns that a row of y reaches
-    ptrdiff_t rows, count;  // rows of y of a band, and bands of an image
-    ptrdiff_t x_rows;       // of a band, at most
+    ptrdiff_t columns, pieces;  // a sequence (one row) is cut: columns of y of a piece
+    ptrdiff_t wide;             // columns of x that these reach
+    ptrdiff_t rows, count;      // rows of y of a band, and bands of an image
+    ptrdiff_t x_rows;           // of a band, at most
     explicit Bands(const Conv2d& a) {
-      wide = (a.ow - 1) * a.stride_w + a.kw;
+      ptrdiff_t pixel = a.ic * a.stride_w * ptrdiff_t(sizeof(T)), room = band_bytes / (pixel < 1 ? 1 : pixel);
+      if (room < 16 * block_rows) room = 16 * block_rows;
+      pieces = a.oh == 1 && a.ow > room ? ceil_div(a.ow, room) : 1;
+      columns = ceil_div(a.ow, pieces);
+      wide = (columns - 1) * a.stride_w + a.kw;
       ptrdiff_t reach = (a.kh - 1) * a.dilation_h + 1, row = wide * a.ic * ptrdiff_t(sizeof(T));
       ptrdiff_t fit = (band_bytes / (row < 1 ? 1 : row) - reach) / a.stride_h + 1;
       rows = fit < 4 ? 4 : fit;
@@ -65,8 +70,10 @@ struct conv2d_r14_border : Plain<Conv2d> {
     return a.n == 0 || a.oh == 0 || a.ow == 0 ? 0 : size_t(threads) * size_t(Bands(a).size(a)) * sizeof(T);
   }
 
-  static void copy(const Conv2d& a, const Bands& b, ptrdiff_t n, ptrdiff_t first, ptrdiff_t rows, T* to) noexcept {
-    ptrdiff_t begin = a.pad_w < 0 ? 0 : a.pad_w < b.wide ? a.pad_w : b.wide, end = a.pad_w + a.iw;
+  // Rows from `first` on, columns from -pad on.
+  static void copy(const Conv2d& a, const Bands& b, ptrdiff_t n, ptrdiff_t first, ptrdiff_t rows, ptrdiff_t pad,
+                   T* to) noexcept {
+    ptrdiff_t begin = pad < 0 ? 0 : pad < b.wide ? pad : b.wide, end = pad + a.iw;
     if (end > b.wide) end = b.wide;
     if (end < begin) end = begin;
     ptrdiff_t ic = a.ic, run = (end - begin) * ic;
@@ -76,7 +83,7 @@ struct conv2d_r14_border : Plain<Conv2d> {
         for (ptrdiff_t i = 0; i < b.wide * ic; i++) to[i] = 0;
         continue;
       }
-      const T* x = static_cast<const T*>(a.x) + n * a.x_n + ih * a.x_h + (begin - a.pad_w) * a.x_w;
+      const T* x = static_cast<const T*>(a.x) + n * a.x_n + ih * a.x_h + (begin - pad) * a.x_w;
       for (ptrdiff_t i = 0; i < begin * ic; i++) to[i] = 0;
       T* there = to + begin * ic;
       if (a.x_c == 1 && a.x_w == ic) {
@@ -173,20 +180,24 @@ struct conv2d_r14_border : Plain<Conv2d> {
              (uintptr_t(a.y) | uintptr_t(a.y_n | a.y_h | a.y_w) * sizeof(T)) % sizeof(vec<T>) == 0;
     T* copied = static_cast<T*>(a.workspace.scratch) + team.rank * bands.size(a);
     const T *packed = static_cast<const T*>(a.workspace.packed), *bias = static_cast<const T*>(a.bias);
-    Range mine = share(a.n * bands.count, team);
+    Range mine = share(a.n * bands.count * bands.pieces, team);
     for (ptrdiff_t item = mine.begin; item < mine.end; item++) {
-      ptrdiff_t n = item / bands.count, first = item % bands.count * bands.rows;
+      ptrdiff_t band = item / bands.pieces, n = band / bands.count, first = band % bands.count * bands.rows;
       ptrdiff_t rows = a.oh - first < bands.rows ? a.oh - first : bands.rows;
-      copy(a, bands, n, first * a.stride_h - a.pad_h, (rows - 1) * a.stride_h + (a.kh - 1) * a.dilation_h + 1, copied);
+      ptrdiff_t left = item % bands.pieces * bands.columns;
+      ptrdiff_t columns = a.ow - left < bands.columns ? a.ow - left : bands.columns;
+      if (columns <= 0) continue;
+      copy(a, bands, n, first * a.stride_h - a.pad_h, (rows - 1) * a.stride_h + (a.kh - 1) * a.dilation_h + 1,
+           a.pad_w - left * a.stride_w, copied);
       for (ptrdiff_t r = 0; r < rows; r++) {
         const T* x = copied + r * a.stride_h * bands.wide * a.ic;
-        T* y = static_cast<T*>(a.y) + n * a.y_n + (first + r) * a.y_h;
+        T* y = static_cast<T*>(a.y) + n * a.y_n + (first + r) * a.y_h + left * a.y_w;
         for (ptrdiff_t oc = 0; oc < a.oc; oc += width) {
           const T *w = packed + oc * a.kh * j.depth, *from = bias ? bias + oc : nullptr;
-          if (a.oc - oc > width - L) row<V>(j, x, w, from, y + oc, a.oc - oc, a.ow);
-          else row<1>(j, x, w, from, y + oc, a.oc - oc, a.ow);
+          if (a.oc - oc > width - L) row<V>(j, x, w, from, y + oc, a.oc - oc, columns);
+          else row<1>(j, x, w, from, y + oc, a.oc - oc, columns);
         }
-        if (later) finish_sums<T>(a, y, 1, 0, a.ow, a.y_w, a.oc);
+        if (later) finish_sums<T>(a, y, 1, 0, columns, a.y_w, a.oc);
       }
     }
     if (j.past) stream_end();

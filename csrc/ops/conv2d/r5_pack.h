@@ -51,13 +51,26 @@ struct conv2d_r5_pack : Plain<Conv2d> {
   }
   static size_t packed_bytes(const Conv2d& a) { return size_t(a.kh * a.kw * a.ic * vectors(a) * lanes<T>) * sizeof(T); }
 
+  // Of an odd number of vectors the last block takes one, whose 6 sums leave half the loads without a multiply-add
+  // (24 channels: 16 and 8), or with 16 registers three, whose blocks are then half as many columns.
+  static constexpr bool triple = small && !narrow;
+  static ptrdiff_t blocks(const Conv2d& a) {
+    ptrdiff_t all = vectors(a);
+    return triple && all > V ? all / V : ceil_div(all, V);
+  }
+  // Channels of the block that begins `left` before the end of its group.
+  static ptrdiff_t wide(ptrdiff_t left) {
+    if (triple && left > width && left <= width + lanes<T>) return width + lanes<T>;
+    return left > lanes<T> ? width : lanes<T>;
+  }
+
   static void prepare(const Conv2d& a, void* packed, const Team& team) noexcept {
-    ptrdiff_t group_ic = a.ic / a.groups, group_oc = a.oc / a.groups, blocks = ceil_div(vectors(a), V);
+    ptrdiff_t group_ic = a.ic / a.groups, group_oc = a.oc / a.groups, blocks = conv2d_r5_pack::blocks(a);
     Axis axis(group_ic, slices(a));
     Range mine = share(a.groups * blocks, team);
     for (ptrdiff_t block = mine.begin; block < mine.end; block++) {
       ptrdiff_t g = block / blocks, oc0 = block % blocks * width, left = group_oc - oc0;
-      ptrdiff_t wide = left > lanes<T> ? width : lanes<T>;
+      ptrdiff_t wide = conv2d_r5_pack::wide(left);
       T* to = static_cast<T*>(packed) + (g * vectors(a) * lanes<T> + oc0) * a.kh * a.kw * group_ic;
       const T* w = static_cast<const T*>(a.w) + (g * group_oc + oc0) * a.w_o;
       for (ptrdiff_t slice = 0; slice < axis.parts; slice++) {
@@ -104,17 +117,17 @@ struct conv2d_r5_pack : Plain<Conv2d> {
   // vector without masks.
   static __attribute__((noinline)) void load_part(const Job& j, const At& at, const T* y, vec<T>* sum, int rows,
                                                   int columns, int vectors) noexcept {
-    for (int m = 0; m < rows * columns; m++)
-      for (int v = 0; v < vectors; v++)
-        *sum++ = load_channels<T>(y + m / columns * j.y_down + m % columns * j.y_right + v * lanes<T> * j.a.y_c,
-                                  j.a.y_c, at.left - v * lanes<T>);
+    for (int r = 0; r < rows; r++, y += j.y_down)
+      for (int c = 0; c < columns; c++)
+        for (int v = 0; v < vectors; v++)
+          *sum++ = load_channels<T>(y + c * j.y_right + v * lanes<T> * j.a.y_c, j.a.y_c, at.left - v * lanes<T>);
   }
   static __attribute__((noinline)) void store_part(const Job& j, const At& at, T* y, const vec<T>* sum, int rows,
                                                    int columns, int vectors) noexcept {
-    for (int m = 0; m < rows * columns; m++)
-      for (int v = 0; v < vectors; v++)
-        store_channels<T>(y + m / columns * j.y_down + m % columns * j.y_right + v * lanes<T> * j.a.y_c, j.a.y_c,
-                          *sum++, at.left - v * lanes<T>);
+    for (int r = 0; r < rows; r++, y += j.y_down)
+      for (int c = 0; c < columns; c++)
+        for (int v = 0; v < vectors; v++)
+          store_channels<T>(y + c * j.y_right + v * lanes<T> * j.a.y_c, j.a.y_c, *sum++, at.left - v * lanes<T>);
   }
 
   template <int R, int C, int VB, bool dense>
@@ -193,9 +206,31 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     }
   }
 
+  // Three vectors: a row at a time, in halves of at most 3 columns.
+  template <int C = (block_rows + 1) / 2>
+  static void pick_half(const Job& j, const At& at, ptrdiff_t columns) noexcept {
+    if constexpr (C > 1)
+      if (columns < C) return pick_half<C - 1>(j, at, columns);
+    j.a.x_c == 1 ? block<1, C, 3, true>(j, at) : block<1, C, 3, false>(j, at);
+  }
+  static __attribute__((noinline)) void halves(const Job& j, const At& given, ptrdiff_t rows,
+                                               ptrdiff_t columns) noexcept {
+    At at = given;
+    ptrdiff_t first = (columns + 1) / 2;
+    for (ptrdiff_t r = 0; r < rows; r++) {
+      at.x = given.x + r * j.x_down, at.y = given.y + r * j.y_down;
+      pick_half(j, at, first);
+      if (columns == first) continue;
+      at.x += first * j.x_right, at.y += first * j.y_right;
+      pick_half(j, at, columns - first);
+    }
+  }
+
   // From numbers to types: the block compiled for this many rows, columns and vectors.
   template <int C = block_rows>
   static void pick(const Job& j, const At& at, ptrdiff_t rows, ptrdiff_t columns) noexcept {
+    if constexpr (triple && C == block_rows)
+      if (wide(at.left) > width) return halves(j, at, rows, columns);
     if constexpr (C > 1)
       if (columns < C) return pick<C - 1>(j, at, rows, columns);
     constexpr int R = 2 * C <= block_rows ? 2 : 1;
@@ -236,8 +271,8 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     at.kh.begin = some ? all_h.begin : 0, at.kh.end = some ? all_h.end : 0;
     at.kw.begin = some ? all_w.begin : 0, at.kw.end = some ? all_w.end : 0;
     bool once = all_h.end - all_h.begin == a.kh && all_w.end - all_w.begin == a.kw;
-    at.finish = once && at.last && j.finish.simple && !j.finish.nothing() && a.y_c == 1 &&
-                (at.left >= width || masked || at.left == lanes<T>);
+    at.finish =
+        once && at.last && j.finish.simple && !j.finish.nothing() && a.y_c == 1 && (masked || at.left >= wide(at.left));
     if (some || at.fresh) pick(j, at, rows, columns);
     if (once) return at.finish;
     bool fresh = at.fresh;
@@ -326,7 +361,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
       ptrdiff_t rows = grid.h.count(h), columns = grid.images ? grid.n.count(n) : step;
       T* out = at.y;
       if (!taps(j, at, ih, iw, rows, columns) && at.last) {
-        ptrdiff_t channels = at.left < width ? at.left : width;
+        ptrdiff_t channels = at.left < wide(at.left) ? at.left : wide(at.left);
         for (ptrdiff_t i = 0; i < at.count; i++, out += at.y_next)
           finish_sums<T>(a, out, rows, j.y_down, columns, j.y_right, channels);
       }
@@ -352,7 +387,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     j.images = cut.images;
     j.x_down = a.stride_h * a.x_h, j.x_right = cut.images ? a.x_n : a.stride_w * a.x_w;
     j.y_down = a.y_h, j.y_right = cut.images ? a.y_n : a.y_w;
-    ptrdiff_t group_ic = a.ic / a.groups, blocks = ceil_div(vectors(a), V);
+    ptrdiff_t group_ic = a.ic / a.groups, blocks = conv2d_r5_pack::blocks(a);
     ptrdiff_t bytes = block_rows * a.stride_w * a.stride_h * group_ic * ptrdiff_t(sizeof(T));  // x that a block adds
     ptrdiff_t chunk = bytes < chunk_bytes ? chunk_bytes / bytes : 1, size = cut.size();
     Range mine = share(a.groups * blocks * size, team);  // channels outermost: members share neither weights nor y
@@ -379,9 +414,9 @@ struct conv2d_r5_pack : Plain<Conv2d> {
   // One block of channels for the blocks of pixels [begin, end): slice after slice.
   static void channels(Job& j, const Grid& cut, ptrdiff_t block, ptrdiff_t begin, ptrdiff_t end) noexcept {
     const Conv2d& a = j.a;
-    ptrdiff_t group_ic = a.ic / a.groups, group_oc = a.oc / a.groups, blocks = ceil_div(vectors(a), V);
+    ptrdiff_t group_ic = a.ic / a.groups, group_oc = a.oc / a.groups, blocks = conv2d_r5_pack::blocks(a);
     ptrdiff_t g = block / blocks, oc0 = block % blocks * width;
-    ptrdiff_t wide = group_oc - oc0 > lanes<T> ? width : lanes<T>;
+    ptrdiff_t wide = conv2d_r5_pack::wide(group_oc - oc0);
     At at = {};
     at.w = static_cast<const T*>(a.workspace.packed) + (g * vectors(a) * lanes<T> + oc0) * a.kh * a.kw * group_ic;
     at.bias = a.bias ? static_cast<const T*>(a.bias) + g * group_oc + oc0 : nullptr;

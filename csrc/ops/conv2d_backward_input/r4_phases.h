@@ -85,6 +85,10 @@ struct conv2d_backward_input_r4_phases : Plain<Conv2d> {
 
   // The groups lie otherwise in these weights: [groups * oc/groups, ic/groups]. One group at a time, see `group_of`.
   static void prepare(const Conv2d& a, void* packed, const Team& team) noexcept {
+    ptrdiff_t taps = a.kh * a.kw;
+    bool dense = (a.kw == 1 || a.w_w == 1) && (a.kh == 1 || a.w_h == a.kw) && taps > 1 && taps <= Spread::most;
+    bool several = a.stride_h * a.stride_w > 1 && a.ih >= a.stride_h && a.iw >= a.stride_w;
+    if (lanes<T> > 1 && dense && several) return Spread(a, packed).pack(team);
     for_phases(a, [&](const Conv2d& f, size_t before) {
       if (f.kh * f.kw == 0) return;
       size_t part = Forward::packed_bytes(f) / size_t(a.groups);
@@ -92,6 +96,70 @@ struct conv2d_backward_input_r4_phases : Plain<Conv2d> {
         Forward::prepare(group_of(f, g), static_cast<char*>(packed) + before + size_t(g) * part, team);
     });
   }
+
+  // Packing for all phases at once: a filter's taps for a vector of input channels are one stretch of memory, whose
+  // numbers go to different phases.
+  struct Spread {
+    static constexpr ptrdiff_t most = 128;  // taps
+    const Conv2d& a;
+    ptrdiff_t group_ic, group_oc;
+    // Of the phase that a tap belongs to: where its weights of the first group begin, bytes of a group; the place of
+    // the tap among them, and how many there are; in how many slices oc is cut.
+    struct Tap {
+      char* first;
+      size_t group;
+      ptrdiff_t place, taps, slices;
+    } tap[most];
+
+    Spread(const Conv2d& a, void* packed) : a(a), group_ic(a.ic / a.groups), group_oc(a.oc / a.groups) {
+      for_phases(a, [&](const Conv2d& f, size_t before) {
+        if (f.kh * f.kw == 0) return;
+        Conv2d one = group_of(f, 0);
+        const T* last = static_cast<const T*>(f.w);
+        for (ptrdiff_t h = 0; h < f.kh; h++)
+          for (ptrdiff_t w = 0; w < f.kw; w++) {
+            // f.w is the phase's last tap, f.w_h and f.w_w are negative
+            ptrdiff_t at = last + h * f.w_h + w * f.w_w - static_cast<const T*>(a.w);
+            tap[at] = {static_cast<char*>(packed) + before, Forward::packed_bytes(one), h * f.kw + w, f.kh * f.kw,
+                       Forward::slices(one)};
+          }
+      });
+    }
+
+    void pack(const Team& team) const noexcept {
+      constexpr ptrdiff_t width = Forward::width, most_wide = width + lanes<T>;
+      Conv2d turned = a;  // its output channels are x's
+      turned.oc = a.ic;
+      ptrdiff_t taps = a.kh * a.kw, blocks = Forward::blocks(turned);
+      Range mine = share(a.groups * blocks, team);
+      for (ptrdiff_t block = mine.begin; block < mine.end; block++) {
+        ptrdiff_t g = block / blocks, ic0 = block % blocks * width, left = group_ic - ic0;
+        ptrdiff_t wide = Forward::wide(left);
+        const T* row[most_wide];
+        for (ptrdiff_t i = 0; i < wide; i++)
+          row[i] = static_cast<const T*>(a.w) + g * group_oc * a.w_o + (ic0 + (i < left ? i : 0)) * a.w_i;
+        T* place[most];
+        ptrdiff_t until[most] = {};  // the end of the slice of oc that place[] is in
+        for (ptrdiff_t oc = 0; oc < group_oc; oc++) {
+          for (ptrdiff_t t = 0; t < taps; t++) {
+            if (oc == until[t]) until[t] = enter(tap[t], g, ic0, oc, wide, place[t]);
+            else place[t] += wide;
+          }
+          Filters<T>::spread(row, oc * a.w_o, taps, left < wide ? left : wide, wide, place);
+        }
+      }
+    }
+
+    // The place of oc, the first of a slice; returns the slice's end.
+    ptrdiff_t enter(const Tap& t, ptrdiff_t g, ptrdiff_t ic0, ptrdiff_t oc, ptrdiff_t wide, T*& place) const noexcept {
+      typename Forward::Axis axis(group_oc, t.slices);
+      ptrdiff_t slice = 0;
+      while (axis.begin(slice) < oc) slice++;
+      T* block = reinterpret_cast<T*>(t.first + size_t(g) * t.group) + ic0 * t.taps * group_oc;
+      place = block + oc * t.taps * wide + t.place * axis.count(slice) * wide;
+      return oc + axis.count(slice);
+    }
+  };
 
   static Conv2d group_of(const Conv2d& f, ptrdiff_t g) {
     Conv2d one = f;
