@@ -72,6 +72,8 @@ inline vec<float> quotient(vec<float> a, vec<float> b) {
 inline vec<float> at_most(vec<float> x, float bound) {
 #if defined(__AVX512F__)
   return vec<float>(_mm512_min_ps(_mm512_set1_ps(bound), __m512(x)));
+#elif defined(__AVX2__)
+  return vec<float>(_mm256_min_ps(_mm256_set1_ps(bound), __m256(x)));
 #else
   return x > bound ? broadcast<float>(bound) : x;
 #endif
@@ -80,6 +82,8 @@ inline vec<float> at_most(vec<float> x, float bound) {
 inline vec<float> at_least(vec<float> x, float bound) {
 #if defined(__AVX512F__)
   return vec<float>(_mm512_max_ps(_mm512_set1_ps(bound), __m512(x)));
+#elif defined(__AVX2__)
+  return vec<float>(_mm256_max_ps(_mm256_set1_ps(bound), __m256(x)));
 #else
   return x < bound ? broadcast<float>(bound) : x;
 #endif

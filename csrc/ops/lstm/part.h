@@ -95,18 +95,22 @@ struct LstmPart {
   void finish_units(const Lstm& a, ptrdiff_t p, ptrdiff_t t, T* sums) const {
     ptrdiff_t u = p * L, some = a.h - u < L ? a.h - u : L;
     T* c = cells_of(p);
+    bool apart = keeps_apart(a), keeps = !apart && (a.gates || a.cells);
     for (ptrdiff_t row = 0; row < count; row++) {
       vec<T> gate[4], cell = load<T>(c + row * L);
       for (int q = 0; q < 4; q++) gate[q] = load<T>(sums + row * width + q * L);
       if (!is_valid(a, t, rows.begin + row)) {
         vec<T> nothing[4] = {};
-        if (!keeps_apart(a)) lstm_keep<T>(a, t, rows.begin + row, u, some, nothing, vec<T>{});
+        if (keeps) lstm_keep<T>(a, t, rows.begin + row, u, some, nothing, vec<T>{});
         continue;
       }
       lstm_gates<T>(gate, cell);
-      for (int q = keeps_apart(a) ? 0 : 3; q < 4; q++) store<T>(sums + row * width + q * L, gate[q]);
+      if (apart) {  // one loop from 0 or 3 on would be a copy from the stack
+        UNROLL for (int q = 0; q < 3; q++) store<T>(sums + row * width + q * L, gate[q]);
+      }
+      store<T>(sums + row * width + 3 * L, gate[3]);
       store<T>(c + row * L, cell);
-      if (!keeps_apart(a)) lstm_keep<T>(a, t, rows.begin + row, u, some, gate, cell);
+      if (keeps) lstm_keep<T>(a, t, rows.begin + row, u, some, gate, cell);
     }
     T* y = static_cast<T*>(a.y) + t * a.y_t + rows.begin * a.y_n + u;  // [count, some]
     for (ptrdiff_t row = 0; row < count; row++) {
