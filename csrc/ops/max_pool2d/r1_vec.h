@@ -23,95 +23,129 @@ struct max_pool2d_r1_vec : Plain<Pool2d> {
     return {begin, end < kernel ? end : kernel};
   }
 
-  static void run(const Pool2d& a, const Team& team) noexcept {
+  // A window cut to the image: how many taps, steps from one to the next in x, and the same in places of a plane.
+  struct Taps {
+    ptrdiff_t rows, columns, down, right;
+    int32_t place, place_down, place_right;
+  };
+
+  static void run(const Pool2d& given, const Team& team) noexcept {
     constexpr int L = lanes<T>;
+    const Pool2d a = given;  // or all of it would be read again after every store of places, which are integers too
     // Channels that fill a part of a vector: where pixels touch, a whole one is done, and what it writes of the
     // neighbours to the right is written again by them; but not beyond the row, which may be another member's.
     ptrdiff_t spill = (L - a.c % L) % L, last_x = a.iw * a.c - spill, last_y = a.ow * a.c - spill;
     if (a.x_w != a.c || a.y_w != a.c || a.indices_w != a.c || a.indices_c != 1) last_x = last_y = 0;
+    Taps taps = {
+        0, 0, a.dilation_h * a.x_h, a.dilation_w * a.x_w, 0, int32_t(a.dilation_h * a.iw), int32_t(a.dilation_w)};
     Range rows = share(a.n * a.oh, team);
     for (ptrdiff_t row = rows.begin; row < rows.end; row++) {
       ptrdiff_t n = row / a.oh, oh = row % a.oh, ih0 = oh * a.stride_h - a.pad_h;
       Range kh = inside(ih0, a.kernel_h, a.dilation_h, a.ih);
-      for (ptrdiff_t ow = 0; ow < a.ow; ow++) {
+      taps.rows = kh.end - kh.begin;
+      ptrdiff_t first = ih0 + kh.begin * a.dilation_h;
+      const T* x_row = static_cast<const T*>(a.x) + n * a.x_n + first * a.x_h;  // [iw, c]
+      T* y = static_cast<T*>(a.y) + n * a.y_n + oh * a.y_h;                     // [ow, c]
+      int64_t* indices = a.indices ? a.indices + n * a.indices_n + oh * a.indices_h : nullptr;
+      for (ptrdiff_t ow = 0; ow < a.ow; ow++, y += a.y_w) {
         ptrdiff_t iw0 = ow * a.stride_w - a.pad_w;
         Range kw = inside(iw0, a.kernel_w, a.dilation_w, a.iw);
-        const T* x = static_cast<const T*>(a.x) + n * a.x_n;                // [ih, iw, c]
-        T* y = static_cast<T*>(a.y) + n * a.y_n + oh * a.y_h + ow * a.y_w;  // [c]
-        ptrdiff_t place_0 = n * a.indices_n + oh * a.indices_h + ow * a.indices_w;
-        ptrdiff_t c = 0;
-        if (!a.indices) {
-          largest(a, x + ih0 * a.x_h + iw0 * a.x_w, y, kh, kw);
+        ptrdiff_t left = iw0 + kw.begin * a.dilation_w;
+        const T* x = x_row + left * a.x_w;
+        taps.columns = kw.end - kw.begin;
+        if (!indices) {
+          largest(taps, x, y, a.c);
           continue;
         }
-        ptrdiff_t whole = a.c;
+        taps.place = taps.rows > 0 && taps.columns > 0 ? int32_t(first * a.iw + left) : -1;
+        ptrdiff_t c = 0, whole = a.c;
         if ((ow + 1) * a.c <= last_y && (iw0 + (a.kernel_w - 1) * a.dilation_w + 1) * a.c <= last_x) whole += spill;
+        Places places;
         for (; c + L <= whole; c += L) {
           auto load_x = [](const T* p) { return load<T>(p); };
-          Places places;
-          store<T>(y + c, window(a, x + c, ih0, iw0, kh, kw, load_x, places));
-          store_places(a, place_0 + c * a.indices_c, places, L);
+          store<T>(y + c, window(taps, x + c, load_x, places));
+          store_places(indices + c * a.indices_c, a.indices_c, places, L);
         }
         if (c < a.c) {
           auto load_x = [n = a.c - c](const T* p) { return load_n<T>(p, n); };
-          Places places;
-          store_n<T>(y + c, window(a, x + c, ih0, iw0, kh, kw, load_x, places), a.c - c);
-          store_places(a, place_0 + c * a.indices_c, places, a.c - c);
+          store_n<T>(y + c, window(taps, x + c, load_x, places), a.c - c);
+          store_places(indices + c * a.indices_c, a.indices_c, places, a.c - c);
         }
+        indices += a.indices_w;
       }
     }
   }
 
-  // All channels of one output if nobody asks for places; x is where tap (0, 0) lies.
-  static inline __attribute__((always_inline)) void largest(const Pool2d& a, const T* x, T* y, Range kh,
-                                                            Range kw) noexcept {
+  // All channels of one output if nobody asks for places.
+  static inline __attribute__((always_inline)) void largest(const Taps& t, const T* x, T* y,
+                                                            ptrdiff_t channels) noexcept {
     constexpr int L = lanes<T>;
-    ptrdiff_t down = a.dilation_h * a.x_h, right = a.dilation_w * a.x_w;
     auto window = [=](ptrdiff_t c, auto load_x) __attribute__((always_inline)) {
       vec<T> best = broadcast<T>(-__builtin_inff());
-      for (ptrdiff_t h = kh.begin; h < kh.end; h++)
-        for (ptrdiff_t w = kw.begin; w < kw.end; w++) {
-          vec<T> value = load_x(x + h * down + w * right + c);
+      for (ptrdiff_t h = 0; h < t.rows; h++)
+        for (ptrdiff_t w = 0; w < t.columns; w++) {
+          vec<T> value = load_x(x + h * t.down + w * t.right + c);
           best = (value > best) | (value != value) ? value : best;
         }
       return best;
     };
     ptrdiff_t c = 0;
-    for (; c + L <= a.c; c += L)
+    for (; c + L <= channels; c += L)
       store<T>(y + c, window(c, [](const T* p) __attribute__((always_inline)) { return load<T>(p); }));
-    if (c < a.c)
-      store_n<T>(y + c, window(c, [n = a.c - c](const T* p) __attribute__((always_inline)) { return load_n<T>(p, n); }),
-                 a.c - c);
+    ptrdiff_t some = channels - c;
+    if (some > 0)
+      store_n<T>(y + c, window(c, [some](const T* p) __attribute__((always_inline)) { return load_n<T>(p, some); }),
+                 some);
   }
 
-  // The largest elements of the window, and where they are.
+  // The largest elements of the window, and where they are. If all is -inf nothing is larger than `best`, and the first
+  // tap is the place.
   template <class Load>
-  static inline __attribute__((always_inline)) vec<T> window(const Pool2d& a, const T* x, ptrdiff_t ih0, ptrdiff_t iw0,
-                                                             Range kh, Range kw, Load load_x, Places& places) {
+  static inline __attribute__((always_inline)) vec<T> window(const Taps& t, const T* x, Load load_x, Places& places) {
     vec<T> best = broadcast<T>(-__builtin_inff());
-    bool empty = kh.begin >= kh.end || kw.begin >= kw.end;
-    // If all is -inf nothing is larger than `best`, and the first tap is the place.
-    ptrdiff_t first = (ih0 + kh.begin * a.dilation_h) * a.iw + iw0 + kw.begin * a.dilation_w;
-    places = Places{} + int32_t(empty ? -1 : first);
-    for (ptrdiff_t h = kh.begin; h < kh.end; h++)
-      for (ptrdiff_t w = kw.begin; w < kw.end; w++) {
-        ptrdiff_t ih = ih0 + h * a.dilation_h, iw = iw0 + w * a.dilation_w;
-        vec<T> value = load_x(x + ih * a.x_h + iw * a.x_w);
+    places = Places{} + t.place;
+    int32_t row = t.place;
+    for (ptrdiff_t h = 0; h < t.rows; h++, x += t.down, row += t.place_down) {
+      const T* at = x;
+      int32_t place = row;
+      for (ptrdiff_t w = 0; w < t.columns; w++, at += t.right, place += t.place_right) {
+        vec<T> value = load_x(at);
         auto wins = (value > best) | (value != value);  // the second: NaN
         best = wins ? value : best;
-        places = wins ? Places{} + int32_t(ih * a.iw + iw) : places;
+        places = wins ? Places{} + place : places;
       }
+    }
     return best;
   }
 
-  static void store_places(const Pool2d& a, ptrdiff_t at, Places places, ptrdiff_t count) {
-    WidePlaces wide;
-    if constexpr (lanes<T> == 1) wide = places;
-    else wide = __builtin_convertvector(places, WidePlaces);
-    int64_t list[lanes<T>];
-    __builtin_memcpy(list, &wide, sizeof list);
-    if (a.indices_c == 1 && count == lanes<T>) __builtin_memcpy(a.indices + at, list, sizeof list);
-    else
-      for (ptrdiff_t i = 0; i < count; i++) a.indices[at + i * a.indices_c] = list[i];
+  static inline __attribute__((always_inline)) void store_places(int64_t* to, ptrdiff_t step, Places places,
+                                                                 ptrdiff_t count) {
+    if (step == 1 && count == lanes<T>) {
+      if constexpr (lanes<T> >= 8) {  // by halves: GCC takes a vector too wide for a register through the stack
+        store_half<0>(to, places), store_half<lanes<T> / 2>(to + lanes<T> / 2, places);
+        return;
+      }
+      WidePlaces wide;
+      if constexpr (lanes<T> == 1) wide = places;
+      else wide = __builtin_convertvector(places, WidePlaces);
+      __builtin_memcpy(to, &wide, sizeof wide);
+      return;
+    }
+    for (ptrdiff_t i = 0; i < count; i++) to[i * step] = get_place(places, i);
+  }
+  template <int first>
+  static inline __attribute__((always_inline)) void store_half(int64_t* to, Places places) {
+    constexpr int f = first;
+    using Wide = typename vec_of<int64_t, lanes<T> / 2>::type;
+    Wide wide;
+    if constexpr (lanes<T> == 16)
+      wide = __builtin_convertvector(
+          __builtin_shufflevector(places, places, f, f + 1, f + 2, f + 3, f + 4, f + 5, f + 6, f + 7), Wide);
+    else wide = __builtin_convertvector(__builtin_shufflevector(places, places, f, f + 1, f + 2, f + 3), Wide);
+    __builtin_memcpy(to, &wide, sizeof wide);
+  }
+  static int64_t get_place(Places places, ptrdiff_t i) {
+    if constexpr (lanes<T> == 1) return places;
+    else return places[i];
   }
 };
