@@ -73,10 +73,20 @@ struct max_pool2d_backward_r1_vec : Plain<Pool2d> {
       }
   }
 
+  // Of places of 64 bits the lower halves, by two registers: GCC takes a vector too wide for one through the stack.
   static inline __attribute__((always_inline)) Places load_places(const int64_t* p) {
-    WidePlaces wide;
-    __builtin_memcpy(&wide, p, sizeof wide);
-    if constexpr (L == 1) return Places(wide);
-    else return __builtin_convertvector(wide, Places);
+    if constexpr (L >= 4) {
+      Places low, high;
+      __builtin_memcpy(&low, p, sizeof low);
+      __builtin_memcpy(&high, p + L / 2, sizeof high);
+      if constexpr (L == 4) return __builtin_shufflevector(low, high, 0, 2, 4, 6);
+      else if constexpr (L == 8) return __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14);
+      else return __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    } else {
+      WidePlaces wide;
+      __builtin_memcpy(&wide, p, sizeof wide);
+      if constexpr (L == 1) return Places(wide);
+      else return __builtin_convertvector(wide, Places);
+    }
   }
 };
