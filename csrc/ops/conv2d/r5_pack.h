@@ -52,7 +52,9 @@ struct conv2d_r5_pack : Plain<Conv2d> {
   static size_t packed_bytes(const Conv2d& a) { return size_t(a.kh * a.kw * a.ic * vectors(a) * lanes<T>) * sizeof(T); }
 
   // Of an odd number of vectors the last block takes one, whose 6 sums leave half the loads without a multiply-add
-  // (24 channels: 16 and 8), or with 16 registers three, whose blocks are then half as many columns.
+  // (24 channels: 16 and 8), or with 16 registers three, whose blocks are then half as many columns. Zen 3, 1x1: 144 ->
+  // 24 on 56x56 254 -> 225 us, 24 -> 24 on 40x150 100 to 112 -> 88, 240 -> 40 on 28x28 165 -> 157, 64 -> 72 81 to 90
+  // -> 78.
   static constexpr bool triple = small && !narrow;
   static ptrdiff_t blocks(const Conv2d& a) {
     ptrdiff_t all = vectors(a);

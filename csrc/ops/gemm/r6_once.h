@@ -11,11 +11,12 @@ struct gemm_r6_once : Plain<Gemm> {
   static constexpr bool epilogue = true;
   using M = Matrix<T>;
   static constexpr ptrdiff_t few_rows = 16;
-  static constexpr int L = lanes<T>, sums = 16;  // of a block of dot products
+  static constexpr int L = lanes<T>, sums = isa_registers == 32 ? 16 : 8;  // of a block of dot products
 
   static const char* supports(const Gemm& g) { return gemm_r5_wide<T>::supports(g); }
   static const char* declines(const Gemm& g) {
-    return g.workspace.once ? gemm_r5_wide<T>::declines(g) : "weights are packed beforehand";
+    if (!g.workspace.once) return "weights are packed beforehand";
+    return by_dots(g) ? nullptr : gemm_r5_wide<T>::declines(g);
   }
 
   // The same sums as r5_wide's, whatever the parts: c waits between them.
@@ -27,9 +28,11 @@ struct gemm_r6_once : Plain<Gemm> {
     return matrix;
   }
 
-  // Each block of 16 dot products ends with 16 sums over lanes, as many shuffles as packing 16 x 16 numbers takes.
+  // With 16 registers 8 rows take as long as packed (512 -> 1024, one row 37 us instead of 105, 8 rows 161 and 168).
+  static constexpr ptrdiff_t most_dots = isa_registers == 32 ? few_rows : few_rows / 2;
+  // Each block of 16 (8) dot products ends with so many sums over lanes, as many shuffles as packing a square takes.
   static bool by_dots(const Gemm& g) {
-    return g.b_k == 1 && g.a_k == 1 && g.m <= few_rows && sums * g.m <= g.k && !g.accumulate;
+    return g.b_k == 1 && g.a_k == 1 && g.m <= most_dots && sums * g.m <= g.k && !g.accumulate;
   }
 
   // Numbers of scratch for each member: a part of b, and room for a tile of a.
@@ -66,7 +69,7 @@ struct gemm_r6_once : Plain<Gemm> {
     }
   }
 
-  // Rows [m, m + R) times `count` columns from n on, at most 16: R rows x 16 / R columns at a time.
+  // Rows [m, m + R) times `count` columns from n on, at most `sums`: R rows x sums / R columns at a time.
   template <int R>
   static void dots(const Gemm& g, ptrdiff_t m, ptrdiff_t n, ptrdiff_t count) noexcept {
     constexpr int C = sums / R;
@@ -95,7 +98,8 @@ struct gemm_r6_once : Plain<Gemm> {
     }
   }
 
-  // The lanes of each of 16 vectors added up: turned over the diagonal, L vectors at a time, that is a sum of vectors.
+  // The lanes of each of these vectors added up: turned over the diagonal, L vectors at a time, that is a sum of
+  // vectors.
   static inline __attribute__((always_inline)) void add_lanes(const vec<T> (&sum)[sums], T* to) noexcept {
     if constexpr (sums % L == 0 && L > 1) {
       UNROLL for (int s = 0; s < sums; s += L) {
