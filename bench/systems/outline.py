@@ -50,7 +50,7 @@ def loss(model, batch):
 
 def twins(place, few: int | None = None) -> list[Twin]:
     crops = outline.Crops(outline.prepared(data.nuclei(place).train[:8]), size=few or 8)
-    batches = [crops(np.random.default_rng(k)) for k in range(1 if few else 4)]
+    batches = [crops(np.random.default_rng(k)) for k in range(few or 4)]
     settings = {"lr": 2e-3}
     return [
         Twin("U-Net 12-24-48", 1.5, outline.UNet, UNet, batches, outline.loss_of, loss, settings=settings)
