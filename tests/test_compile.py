@@ -375,3 +375,19 @@ def test_no_chain():
     x = channels_last(images(1, 16, 14, 14))
     small = loopnest.compile(Inverted(16, 3, 1, False).eval(), x)
     assert len(small.describe()) == len(small.profile(x, repeats=1)) == 3
+
+
+def test_a_chain_may_round_otherwise_than_the_whole_image():
+    """Depthwise, stride 2, 24 MB: with 16 registers slide adds up by columns, in a chain's bands by rows."""
+    model = nn.Sequential(
+        nn.Conv2d(8, 96, 1),
+        nn.ReLU6(),
+        nn.Conv2d(96, 96, 3, stride=2, padding=1, groups=96),
+        nn.ReLU6(),
+        nn.Conv2d(96, 16, 1),
+    ).eval()
+    x = loopnest.tensor(np.random.default_rng(0).standard_normal((1, 8, 224, 224)).astype(np.float32))
+    y = loopnest.compile(model, x)(x).numpy()
+    with loopnest.no_grad():
+        expected = model(x).numpy()
+    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
