@@ -31,7 +31,7 @@ def share_of_cores() -> Iterator[None]:
     """For tests that train for seconds: as many threads as are this process's share, and in what it starts.
 
     Teams of several processes on the same cores wait for each other at every barrier: claims and systems took
-    1.4 times as long.
+    1.3 times as long.
     """
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     before = loopnest.get_num_threads()

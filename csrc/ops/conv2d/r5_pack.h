@@ -41,7 +41,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     ptrdiff_t count(ptrdiff_t i) const { return length + (i < longer); }
   };
 
-  // ---- weights: [groups, blocks, slices, kh, kw, ic of the slice, width]; the last block may be one vector wide ----
+  // ---- weights: [groups, blocks, slices, kh, kw, ic of the slice, width]; see `wide` for the last block ----
 
   static ptrdiff_t vectors(const Conv2d& a) { return ceil_div(a.oc / a.groups, lanes<T>); }
   static ptrdiff_t slices(const Conv2d& a) {
