@@ -104,6 +104,12 @@ __attribute__((noinline)) void add_product_block(T* c, ptrdiff_t c_row, ptrdiff_
   } else {
     clear_block(b);
   }
+  if (finish) {  // what the end of the block will read and write, from wherever it is, while it multiplies
+    UNROLL for (int m = 0; m < M; m++) UNROLL for (int v = 0; v < V; v++) {
+      if (finish->adds) __builtin_prefetch(finish->add(c + m * c_row + v * lanes<T>));
+      if (!past) __builtin_prefetch(c + m * c_row + v * lanes<T>, 1);
+    }
+  }
   multiply_grid<1, M, true, W>(b, x, 0, x_row, x_k, panel, depth, ahead, isa_registers == 32 ? lanes<T> : ahead_k);
   if (finish) {
     UNROLL for (int m = 0; m < M; m++) UNROLL for (int v = 0; v < V; v++) {

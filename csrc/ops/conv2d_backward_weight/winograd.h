@@ -187,12 +187,18 @@ struct WinogradGradient {
                                                          ptrdiff_t count, const T* zeros, T* to, F transform) noexcept {
     ptrdiff_t c = 0;
     bool whole = h >= 0 && w >= 0 && h + H <= height && w + S <= width;
-    if (whole)
+    if (whole) {
       for (; c + L <= count; c += L)
         transform([=](int i, int k)
                       __attribute__((always_inline)) { return load<T>(first + c + i * step_h + k * step_w); },
                   to + c);
-    if (c >= count) return;
+      if (c < count)
+        transform(
+            [=](int i, int k)
+                __attribute__((always_inline)) { return load_n<T>(first + c + i * step_h + k * step_w, count - c); },
+            to + c);
+      return;
+    }
     Table<H, S> table(first, h, w, height, width, step_h, step_w, zeros);
     for (; c + L <= count; c += L)
       transform([&](int i, int k) __attribute__((always_inline)) { return load<T>(table.at[i][k] + c); }, to + c);

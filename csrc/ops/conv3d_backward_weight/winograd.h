@@ -2,6 +2,7 @@
 // conv2d_backward_weight/winograd.h sums, with all planes that meet the tap as the images of a batch.
 #pragma once
 #include "../conv2d_backward_weight/winograd.h"
+#include "../conv3d/unfold.h"
 #include "../conv3d/winograd.h"
 #include "r1_planes.h"
 
@@ -23,6 +24,7 @@ struct WinogradGradient3d {
   }
   static const char* declines(const Conv3d& a) {
     if (const char* reason = W::declines(all(a))) return reason;
+    if (Unfold<T>::takes(a)) return "few input channels: the transforms cost more than depth's copy";
     return M == 2 || W::cycles(all(a)) < WinogradGradient<T, 2>::cycles(all(a)) ? nullptr
                                                                                 : "smaller tiles are faster here";
   }
