@@ -9,6 +9,7 @@ namespace loopnest {
 struct Work {
   double flops;  // 2 for a multiply-add; taps on padding are not counted
   double bytes;  // every array once
+  double meetings = 0;  // how often a team meets on the way
 };
 
 struct Operator {

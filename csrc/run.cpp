@@ -45,6 +45,8 @@ int worthwhile_threads(Work work) {
   // A careful guess of one core's time: 50 GFLOP/s, 10 GB/s. A second thread pays from about 15 microseconds on, since
   // a worker that fell asleep takes 30 to 40 to wake.
   double microseconds = work.flops / 50e3 + work.bytes / 10e3;
+  // A meeting takes about half a microsecond. 96 steps of 64 units are 14 microseconds alone and 55 for two.
+  if (microseconds < 1.5 * work.meetings) return 1;
   double threads = microseconds / 8;
   return threads < 2 ? 1 : threads > limit ? limit : int(threads);
 }

@@ -390,8 +390,10 @@ cdef Tensor furthest(Tensor x, object dim, bint keepdim, object f, str title):
 
     def grad(g, a):  # equal elements share the gradient, as in PyTorch
         hit = a == y
-        share = spread(g, axes, keepdim) / numpy.maximum(hit.sum(axes, keepdims=True), 1)
-        return (numpy.asarray(hit * share, a.dtype),)
+        share = spread(g, axes, keepdim) / numpy.maximum(hit.sum(axes, keepdims=True, dtype=a.dtype), 1)
+        dx = numpy.zeros_like(a)  # lies as a does; few elements are hit
+        numpy.copyto(dx, share, where=hit)
+        return (dx,)
 
     result = y if keepdim else numpy.asarray(y.squeeze(axes))
     return close(title, result, (x,), grad, (x,))

@@ -45,10 +45,16 @@ struct Across {
     if (a.pad_w > 0 && a.precision >= Exact)
       return "multiplies by the zeros of padding; the precision setting is \"exact\"";
     ptrdiff_t taps = a.kh * a.kw * a.ic, vectors = (a.ow + L - 1) / L;
-    ptrdiff_t turning = a.x_w == 1 ? 0 : 10 * L * ceil_div(a.ic, L);  // squares of x, in multiply-adds
-    bool good = isa_registers == 16
-                    ? vectors * L <= 2 * a.ow && 2 * vectors * (turning + a.oc * taps) <= 3 * a.ow * taps
-                    : vectors * (turning + a.oc * (taps + 2 * (a.oc - 1) + 8)) < a.ow * taps;
+    bool turns = a.x_w != 1;  // squares of x, in multiply-adds
+    if (isa_registers == 16) {
+      ptrdiff_t turning = turns ? 10 * L * ceil_div(a.ic, L) : 0;
+      bool good = vectors * L <= 2 * a.ow && 2 * vectors * (turning + a.oc * taps) <= 3 * a.ow * taps;
+      return good ? nullptr : "vectors of channels take fewer instructions";
+    }
+    // A vector by itself has oc sums, and 8 start while one waits: 144 -> 6 channels, 3 taps, on 32 of 12x12 0.39 ms,
+    // by pack 0.26; 64 -> 4 channels, 3x3, on 8 of 32x32 0.41, by pack 0.65.
+    ptrdiff_t turning = turns ? 20 * L * ceil_div(a.ic, L) : 0, sums = vectors == 1 && a.oc < 8 ? 8 : a.oc;
+    bool good = 20 * vectors * (turning + sums * taps + a.oc * (2 * (a.oc - 1) + 8)) < 23 * a.ow * taps;
     return good ? nullptr : "vectors of channels take fewer instructions";
   }
 
@@ -82,14 +88,21 @@ struct Across {
   void channels(const Conv2d& a, const T* x, ptrdiff_t count, T* to) const noexcept {
     ptrdiff_t done = 0;
     if constexpr (L > 1)
-      for (; a.x_c == 1 && done + L <= count; done += L)
+      for (; a.x_c == 1 && done < count; done += L) {
+        ptrdiff_t places = count - done < L ? count - done : L;
         for (ptrdiff_t c = 0; c < a.ic; c += L) {
           ptrdiff_t some = a.ic - c < L ? a.ic - c : L;
           vec<T> square[L];
-          UNROLL for (int i = 0; i < L; i++) square[i] = load_n<T>(x + (done + i) * a.x_w + c, some);
+          UNROLL for (int i = 0; i < L; i++) square[i] =
+              i < places ? load_n<T>(x + (done + i) * a.x_w + c, some) : vec<T>{};
           transpose<T>(square);
-          UNROLL for (int i = 0; i < L; i++) if (i < some) store<T>(to + (c + i) * wide + done, square[i]);
+          UNROLL for (int i = 0; i < L; i++) {
+            if (i >= some) break;
+            if (places == L) store<T>(to + (c + i) * wide + done, square[i]);
+            else store_n<T>(to + (c + i) * wide + done, square[i], places);
+          }
         }
+      }
     for (ptrdiff_t c = 0; c < a.ic; c++)
       for (ptrdiff_t i = done; i < count; i++) to[c * wide + i] = x[c * a.x_c + i * a.x_w];
   }

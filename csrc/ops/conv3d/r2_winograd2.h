@@ -11,7 +11,8 @@ struct conv3d_r2_winograd2 : Plain<Conv3d> {
   using W = Winograd3d<T, 2>;
   static const char* supports(const Conv3d& a) { return W::supports(a); }
   static const char* declines(const Conv3d& a) {
-    return Unfold<T>::takes(a) ? "few input channels: the transforms cost more than depth's copy" : W::declines(a);
+    return Unfold<T>::instead_of_winograd(a) ? "few input channels: the transforms cost more than depth's copy"
+                                             : W::declines(a);
   }
   static size_t packed_bytes(const Conv3d& a) { return W::packed_bytes(a); }
   static void prepare(const Conv3d& a, void* packed, const Team& team) noexcept {

@@ -2,14 +2,15 @@
 // conv2d_backward_weight/winograd.h sums, with all planes that meet the tap as the images of a batch.
 #pragma once
 #include "../conv2d_backward_weight/winograd.h"
-#include "../conv3d/unfold.h"
 #include "../conv3d/winograd.h"
 #include "r1_planes.h"
+#include "r5_depth.h"
 
 template <class T, int M>
 struct WinogradGradient3d {
   using W = WinogradGradient<T, M>;
   using Planes = conv3d_backward_weight_r1_planes<T>;
+  using Depth = conv3d_backward_weight_r5_depth<T>;
 
   static const char* supports(const Conv3d& a) {
     if (const char* reason = Winograd3d<T, M>::supports(a)) return reason;
@@ -24,7 +25,7 @@ struct WinogradGradient3d {
   }
   static const char* declines(const Conv3d& a) {
     if (const char* reason = W::declines(all(a))) return reason;
-    if (Unfold<T>::takes(a)) return "few input channels: the transforms cost more than depth's copy";
+    if (Depth::takes(a)) return "few input channels: the transforms cost more than depth's copy";
     return M == 2 || W::cycles(all(a)) < WinogradGradient<T, 2>::cycles(all(a)) ? nullptr
                                                                                 : "smaller tiles are faster here";
   }

@@ -40,7 +40,8 @@ bool gru_check(Gru& a, const Array& x, const Array& w_ih, const Array& w_hh, con
 
 Work gru_work(const Gru& a, Dtype dtype) {
   double t = double(a.t), n = double(a.n), i = double(a.i), h = double(a.h);
-  return {2 * t * n * 3 * h * (i + h), (t * n * (i + h) + 3 * h * (i + h) + 2 * n * h) * (dtype == F64 ? 8 : 4)};
+  return {2 * t * n * 3 * h * (i + h), (t * n * (i + h) + 3 * h * (i + h) + 2 * n * h) * (dtype == F64 ? 8 : 4),
+          meetings(t, n)};
 }
 
 }  // namespace loopnest

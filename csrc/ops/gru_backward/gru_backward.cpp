@@ -47,7 +47,7 @@ Work gru_backward_work(const GruBackward& a, Dtype dtype) {
   double t = double(a.t), n = double(a.n), i = double(a.i), h = double(a.h);
   double products = 2 * t * n * 3 * h * (i + h) + 2 * t * n * 3 * h * ((a.dx ? i : 0) + h);
   double elements = t * n * (2 * i + 6 * h) + 6 * h * (i + h) + 3 * n * h;
-  return {products, elements * (dtype == F64 ? 8 : 4)};
+  return {products, elements * (dtype == F64 ? 8 : 4), meetings(t, n)};
 }
 
 }  // namespace loopnest

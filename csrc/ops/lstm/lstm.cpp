@@ -74,7 +74,7 @@ Work lstm_work(const Lstm& a, Dtype dtype) {
   double t = double(a.t), n = double(a.n), i = double(a.i), h = double(a.h);
   double products = 2 * t * n * 4 * h * (i + h);
   double elements = t * n * (i + h) + 4 * h * (i + h) + 4 * n * h;
-  return {products, elements * (dtype == F64 ? 8 : 4)};
+  return {products, elements * (dtype == F64 ? 8 : 4), meetings(t, n)};
 }
 
 }  // namespace loopnest

@@ -63,7 +63,7 @@ Work lstm_backward_work(const LstmBackward& a, Dtype dtype) {
   double t = double(a.t), n = double(a.n), i = double(a.i), h = double(a.h);
   double products = 2 * t * n * 4 * h * (i + h) + 2 * t * n * 4 * h * ((a.dx ? i : 0) + h);
   double elements = t * n * (2 * i + 7 * h) + 8 * h * (i + h) + 6 * n * h;
-  return {products, elements * (dtype == F64 ? 8 : 4)};
+  return {products, elements * (dtype == F64 ? 8 : 4), meetings(t, n)};
 }
 
 }  // namespace loopnest

@@ -39,7 +39,8 @@ bool rnn_check(Rnn& a, const Array& x, const Array& w_ih, const Array& w_hh, con
 
 Work rnn_work(const Rnn& a, Dtype dtype) {
   double t = double(a.t), n = double(a.n), i = double(a.i), h = double(a.h);
-  return {2 * t * n * h * (i + h), (t * n * (i + h) + h * (i + h) + 2 * n * h) * (dtype == F64 ? 8 : 4)};
+  return {2 * t * n * h * (i + h), (t * n * (i + h) + h * (i + h) + 2 * n * h) * (dtype == F64 ? 8 : 4),
+          meetings(t, n)};
 }
 
 }  // namespace loopnest

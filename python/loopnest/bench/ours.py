@@ -39,7 +39,8 @@ def convolution(case: Convolution, threads: int) -> dict[str, Candidate]:
     # In loopnest's own memory, which starts at a multiple of 64 bytes, as rivals copy it to theirs. NumPy's
     # starts at one of 16: every vector would straddle two lines, a third of a depthwise layer's speed.
     x = loopnest.tensor(channels_last(case.x) if case.shape.ic > 4 else case.x).numpy()
-    call = ops.call(case.shape.op, x, case.w, case.b, threads=threads, **_options(case))
+    loopnest.set_num_threads(threads)  # at most; a call takes as many as its work is worth
+    call = ops.call(case.shape.op, x, case.w, case.b, **_options(case))
     call.run()
     return {f"{call.rung}@{call.isa}": Candidate(call.time, lambda: [call.result])}
 
@@ -78,17 +79,17 @@ def _layer(case: Recurrent) -> Any:
     return layer
 
 
-def _sequence(case: Recurrent, threads: int) -> dict[str, Candidate]:
+def _sequence(case: Recurrent) -> dict[str, Candidate]:
     _there(case.op)
     states = case.states if case.one_step else ()
-    call = ops.call(case.op, case.x, case.w_ih, case.w_hh, case.b_ih, case.b_hh, *states, threads=threads)
+    call = ops.call(case.op, case.x, case.w_ih, case.w_hh, case.b_ih, case.b_hh, *states)
     call.run()
     return {f"{call.rung}@{call.isa}": Candidate(call.time, lambda: [call.result[0]])}
 
 
 def recurrent(case: Recurrent, threads: int) -> dict[str, Candidate]:
     loopnest.set_num_threads(threads)
-    found = _sequence(case, threads)
+    found = _sequence(case)
     if not case.one_step:
         return found
     layer = _layer(case).eval()

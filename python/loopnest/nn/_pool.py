@@ -106,7 +106,7 @@ def max_pool3d(
     oh, ow = y.shape[2:]
     od, rows = depth, np.arange(depth)[None, :, None]  # which depth won: its own, in windows of one plane
     if (k[0], s[0], p[0]) != (1, 1, 0):
-        # In memory (N, D, OH, OW, C): depth becomes an image's height, its width is 1, all the rest its channels.
+        # In memory (N, D, OH, OW, C): depth becomes the height of an image one wide, the rest its channels.
         y = reshape(y.permute(0, 2, 3, 1), (n, depth, 1, oh * ow * c)).permute(0, 3, 1, 2)
         found = tape.max_pool2d(y, (k[0], 1), (s[0], 1), (p[0], 0), (d[0], 1), ceil_mode, return_indices)
         y, deep = found if return_indices else (found, None)
