@@ -7,8 +7,8 @@ namespace loopnest {
 
 // What an operator needs to do at the least: for rooflines, and to decide how many threads are worth waking.
 struct Work {
-  double flops;  // 2 for a multiply-add; taps on padding are not counted
-  double bytes;  // every array once
+  double flops;         // 2 for a multiply-add; taps on padding are not counted
+  double bytes;         // every array once
   double meetings = 0;  // how often a team meets on the way
 };
 

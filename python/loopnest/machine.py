@@ -22,13 +22,22 @@ MiB = 1 << 20
 
 
 def cpu_name() -> str:
-    """The CPU's name as the system gives it, or the architecture where it gives none."""
+    """The CPU's name as the system gives it, or the architecture where it gives none.
+
+    A virtual machine may hide the model: where the name has no number, x86's family and model are added.
+    """
     try:
         info = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         info = ""
-    found = re.search(r"^(?:model name|Model|Hardware)\s*:\s*(.+)$", info, re.MULTILINE)
-    return " ".join(found[1].split()) if found else platform.processor() or platform.machine()
+
+    def line(name: str) -> str:
+        found = re.search(rf"^(?:{name})\s*:\s*(.+)$", info, re.MULTILINE)
+        return " ".join(found[1].split()) if found else ""
+
+    name = line("model name|Model|Hardware") or platform.processor() or platform.machine()
+    hidden = not re.search(r"\d", name) and line("cpu family")
+    return f"{name}, family {line('cpu family')} model {line('model')}" if hidden else name
 
 
 def caches(root: Path = CACHES) -> list[dict[str, int]]:

@@ -218,11 +218,13 @@ struct WinogradGradient {
 
   static void transform(const Conv2d& a, const Plan& p, const Piece& piece, ptrdiff_t first, ptrdiff_t count, T* v,
                         T* e, const T* zeros) noexcept {
+    bool far = Forward::is_far(a.n * a.ih * a.iw, a.ic, a.x_c) && Forward::is_far(a.n * a.oh * a.ow, a.oc, a.y_c);
+    if (isa_registers == 16) far = piece.ic_count <= pad && piece.oc_count <= pad;
     for (ptrdiff_t t = 0; t < count; t++) {
       ptrdiff_t w = (first + t) % p.right * M, row = (first + t) / p.right, h = row % p.down * high, n = row / p.down;
       ptrdiff_t ih = h - a.pad_h, iw = w - a.pad_w;
       // Ten rows at a time are more than a CPU foresees, unless each brings many lines.
-      if (isa_registers == 16 && piece.ic_count <= pad && piece.oc_count <= pad) {
+      if (far) {
         ptrdiff_t next = w + 2 * M;
         fetch<N_h>(piece.x + n * a.x_n + ih * a.x_h + (iw + 2 * M) * a.x_w, a.x_h, a.x_w, piece.ic_count);
         fetch<high>(piece.y + n * a.y_n + h * a.y_h + next * a.y_w, a.y_h, a.y_w, piece.oc_count);

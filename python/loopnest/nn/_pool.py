@@ -101,22 +101,22 @@ def max_pool3d(
     k, s, p, d = _windows("max_pool3d", 3, kernel_size, stride, padding, dilation)
     n, c, depth, h, w = x.shape
     flat = reshape(x.permute(0, 2, 1, 3, 4), (n * depth, c, h, w))
-    found = tape.max_pool2d(flat, k[1:], s[1:], p[1:], d[1:], ceil_mode, return_indices)
-    y, at = found if return_indices else (found, None)
+    across = tape.max_pool2d(flat, k[1:], s[1:], p[1:], d[1:], ceil_mode, return_indices)
+    y = across[0] if return_indices else across
     oh, ow = y.shape[2:]
     od, rows = depth, np.arange(depth)[None, :, None]  # which depth won: its own, in windows of one plane
     if (k[0], s[0], p[0]) != (1, 1, 0):
         # In memory (N, D, OH, OW, C): depth becomes the height of an image one wide, the rest its channels.
         y = reshape(y.permute(0, 2, 3, 1), (n, depth, 1, oh * ow * c)).permute(0, 3, 1, 2)
-        found = tape.max_pool2d(y, (k[0], 1), (s[0], 1), (p[0], 0), (d[0], 1), ceil_mode, return_indices)
-        y, deep = found if return_indices else (found, None)
+        down = tape.max_pool2d(y, (k[0], 1), (s[0], 1), (p[0], 0), (d[0], 1), ceil_mode, return_indices)
+        y = down[0] if return_indices else down
         od = y.shape[2]
         if return_indices:
-            rows = deep.numpy().reshape(n, oh * ow * c, od).transpose(0, 2, 1)
+            rows = down[1].numpy().reshape(n, oh * ow * c, od).transpose(0, 2, 1)
     y = reshape(y.permute(0, 2, 3, 1), (n, od, oh, ow, c)).permute(0, 4, 1, 2, 3)
     if not return_indices:
         return _unbatch(y, lone, False)
-    inside = np.take_along_axis(at.numpy().transpose(0, 2, 3, 1).reshape(n, depth, oh * ow * c), rows, axis=1)
+    inside = np.take_along_axis(across[1].numpy().transpose(0, 2, 3, 1).reshape(n, depth, oh * ow * c), rows, axis=1)
     places = (rows * (h * w) + inside).reshape(n, od, oh, ow, c).transpose(0, 4, 1, 2, 3)
     return _unbatch((y, from_numpy(places)), lone, True)
 
