@@ -24,8 +24,9 @@ struct conv2d_r14_border : Plain<Conv2d> {
   static const char* declines(const Conv2d& a) {
     if (a.precision >= Exact) return "multiplies by the zeros of padding; the precision setting is \"exact\"";
     // Few taps at an edge are the worst for pack: 3 channels, 4x4, stride 2, 206 us, here 171; 100 taps 671, here 702.
-    bool odd = a.kw == 3 || a.kw == 5 || a.kw == 7, few = a.kh * a.kw * a.ic <= (a.pad_h > 0 || a.pad_w > 0 ? 64 : 16);
-    if (isa_registers == 32 && ((odd && a.stride_w <= 2) || !few))
+    using Taps = conv2d_r10_taps<T>;
+    bool few = a.kh * a.kw * a.ic <= (a.pad_h > 0 || a.pad_w > 0 ? 64 : 16), taken = !Taps::supports(a);
+    if (isa_registers == 32 && (!few || (taken && !Taps::declines(a))))
       return "taps, or for long sums pack, holds two vectors of channels in 32 registers";
     if (a.ic > 8) return "wants at most 8 input channels: a block of pack has little edge then";
     if (a.kh * a.kw == 1) return "a 1x1 kernel needs no border";

@@ -116,7 +116,8 @@ def max_pool3d(
     y = reshape(y.permute(0, 2, 3, 1), (n, od, oh, ow, c)).permute(0, 4, 1, 2, 3)
     if not return_indices:
         return _unbatch(y, lone, False)
-    inside = np.take_along_axis(across[1].numpy().transpose(0, 2, 3, 1).reshape(n, depth, oh * ow * c), rows, axis=1)
+    inside = across[1].numpy().transpose(0, 2, 3, 1).reshape(n, depth, oh * ow * c)
+    inside = np.take_along_axis(inside, rows, axis=1)
     places = (rows * (h * w) + inside).reshape(n, od, oh, ow, c).transpose(0, 4, 1, 2, 3)
     return _unbatch((y, from_numpy(places)), lone, True)
 
