@@ -18,6 +18,7 @@
 #include "ops/map/map.h"
 #include "ops/max_pool2d/pool2d.h"
 #include "ops/norm/norm.h"
+#include "ops/reduce/reduce.h"
 #include "ops/resample/resample.h"
 #include "ops/rnn/rnn.h"
 #include "ops/rnn_backward/rnn_backward.h"

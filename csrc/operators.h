@@ -16,5 +16,6 @@
 #include "ops/rnn_backward/check.h"
 #include "ops/update/check.h"
 #include "ops/norm/check.h"
+#include "ops/reduce/check.h"
 #include "ops/resample/check.h"
 #include "ops/softmax/check.h"

@@ -23,7 +23,8 @@ cdef const Ladder* softmax_backward_ladder[2]
 
 # In the order of csrc/ops/map/map.h.
 FUNCTIONS = ("leaky_relu", "elu", "silu", "gelu", "gelu_tanh", "softplus", "hardtanh", "hardsigmoid",
-             "hardswish", "mish", "logsigmoid")
+             "hardswish", "mish", "logsigmoid", "threshold", "hardshrink", "softshrink", "softsign",
+             "tanhshrink", "nonpositive", "huber", "square", "absolute")
 
 
 cdef bint lies_as(ndarray a, ndarray b) noexcept:

@@ -91,18 +91,25 @@ cdef cnp.ndarray make_channels_innermost(int dtype, int rank, const int64_t* sha
 
 cdef cnp.ndarray make_as(cnp.ndarray a):
     """A new dense array with a's shape and dtype (any), its axes in memory in the same order as a's."""
-    cdef int rank = cnp.PyArray_NDIM(a), i, j, place
-    cdef cnp.npy_intp* old = cnp.PyArray_STRIDES(a)
+    cdef int rank = cnp.PyArray_NDIM(a)
     cdef const int64_t* shape = <const int64_t*>cnp.PyArray_DIMS(a)
     cdef int64_t size = cnp.PyArray_ITEMSIZE(a)
     cdef int64_t strides[8]
-    cdef int order[8]
     cdef int64_t count
     if rank > 8 or not cnp.PyArray_ISNUMBER(a) and not cnp.PyArray_ISBOOL(a):
         return PyArray_NewLikeArray(a, cnp.NPY_KEEPORDER, NULL, 0)
     if cnp.PyArray_IS_C_CONTIGUOUS(a):
         count = fill_strides(rank, shape, NULL, size, strides)
         return make_with_strides(cnp.PyArray_TYPE(a), rank, shape, strides, count, size)
+    return make_in_order(cnp.PyArray_TYPE(a), size, rank, shape, <const int64_t*>cnp.PyArray_STRIDES(a))
+
+
+cdef cnp.ndarray make_in_order(int typenum, int64_t size, int rank, const int64_t* shape, const int64_t* old):
+    """A new dense array of numbers of `size` bytes; its axes lie in memory in the order of the strides `old`."""
+    cdef int i, j, place
+    cdef int64_t strides[8]
+    cdef int order[8]
+    cdef int64_t count
     # Insertion sort: falling strides; axes of length 1 stay where they are, and others pass them.
     for i in range(rank):
         place = i
@@ -115,7 +122,7 @@ cdef cnp.ndarray make_as(cnp.ndarray a):
             order[j] = order[j - 1]
         order[place] = i
     count = fill_strides(rank, shape, order, size, strides)
-    return make_with_strides(cnp.PyArray_TYPE(a), rank, shape, strides, count, size)
+    return make_with_strides(typenum, rank, shape, strides, count, size)
 
 
 cdef bint owns_memory(cnp.ndarray a) noexcept:

@@ -34,6 +34,39 @@ cdef ndarray operand(Tensor t, object other):
     return b.astype(promoted(settled(t), b), copy=False)
 
 
+cdef ndarray broadcasted(int op, ndarray a, ndarray b):
+    """a op b of one float dtype, repeated where shapes differ; None if they do not fit each other. The result lies
+    in memory as whichever of both has its shape."""
+    cdef Axes axes
+    cdef ndarray out
+    cdef int i, rank_a = cnp.PyArray_NDIM(a), rank_b = cnp.PyArray_NDIM(b)
+    cdef bint like_a, like_b
+    cdef int64_t length_a, length_b
+    cdef int dtype
+    cdef const void* pa
+    cdef const void* pb
+    cdef void* po
+    axes.rank = max(rank_a, rank_b)
+    if axes.rank == 0 or axes.rank > max_rank:
+        return None
+    like_a, like_b = rank_a == axes.rank, rank_b == axes.rank
+    for i in range(axes.rank):
+        length_a = cnp.PyArray_DIMS(a)[i - axes.rank + rank_a] if i >= axes.rank - rank_a else 1
+        length_b = cnp.PyArray_DIMS(b)[i - axes.rank + rank_b] if i >= axes.rank - rank_b else 1
+        axes.shape[i] = length_b if length_a == 1 else length_a
+        like_a = like_a and length_a == axes.shape[i]
+        like_b = like_b and length_b == axes.shape[i]
+    if not place(a, 0, axes) or not place(b, 1, axes):
+        return None
+    out = make_as(a) if like_a else make_as(b) if like_b else make(dtype_of(a), axes.rank, axes.shape)
+    place(out, 2, axes)
+    dtype, pa, pb, po = dtype_of(a), cnp.PyArray_DATA(a), cnp.PyArray_DATA(b), cnp.PyArray_DATA(out)
+    if cnp.PyArray_SIZE(out):
+        with nogil:
+            broadcast(dtype, op, pa, pb, po, axes)
+    return out
+
+
 cdef ndarray combine(int op, ndarray a, ndarray b):
     """a op b as a new array."""
     cdef ndarray out
@@ -53,6 +86,10 @@ cdef ndarray combine(int op, ndarray a, ndarray b):
         else:
             arrays(dtype, op, pa, pb, po, n)
         return out
+    if plain_float(a) and plain_float(b) and dtype_of(a) == dtype_of(b):
+        out = broadcasted(op, a, b)
+        if out is not None:
+            return out
     kind = promoted(a, b)
     if op == DIV and kind.kind != "f":
         kind = float32
@@ -96,7 +133,8 @@ cdef ndarray fit(ndarray g, tuple shape, object dtype):
     axes = tuple(range(extra)) + tuple([i + extra for i, n in enumerate(shape)
                                         if n == 1 and cnp.PyArray_DIMS(g)[i + extra] != 1])
     if axes:
-        g = numpy.asarray(numpy.sum(g, axis=axes)).reshape(shape)
+        g = reduced(SUM, g, axes, False, 1) if reducible(g) else numpy.asarray(numpy.sum(g, axis=axes))
+        g = g.reshape(shape)
     return g.astype(dtype, copy=False)
 
 

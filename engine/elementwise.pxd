@@ -1,5 +1,5 @@
-"""Plain loops over dense arrays, for what has no ladder: + - * / between arrays of one layout, or a number,
-and sums of gradients. They are bound by memory, so there is nothing to climb."""
+"""Plain loops over arrays, for what has no ladder: + - * / between arrays or with a number, and sums of gradients.
+They are bound by memory, so there is nothing to climb."""
 
 from libc.stdint cimport int64_t
 
@@ -7,6 +7,8 @@ from libc.stdint cimport int64_t
 cdef extern from *:
     """
     #include <stdint.h>
+    #include <cstdlib>
+    #include <utility>
     namespace {
     enum { loop_add, loop_sub, loop_mul, loop_div };
 
@@ -41,25 +43,117 @@ cdef extern from *:
       for (int64_t i = 0; i < n; i++) into[i] += a[i];
     }
 
-    // into += a over `rank` axes, outermost first, strides in elements; the last axis is the inner loop.
-    template <class T>
-    void loop_add_strided(const T* a, T* into, int rank, const int64_t* shape, const int64_t* step,
-                          const int64_t* into_step) {
-      int64_t n = shape[rank - 1], s = step[rank - 1], t = into_step[rank - 1], index[8] = {};
+    // The axes of two or three arrays; strides in elements, 0 where an array is repeated. The last array is written.
+    struct Axes {
+      int rank;
+      int64_t shape[8], step[3][8];
+    };
+
+    // Orders the axes so that the strides of array `first` fall, and merges neighbours that continue each other in all.
+    inline void collapse(Axes& x, int first) {
+      auto exchange = [&](int i, int j) {
+        std::swap(x.shape[i], x.shape[j]);
+        for (auto& step : x.step) std::swap(step[i], step[j]);
+      };
+      for (int i = 1; i < x.rank; i++)  // axes of length 1 go first
+        for (int j = i; j > 0 && x.shape[j - 1] > 1; j--) {
+          if (x.shape[j] > 1 && std::abs(x.step[first][j - 1]) >= std::abs(x.step[first][j])) break;
+          exchange(j - 1, j);
+        }
+      int last = x.rank - 1;
+      for (int d = x.rank - 2; d >= 0; d--) {
+        bool continues = true;
+        for (auto& step : x.step) continues = continues && step[d] == x.shape[last] * step[last];
+        if (continues || x.shape[d] == 1) x.shape[last] *= x.shape[d];
+        else exchange(d, --last);
+      }
+      x.rank -= last > 0 ? last : 0;
+      for (int d = 0; d < x.rank; d++) exchange(d, d + last);
+    }
+
+    // f(places of the three arrays' elements) at the beginning of every row, that is, of the last axis.
+    template <class F>
+    inline void each_row(const Axes& x, F f) {
+      int64_t index[8] = {}, at[3] = {};
       for (;;) {
-        if (s == 1 && t == 1)
-          for (int64_t i = 0; i < n; i++) into[i] += a[i];
-        else
-          for (int64_t i = 0; i < n; i++) into[i * t] += a[i * s];
-        int d = rank - 2;
+        f(at[0], at[1], at[2]);
+        int d = x.rank - 2;
         for (; d >= 0; d--) {  // on to the next row, like an odometer
-          a += step[d], into += into_step[d];
-          if (++index[d] < shape[d]) break;
-          a -= step[d] * shape[d], into -= into_step[d] * shape[d];
+          for (int k = 0; k < 3; k++) at[k] += x.step[k][d];
+          if (++index[d] < x.shape[d]) break;
+          for (int k = 0; k < 3; k++) at[k] -= x.step[k][d] * x.shape[d];
           index[d] = 0;
         }
         if (d < 0) return;
       }
+    }
+
+    // into += a: `axes` of a, nothing, into.
+    template <class T>
+    void loop_add_strided(const T* a, T* into, Axes& axes) {
+      collapse(axes, 2);
+      int last = axes.rank - 1;
+      int64_t n = axes.shape[last], s = axes.step[0][last], t = axes.step[2][last];
+      each_row(axes, [=](int64_t at, int64_t, int64_t to) {
+        if (s == 1 && t == 1) loop_add_into(a + at, into + to, n);
+        else
+          for (int64_t i = 0; i < n; i++) into[to + i * t] += a[at + i * s];
+      });
+    }
+
+    // out = a op b, where a or b may be repeated along some axes: `axes` of a, b, out.
+    template <class T, class F>
+    void loop_repeated(const T* a, const T* b, T* out, const Axes& axes, F f) {
+      int last = axes.rank - 1;
+      int64_t n = axes.shape[last], p = axes.step[0][last], q = axes.step[1][last], r = axes.step[2][last];
+      each_row(axes, [=](int64_t a_at, int64_t b_at, int64_t at) {
+        const T *x = a + a_at, *y = b + b_at;
+        T first = *x, second = *y;
+        if (p == 1 && q == 1 && r == 1) loop(out + at, n, [=](int64_t i) { return f(x[i], y[i]); });
+        else if (p == 1 && q == 0 && r == 1) loop(out + at, n, [=](int64_t i) { return f(x[i], second); });
+        else if (p == 0 && q == 1 && r == 1) loop(out + at, n, [=](int64_t i) { return f(first, y[i]); });
+        else
+          for (int64_t i = 0; i < n; i++) out[at + i * r] = f(x[i * p], y[i * q]);
+      });
+    }
+
+    // The same where b is one short row for many rows of a that lie one after the other (channels-last images and a
+    // number for each channel): b is copied side by side first, so that the inner loop is long.
+    template <class T, class F>
+    void loop_short_rows(const T* a, const T* b, T* out, Axes axes, F f) {
+      constexpr int64_t room = 512;
+      int64_t n = axes.shape[axes.rank - 1], rows = axes.shape[--axes.rank - 1], copies = room / n;
+      each_row(axes, [=](int64_t a_at, int64_t b_at, int64_t at) {
+        T wide[room];
+        for (int64_t i = 0; i < copies * n; i++) wide[i] = b[b_at + i % n];
+        for (int64_t r = 0; r < rows; r += copies) {
+          const T *x = a + a_at + r * n, *y = wide;
+          int64_t count = (rows - r < copies ? rows - r : copies) * n;
+          loop(out + at + r * n, count, [=](int64_t i) { return f(x[i], y[i]); });
+        }
+      });
+    }
+
+    inline bool has_short_rows(const Axes& x) {
+      int last = x.rank - 1;
+      if (last < 1 || x.shape[last] > 128 || x.shape[last - 1] < 8) return false;
+      auto goes_on = [&](int k) { return x.step[k][last] == 1 && x.step[k][last - 1] == x.shape[last]; };
+      return goes_on(0) && goes_on(2) && x.step[1][last] == 1 && x.step[1][last - 1] == 0;
+    }
+
+    template <class T, class F>
+    void loop_either(const T* a, const T* b, T* out, Axes& axes, F f) {
+      if (has_short_rows(axes)) return loop_short_rows(a, b, out, axes, f);
+      loop_repeated(a, b, out, axes, f);
+    }
+
+    template <class T>
+    void loop_broadcast(int op, const T* a, const T* b, T* out, Axes& axes) {
+      collapse(axes, 2);
+      if (op == loop_add) loop_either(a, b, out, axes, [](T x, T y) { return x + y; });
+      if (op == loop_sub) loop_either(a, b, out, axes, [](T x, T y) { return x - y; });
+      if (op == loop_mul) loop_either(a, b, out, axes, [](T x, T y) { return x * y; });
+      if (op == loop_div) loop_either(a, b, out, axes, [](T x, T y) { return x / y; });
     }
 
     // out[j] = sum over i of a[i, j], a with strides. 64 rows at a time are summed in `block` (n places)
@@ -102,10 +196,13 @@ cdef extern from *:
       LOOP_TYPED(loop_add_into((const float*)a, (float*)into, n),
                  loop_add_into((const double*)a, (double*)into, n));
     }
-    void add_strided(int dtype, const void* a, void* into, int rank, const int64_t* shape,
-                     const int64_t* step, const int64_t* into_step) {
-      LOOP_TYPED(loop_add_strided((const float*)a, (float*)into, rank, shape, step, into_step),
-                 loop_add_strided((const double*)a, (double*)into, rank, shape, step, into_step));
+    void add_strided(int dtype, const void* a, void* into, Axes& axes) {
+      LOOP_TYPED(loop_add_strided((const float*)a, (float*)into, axes),
+                 loop_add_strided((const double*)a, (double*)into, axes));
+    }
+    void broadcast(int dtype, int op, const void* a, const void* b, void* out, Axes& axes) {
+      LOOP_TYPED(loop_broadcast(op, (const float*)a, (const float*)b, (float*)out, axes),
+                 loop_broadcast(op, (const double*)a, (const double*)b, (double*)out, axes));
     }
     void column_sums(int dtype, const void* a, int64_t m, int64_t n, int64_t a_m, int64_t a_n, void* block,
                      void* out) {
@@ -117,6 +214,10 @@ cdef extern from *:
     }
     }  // namespace
     """
+    cdef struct Axes:
+        int rank
+        int64_t shape[8]
+        int64_t step[3][8]
     int ADD "loop_add"
     int SUB "loop_sub"
     int MUL "loop_mul"
@@ -124,8 +225,8 @@ cdef extern from *:
     void arrays(int dtype, int op, const void* a, const void* b, void* out, int64_t n) nogil
     void scalar(int dtype, int op, bint swapped, const void* a, double s, void* out, int64_t n) nogil
     void add_dense(int dtype, const void* a, void* into, int64_t n) nogil
-    void add_strided(int dtype, const void* a, void* into, int rank, const int64_t* shape,
-                     const int64_t* step, const int64_t* into_step) nogil
+    void add_strided(int dtype, const void* a, void* into, Axes& axes) nogil
+    void broadcast(int dtype, int op, const void* a, const void* b, void* out, Axes& axes) nogil
     void column_sums(int dtype, const void* a, int64_t m, int64_t n, int64_t a_m, int64_t a_n, void* block,
                      void* out) nogil
     double dense_sum(int dtype, const void* a, int64_t n) nogil

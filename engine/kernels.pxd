@@ -96,6 +96,12 @@ cdef extern from "api.h" namespace "loopnest" nogil:
     cdef cppclass Softmax:
         pass
 
+    cdef cppclass Reduce:
+        pass
+    int SUM "loopnest::reduce_function::sum"
+    int AMAX "loopnest::reduce_function::amax"
+    int AMIN "loopnest::reduce_function::amin"
+
     cdef cppclass Taps:
         Array begin, index, weight
 
@@ -231,6 +237,8 @@ cdef extern from "api.h" namespace "loopnest" nogil:
         bint (*norm_place_y)(const char* op, Norm&, const Array& y, Error&)
         bint (*norm_place_dx)(const char* op, Norm&, const Array& dx, Error&)
         bint (*norm_place_stats)(const char* op, Norm&, const Array& mean, const Array& var, Error&)
+        bint (*reduce_check)(Reduce&, int64_t function, double divisor, const Array& x, const Array& y,
+                             Error&)
         bint (*softmax_check)(Softmax&, const Array& x, const Array& y, bint log, Error&)
         bint (*softmax_backward_check)(Softmax&, const Array& y, const Array& dy, const Array& dx, bint log,
                                        Error&)

@@ -1,4 +1,4 @@
-"""Losses under PyTorch's names: NumPy computes, one node of the tape per loss records."""
+"""Losses under PyTorch's names: of kernels where there are some, else NumPy computes and one node of the tape records."""
 
 import warnings
 
@@ -6,7 +6,9 @@ import numpy
 
 cimport numpy as cnp
 
-from .tape cimport Tensor, array_of, as_float, close, fit, settled, shape_of, wants
+from .tape cimport Tensor, array_of, as_float, close, fit, settled, shape_of, wants, wrap
+
+from .activation import FUNCTIONS, activation
 
 ctypedef cnp.ndarray ndarray
 
@@ -74,44 +76,28 @@ cdef Tensor finish(str title, ndarray values, Tensor input, Tensor target, objec
     return close(title, numpy.asarray(result, dtype), (input, target), grads, (input, target))
 
 
+cdef object reduce_by(Tensor values, str reduction):
+    """The losses of all elements, recorded already, as `reduction` wants them."""
+    return values if reduction == "none" else values.sum() if reduction == "sum" else values.mean()
+
+
+cdef object of_difference(str op, str function, Tensor input, Tensor target, str reduction, double width=0,
+                          double slope=0):
+    """A function of input - target."""
+    need_reduction(op, reduction, False)
+    need_floats(op, input, target)
+    need_fitting_shape(op, input, target)
+    return reduce_by(activation(input - target, FUNCTIONS.index(function), width, slope), reduction)
+
+
 def mse_loss(Tensor input not None, Tensor target not None, str reduction="mean"):
     """(input - target)^2"""
-    need_reduction("mse_loss", reduction, False)
-    need_floats("mse_loss", input, target)
-    need_fitting_shape("mse_loss", input, target)
-    d = numpy.asarray(settled(input) - settled(target))
-    values = numpy.asarray(d * d)
-    return finish("MseLossBackward", values, input, target,
-                  lambda a, b, which: (a - b) * a.dtype.type(-2 if which else 2), reduction, values.size)
+    return of_difference("mse_loss", "square", input, target, reduction)
 
 
 def l1_loss(Tensor input not None, Tensor target not None, str reduction="mean"):
     """|input - target|"""
-    need_reduction("l1_loss", reduction, False)
-    need_floats("l1_loss", input, target)
-    need_fitting_shape("l1_loss", input, target)
-    values = numpy.asarray(numpy.abs(settled(input) - settled(target)))
-    return finish("L1LossBackward", values, input, target,
-                  lambda a, b, which: numpy.sign(b - a) if which else numpy.sign(a - b), reduction,
-                  values.size)
-
-
-cdef Tensor rounded_corner(str op, str title, Tensor input, Tensor target, str reduction, double width,
-                           double slope):
-    """slope * (d^2 / (2 width)) inside +-width, slope * (|d| - width / 2) outside."""
-    need_reduction(op, reduction, False)
-    need_floats(op, input, target)
-    need_fitting_shape(op, input, target)
-    kind = settled(input).dtype.type
-    size = numpy.abs(settled(input) - settled(target))
-    values = numpy.asarray(numpy.where(size < width, size * size * kind(0.5 * slope / width),
-                                       (size - kind(0.5 * width)) * kind(slope)), kind)
-
-    def slopes(a, b, which):
-        d = (b - a) if which else (a - b)
-        return numpy.clip(d * kind(1 / width), -1, 1) * kind(slope)
-
-    return finish(title, values, input, target, slopes, reduction, values.size)
+    return of_difference("l1_loss", "absolute", input, target, reduction)
 
 
 def smooth_l1_loss(Tensor input not None, Tensor target not None, str reduction="mean", double beta=1.0):
@@ -120,14 +106,14 @@ def smooth_l1_loss(Tensor input not None, Tensor target not None, str reduction=
         raise ValueError(f"smooth_l1_loss: expected beta >= 0, got {beta}")
     if beta == 0:
         return l1_loss(input, target, reduction)
-    return rounded_corner("smooth_l1_loss", "SmoothL1LossBackward", input, target, reduction, beta, 1)
+    return of_difference("smooth_l1_loss", "huber", input, target, reduction, beta, 1)
 
 
 def huber_loss(Tensor input not None, Tensor target not None, str reduction="mean", double delta=1.0):
     """d^2 / 2 where |d| < delta, delta (|d| - delta / 2) elsewhere; d = input - target."""
     if not delta > 0:
         raise ValueError(f"huber_loss: expected delta > 0, got {delta}")
-    return rounded_corner("huber_loss", "HuberLossBackward", input, target, reduction, delta, delta)
+    return of_difference("huber_loss", "huber", input, target, reduction, delta, delta)
 
 
 cdef ndarray weights_of(str op, str name, object weight, Tensor input):
@@ -175,24 +161,13 @@ def binary_cross_entropy_with_logits(Tensor input not None, Tensor target not No
     need_reduction(op, reduction, False)
     need_floats(op, input, target)
     need_same_shape(op, input, target)
-    cdef ndarray x = settled(input), t = settled(target)
     w = weights_of(op, "weight", weight, input)
     c = weights_of(op, "pos_weight", pos_weight, input)
-    # log(1 + exp(-x)), from the side that cannot overflow
-    soft = numpy.log1p(numpy.exp(-numpy.abs(x))) + numpy.maximum(-x, 0)
-    factor = 1 if c is None else 1 + (c - 1) * t
-    values = numpy.asarray((1 - t) * x + factor * soft)
-
-    def slopes(a, b, which):
-        if which:
-            s = -a if c is None else (c - 1) * soft - a
-        else:
-            s = (1 - b) - factor * numpy.exp(-(soft + a))  # exp(-(x + log(1 + exp(-x)))) = s(-x)
-        return s if w is None else s * w
-
-    if w is not None:
-        values = numpy.asarray(values * w)
-    return finish("BceWithLogitsBackward", values, input, target, slopes, reduction, values.size)
+    positive = activation(input, FUNCTIONS.index("logsigmoid"))
+    if c is not None:
+        positive = positive * (target * wrap(c - 1) + 1)
+    values = (1 - target) * input - positive
+    return reduce_by(values if w is None else values * wrap(w), reduction)
 
 
 def kl_div(Tensor input not None, Tensor target not None, str reduction="mean", bint log_target=False):

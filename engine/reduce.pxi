@@ -1,4 +1,47 @@
-# Reductions, by NumPy (pairwise sums), and softmax.
+# Reductions: of floats by the kernel, of everything else by NumPy. And softmax.
+
+cdef const Ladder* reduce_ladder[2]
+
+
+cdef ndarray reduced(int function, ndarray a, object axes, bint keepdim, double divisor):
+    """A float array's sum / divisor, largest or smallest along `axes` (None: all), by the kernel. The axes that are
+    left lie in memory in the order that they have in a."""
+    cdef const char* op = "reduce"
+    cdef Reduce r
+    cdef Array x, y
+    cdef Error e
+    cdef int64_t shape[8]
+    cdef int64_t old[8]
+    cdef int i, at = 0
+    cdef bint drop[8]
+    cdef ndarray out
+    a = read(op, "input", a, x)
+    for i in range(x.rank):
+        drop[i] = axes is None
+    if axes is not None:
+        for i in axes:
+            drop[i] = True
+    for i in range(x.rank):
+        if keepdim or not drop[i]:
+            shape[at], old[at] = 1 if drop[i] else x.shape[i], x.stride[i]
+            at += 1
+    out = make_in_order(cnp.PyArray_TYPE(a), cnp.PyArray_ITEMSIZE(a), at, shape, old)
+    y.data, y.dtype, y.rank = cnp.PyArray_DATA(out), x.dtype, x.rank
+    at = 0
+    for i in range(x.rank):
+        y.shape[i] = 1 if drop[i] else x.shape[i]
+        y.stride[i] = 0 if drop[i] else cnp.PyArray_STRIDES(out)[at] // cnp.PyArray_ITEMSIZE(a)
+        at += keepdim or not drop[i]
+    if not api.reduce_check(r, function, divisor, x, y, e):
+        raise_error(e)
+    run_kernel(api, op, reduce_ladder, x.dtype, &r)
+    return out
+
+
+cdef bint reducible(ndarray a) noexcept:
+    """Does the kernel take it?"""
+    return cnp.PyArray_NDIM(a) <= max_rank and (dtype_of(a) == F32 or dtype_of(a) == F64)
+
 
 cdef object dims_of(Tensor x, object dim):
     """None, or a tuple of axes."""
@@ -41,18 +84,20 @@ cdef Tensor summed(Tensor x, object dim, bint keepdim, bint mean):
     cdef SumBackward node
     cdef int dtype, i
     cdef int64_t count
-    cdef double total
     if mean and not cnp.PyArray_ISFLOAT(a):
         raise TypeError(f"mean: expected a tensor of float32 or float64, got {a.dtype}")
     axes = dims_of(x, dim)
-    y = numpy.asarray(numpy.sum(a, axis=axes, keepdims=keepdim))
     count = 1
     for i in range(cnp.PyArray_NDIM(a)):
         if axes is None or i in axes:
             count *= <int64_t>cnp.PyArray_DIMS(a)[i]
-    if mean:
-        with numpy.errstate(divide="ignore", invalid="ignore"):
-            y = numpy.asarray(y / y.dtype.type(count))
+    if reducible(a):
+        y = reduced(SUM, a, axes, keepdim, count if mean else 1)
+    else:
+        y = numpy.asarray(numpy.sum(a, axis=axes, keepdims=keepdim))
+        if mean:
+            with numpy.errstate(divide="ignore", invalid="ignore"):
+                y = numpy.asarray(y / y.dtype.type(count))
     out = wrap(y)
     if grad_mode and wants(x):
         node = SumBackward.__new__(SumBackward)
@@ -90,7 +135,8 @@ cdef object extreme(Tensor x, object dim, bint keepdim, bint largest):
     if cnp.PyArray_SIZE(a) == 0 and dim is None:
         raise ValueError(f"max or min of no elements (input {x.shape})")
     if dim is None:
-        y = numpy.asarray(a.max() if largest else a.min())
+        y = (reduced(AMAX if largest else AMIN, a, None, False, 1) if reducible(a)
+             else numpy.asarray(a.max() if largest else a.min()))
 
         def spread(g, a):  # equal elements share the gradient, as in PyTorch
             hit = a == y

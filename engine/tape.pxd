@@ -96,6 +96,8 @@ cdef cnp.ndarray as_float(Tensor t)
 cdef int axis_of(Tensor x, int dim, int extra) except -1
 cdef Tensor cast(Tensor x, object dtype)
 cdef Tensor close(str title, cnp.ndarray result, tuple inputs, object function, tuple kept)
+cdef cnp.ndarray reduced(int function, cnp.ndarray a, object axes, bint keepdim, double divisor)
+cdef bint reducible(cnp.ndarray a) noexcept
 cdef cnp.ndarray fit(cnp.ndarray g, tuple shape, object dtype)
 cdef Tensor getitem(Tensor x, object index)
 cdef object promoted(cnp.ndarray a, cnp.ndarray b)

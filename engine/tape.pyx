@@ -10,7 +10,7 @@ The file is in parts, because it is one module for the compiler's sake (calls be
     hooks.pxi         what runs when the gradient of a leaf is complete
     arithmetic.pxi    + - * / ** @ comparisons, exp log sqrt ...
     shape.pxi         reshape, permute, getitem, cat, stack ...
-    reduce.pxi        sum, mean, max, argmax, softmax
+    reduce.pxi        sum, mean, largest and smallest; max, argmax, softmax by NumPy
     layers.pxi        what the kernels do: linear, pools, relu ..., cross_entropy, embedding; dropout
     create.pxi        tensor, zeros, rand ...
 """
@@ -31,10 +31,11 @@ from libcpp.algorithm cimport pop_heap, push_heap
 from libcpp.unordered_set cimport unordered_set
 from libcpp.vector cimport vector
 
-from .arena cimport make, make_as, make_channels_last, owns_memory
-from .elementwise cimport ADD, DIV, MUL, SUB, add_dense, add_strided, arrays, column_sums, dense_sum, scalar
-from .kernels cimport (F32, F64, I64, Array, CrossEntropy, Embedding, Error, Gemm,
-                       KernelApi, Ladder, Map, Pool2d, Pool2dOptions, dtype_of, kernel_api, max_rank,
+from .arena cimport make, make_as, make_channels_last, make_in_order, owns_memory
+from .elementwise cimport (ADD, DIV, MUL, SUB, Axes, add_dense, add_strided, arrays, broadcast, column_sums,
+                          dense_sum, scalar)
+from .kernels cimport (AMAX, AMIN, F32, F64, I64, SUM, Array, CrossEntropy, Embedding, Error, Gemm,
+                       KernelApi, Ladder, Map, Pool2d, Pool2dOptions, Reduce, dtype_of, kernel_api, max_rank,
                        raise_error, read, read_dense, run_kernel)
 
 ctypedef cnp.ndarray ndarray
@@ -514,25 +515,32 @@ cdef inline bint plain_float(ndarray a) noexcept:
     return cnp.PyArray_ISALIGNED(a) and (dtype_of(a) == F32 or dtype_of(a) == F64)
 
 
-cdef int add_slice(ndarray a, ndarray into) noexcept:
-    """into += a of one shape and float dtype, with any strides: along the axis where into's are least."""
-    cdef int rank = cnp.PyArray_NDIM(a), i, j
+cdef bint place(ndarray a, int number, Axes& axes) noexcept:
+    """a's strides as those of array `number` of `axes`, whose rank and shape are known: repeated along axes that a
+    lacks or has with length 1. False if a does not fit."""
+    cdef int extra = axes.rank - cnp.PyArray_NDIM(a), i
     cdef int shift = 2 if dtype_of(a) == F32 else 3
-    cdef int64_t shape[8]
-    cdef int64_t step[8]
-    cdef int64_t into_step[8]
-    if cnp.PyArray_SIZE(a) == 0:
-        return 0
-    for i in range(rank):  # by falling strides of into; axes of length 1 go first
-        j = i
-        while j > 0 and (cnp.PyArray_DIMS(a)[i] == 1 or (
-                shape[j - 1] > 1 and abs(into_step[j - 1]) < abs(cnp.PyArray_STRIDES(into)[i] >> shift))):
-            shape[j], step[j], into_step[j] = shape[j - 1], step[j - 1], into_step[j - 1]
-            j -= 1
-        shape[j] = cnp.PyArray_DIMS(a)[i]
-        step[j] = cnp.PyArray_STRIDES(a)[i] >> shift
-        into_step[j] = cnp.PyArray_STRIDES(into)[i] >> shift
-    add_strided(dtype_of(a), cnp.PyArray_DATA(a), cnp.PyArray_DATA(into), rank, shape, step, into_step)
+    for i in range(axes.rank):
+        axes.step[number][i] = 0
+        if i >= extra and cnp.PyArray_DIMS(a)[i - extra] == axes.shape[i]:
+            axes.step[number][i] = cnp.PyArray_STRIDES(a)[i - extra] >> shift
+        elif i >= extra and cnp.PyArray_DIMS(a)[i - extra] != 1:
+            return False
+    return True
+
+
+cdef int add_slice(ndarray a, ndarray into) noexcept:
+    """into += a of one shape and float dtype, with any strides."""
+    cdef Axes axes
+    cdef int i
+    axes.rank = cnp.PyArray_NDIM(a)
+    for i in range(axes.rank):
+        axes.shape[i] = cnp.PyArray_DIMS(a)[i]
+        axes.step[1][i] = 0
+    place(a, 0, axes)
+    place(into, 2, axes)
+    if cnp.PyArray_SIZE(a):
+        add_strided(dtype_of(a), cnp.PyArray_DATA(a), cnp.PyArray_DATA(into), axes)
     return 0
 
 

@@ -9,8 +9,9 @@ import numpy
 cimport numpy as cnp
 from cpython.object cimport PyObject
 
-from .tape cimport (Tensor, array_of, as_float, axis_of, close, fit, getitem, promoted, settled, shape_of,
-                    tensor_of, wrap)
+from .kernels cimport AMAX, AMIN
+from .tape cimport (Tensor, array_of, as_float, axis_of, close, fit, getitem, promoted, reduced, reducible,
+                    settled, shape_of, tensor_of, wrap)
 
 from .tape import Extreme, default_generator, expand, matmul, permute, reshape, transpose, unsqueeze
 
@@ -381,12 +382,16 @@ cdef ndarray spread(ndarray g, tuple axes, bint keepdim):
     return g if keepdim or not axes else numpy.expand_dims(g, axes)
 
 
-cdef Tensor furthest(Tensor x, object dim, bint keepdim, object f, str title):
+cdef Tensor furthest(Tensor x, object dim, bint keepdim, int function, str title):
     cdef tuple axes = axes_of(x, dim)
     for i in axes:
         if x.shape[i] == 0:
             raise IndexError(f"{title}: the reduced axis {i} of input {x.shape} has no elements")
-    y = numpy.asarray(f(settled(x), axis=axes, keepdims=True))
+    cdef ndarray whole = settled(x)
+    if reducible(whole):
+        y = reduced(function, whole, axes, True, 1)
+    else:
+        y = numpy.asarray((numpy.max if function == AMAX else numpy.min)(whole, axis=axes, keepdims=True))
 
     def grad(g, a):  # equal elements share the gradient, as in PyTorch
         hit = a == y
@@ -401,12 +406,12 @@ cdef Tensor furthest(Tensor x, object dim, bint keepdim, object f, str title):
 
 def amax(Tensor input not None, dim=None, bint keepdim=False):
     """The largest element along dim (an axis, several, or all); equal ones share the gradient."""
-    return furthest(input, dim, keepdim, numpy.max, "AmaxBackward")
+    return furthest(input, dim, keepdim, AMAX, "AmaxBackward")
 
 
 def amin(Tensor input not None, dim=None, bint keepdim=False):
     """The smallest element along dim (an axis, several, or all); equal ones share the gradient."""
-    return furthest(input, dim, keepdim, numpy.min, "AminBackward")
+    return furthest(input, dim, keepdim, AMIN, "AminBackward")
 
 
 def prod(Tensor input not None, dim=None, bint keepdim=False):

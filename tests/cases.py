@@ -14,6 +14,7 @@ from harness import Operand, Problem, structs
 from loopnest import reference, shapes
 from loopnest.reference import bound, bound_recurrent
 from loopnest.reference.activation_functions import FUNCTIONS
+from loopnest.reference.reduce import REDUCTIONS
 
 Maker = Callable[[str, np.dtype, bool, bool], Problem]
 MAKERS: dict[str, Maker] = {}
@@ -517,7 +518,8 @@ def activation_problem(text: str, dtype: np.dtype, exact: bool, optional: bool, 
     if backward:
         out, limit = dy * slope, 4 * u * np.abs(dy) * near + 1e-37
     else:
-        out, limit = value, u * np.maximum(np.abs(value), 0.1 * np.abs(x) * np.exp(-np.abs(x))) + 1e-37
+        size = np.abs(x) if name == "tanhshrink" else 0.1 * np.abs(x) * np.exp(-np.abs(x))
+        out, limit = value, u * np.maximum(np.abs(value), size) + 1e-37
     made = map_problem(text, {"in": x, "dy": dy} if backward else {"in": x}, out, limit)
     made.scalars["function"] = list(FUNCTIONS).index(name)
     made.scalars |= {f"parameter[{i}]": p for i, p in enumerate(parameters)}
@@ -692,6 +694,38 @@ def softmax_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) ->
         [Operand("y", y, softmax_names("y"), batch=0), Operand("dy", dy, softmax_names("dy"), batch=0)],
         [Operand("dx", None, softmax_names("dx"), None, dx, limit, batch=0)],
         dict(zip("odi", size, strict=True)) | {"log": optional},
+    )
+
+
+# ---- reduce: text is the function, the divisor, the lengths, and for each axis whether it is kept or reduced ----
+
+REDUCED = [
+    *("sum 1 : 1 1 : k r", "sum 1 : 1 7 : k r", "sum 4 : 1 300 : k r", "sum 1 : 1 300000 : k r", "sum 1 : 9 : k"),
+    *("sum 1 : 3 28 : k r", "sum 1 : 28 3 : r k", "sum 5 : 2 5 40 : k r k", "sum 1 : 4 3 130 : r k r"),
+    *("sum 7 : 3 70 100 : k r k", "sum 1 : 600 150 : r k", "sum 1 : 70000 3 : r k", "sum 1 : 3 70 : k k"),
+    *("sum 1 : 2 2 2 2 2 3 : k r k r k r", "sum 1 : 2 3 2 3 2 3 : r k r k r k", "sum 2 : 0 4 : r k"),
+    *("sum 1 : 4 0 : r k", "amin 1 : 1 100 : k r", "amax 1 : 3 50 : k r", "amin 1 : 50 3 : r k"),
+    *("amax 1 : 2 300 40 : k r k", "amin 1 : 4 3 33 : r k r", "amax 1 : 600 65 : r k"),
+]
+
+
+@case("reduce", REDUCED)
+def reduce(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    (function, divided), size, kinds = (part.split() for part in text.split(":"))
+    x, divisor = Numbers(text, dtype, exact)(*map(int, size)), 1.0 if exact else float(divided)
+    dim = tuple(axis for axis, kind in enumerate(kinds) if kind == "r")
+    y = reference.reduce(x, dim, function, divisor)
+    limit = bound.reduce_bound(x, dim, divisor, dtype) if function == "sum" and not exact else 0.0
+    rank = len(structs()["reduce"]().shape)  # axes that the text lacks have length 1 and stand in front
+    lengths = [1] * (rank - x.ndim) + list(x.shape)
+    places = range(rank - x.ndim, rank)
+    kept = [place for place, kind in zip(places, kinds, strict=True) if kind == "k"]
+    return Problem(
+        [Operand("x", x, [f"x_stride[{place}]" for place in places])],
+        [Operand("y", None, [f"y_stride[{place}]" for place in kept], None, y, limit)],
+        {f"shape[{place}]": length for place, length in enumerate(lengths)}
+        | {f"reduced[{place}]": int(place not in kept) for place in range(rank)}
+        | {"function": REDUCTIONS.index(function), "divisor": divisor},
     )
 
 

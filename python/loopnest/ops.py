@@ -27,6 +27,7 @@ from loopnest import _core, reference
 from loopnest._arguments import flag, four, integer, pair, shape
 from loopnest.engine.conv import each, pads
 from loopnest.reference.activation_functions import FUNCTIONS
+from loopnest.reference.reduce import REDUCTIONS
 
 Array = NDArray[Any]
 
@@ -701,6 +702,31 @@ def _softmax_backward(grad_output, output, dim=-1, log=False, **choice) -> Ready
     return call, lambda: reference.softmax_backward(dy, y, 1, log)
 
 
+def _reduce_axes(op: str, x: Any, dim: Any) -> tuple[int, ...]:
+    """The axes that `dim` (None: all, a number, several) names, from 0 on."""
+    if not isinstance(x, np.ndarray):
+        raise TypeError(f"{op}: expected a NumPy array, got {type(x).__name__}")
+    if dim is None:
+        return tuple(range(x.ndim))
+    axes = [integer(op, "dim", d) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]
+    for axis in axes:
+        if not -x.ndim <= axis < x.ndim:
+            raise IndexError(f"{op}: expected dim in [{-x.ndim}, {x.ndim - 1}], got {axis}")
+    axes = [axis % x.ndim for axis in axes]
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"{op}: an axis appears twice in dim={dim}")
+    return tuple(axes)
+
+
+def _reduce(input, dim=None, function="sum", divisor=1.0, **choice) -> Ready:
+    axes = _reduce_axes("reduce", input, dim)
+    if function not in REDUCTIONS:
+        raise ValueError(f"reduce: expected function to be one of {', '.join(REDUCTIONS)}, got {function!r}")
+    kept = [axis not in axes for axis in range(input.ndim)]
+    call = _core.reduce(input, kept, REDUCTIONS.index(function), float(divisor), **choice)
+    return call, lambda: reference.reduce(input, axes, function, float(divisor), keepdim=True)
+
+
 def _resample(input, axes, fill=0.0, **choice) -> Ready:
     call = _core.resample(input, axes, float(fill), **choice)
     return call, lambda: reference.resample(input, axes, float(fill))
@@ -719,6 +745,7 @@ _READY: dict[str, Callable[..., Ready]] = {
     "activation_backward": _activation_backward,
     "norm": _norm,
     "norm_backward": _norm_backward,
+    "reduce": _reduce,
     "resample": _resample,
     "softmax": _softmax,
     "softmax_backward": _softmax_backward,
@@ -2066,7 +2093,9 @@ def activation(input, function, parameters=(), *, rung=None, isa=None, threads=0
     """One of the activations beyond relu, sigmoid and tanh, of every element; any shape.
 
     function: "leaky_relu" (parameters: slope), "elu" (alpha, scale, rate), "silu", "gelu", "gelu_tanh",
-    "softplus" (beta, threshold), "hardtanh" (low, high), "hardsigmoid", "hardswish", "mish", "logsigmoid".
+    "softplus" (beta, threshold), "hardtanh" (low, high), "hardsigmoid", "hardswish", "mish", "logsigmoid",
+    "threshold" (threshold, value), "hardshrink" (lambda), "softshrink" (lambda), "softsign", "tanhshrink",
+    "nonpositive", "huber" (width, slope), "square", "absolute".
 
     >>> activation(np.array([-2.0, 3.0], "f"), "leaky_relu", (0.5,)).tolist()
     [-1.0, 3.0]
@@ -2104,6 +2133,22 @@ def softmax_backward(grad_output, output, dim=-1, log=False, *, rung=None, isa=N
     """
     found = _run("softmax_backward", grad_output, output, dim, log, rung=rung, isa=isa, threads=threads)
     return found.reshape(output.shape)
+
+
+def reduce(
+    input, dim=None, function="sum", divisor=1.0, keepdim=False, *, rung=None, isa=None, threads=0
+) -> Array:
+    """The sum, largest or smallest number along the axes `dim` (None: all of them), which go away unless keepdim.
+
+    function: "sum" (then divided by `divisor`: their number for a mean), "amax", "amin"; NaN wins. Of nothing: 0,
+    -inf, inf. IndexError if there is no such axis, ValueError if one appears twice.
+
+    >>> reduce(np.array([[1.0, 2.0], [3.0, 5.0]], "f"), 0).tolist()
+    [4.0, 7.0]
+    """
+    args = (input, dim, function, divisor)
+    y = _run("reduce", *args, rung=rung, isa=isa, threads=threads)
+    return y if keepdim else y.squeeze(_reduce_axes("reduce", input, dim))
 
 
 def resample(input, axes, fill=0.0, *, rung=None, isa=None, threads=0) -> Array:

@@ -180,6 +180,115 @@ struct logsigmoid {
   vec<float> slope(vec<float> x) const { return fast_sigmoid(-x); }
 };
 
+// x above the threshold, otherwise the value
+struct threshold {
+  double limit, value_;
+  explicit threshold(const double* p) : limit(p[0]), value_(p[1]) {}
+  double value(double x) const { return x <= limit ? value_ : x; }
+  double slope(double x) const { return x <= limit ? 0 : 1; }
+  vec<float> value(vec<float> x) const { return x <= float(limit) ? broadcast<float>(float(value_)) : x; }
+  vec<float> slope(vec<float> x) const { return x <= float(limit) ? vec<float>{} : broadcast<float>(1); }
+};
+
+// x outside of [-lambda, lambda], 0 within
+struct hardshrink {
+  double lambda;
+  explicit hardshrink(const double* p) : lambda(p[0]) {}
+  double value(double x) const { return x >= -lambda && x <= lambda ? 0 : x; }
+  double slope(double x) const { return x >= -lambda && x <= lambda ? 0 : 1; }
+  static vec<float> cleared(vec<float> x, vec<float> y, float lambda) {  // y, but 0 where x lies within
+    return (x >= -lambda) & (x <= lambda) ? vec<float>{} : y;
+  }
+  vec<float> value(vec<float> x) const { return cleared(x, x, float(lambda)); }
+  vec<float> slope(vec<float> x) const { return cleared(x, broadcast<float>(1), float(lambda)); }
+};
+
+// x moved towards 0 by lambda, 0 within [-lambda, lambda]
+struct softshrink {
+  double lambda;
+  explicit softshrink(const double* p) : lambda(p[0]) {}
+  double value(double x) const { return x > lambda ? x - lambda : x < -lambda ? x + lambda : x * 0; }
+  double slope(double x) const { return x >= -lambda && x <= lambda ? 0 : 1; }
+  vec<float> value(vec<float> x) const {
+    vec<float> low = x < float(-lambda) ? x + float(lambda) : x * 0.0f;
+    return x > float(lambda) ? x - float(lambda) : low;
+  }
+  vec<float> slope(vec<float> x) const { return hardshrink::cleared(x, broadcast<float>(1), float(lambda)); }
+};
+
+// x / (1 + |x|)
+struct softsign {
+  explicit softsign(const double*) {}
+  double value(double x) const { return x / (1 + (x < 0 ? -x : x)); }
+  double slope(double x) const { return 1 / ((1 + (x < 0 ? -x : x)) * (1 + (x < 0 ? -x : x))); }
+  vec<float> value(vec<float> x) const { return x / (1.0f + (x < 0.0f ? -x : x)); }
+  vec<float> slope(vec<float> x) const {
+    vec<float> r = 1.0f / (1.0f + (x < 0.0f ? -x : x));
+    return r * r;
+  }
+};
+
+// x - tanh(x); its slope is tanh(x)^2
+struct tanhshrink {
+  explicit tanhshrink(const double*) {}
+  double value(double x) const { return x - __builtin_tanh(x); }
+  double slope(double x) const { return __builtin_tanh(x) * __builtin_tanh(x); }
+  vec<float> value(vec<float> x) const { return x - fast_tanh(x); }
+  vec<float> slope(vec<float> x) const {
+    vec<float> t = fast_tanh(x);
+    return t * t;
+  }
+};
+
+// x where it is not positive, otherwise 0: what PReLU multiplies by its weight
+struct nonpositive {
+  explicit nonpositive(const double*) {}
+  double value(double x) const { return x > 0 ? 0 : x; }
+  double slope(double x) const { return x > 0 ? 0 : 1; }
+  vec<float> value(vec<float> x) const { return x > 0.0f ? vec<float>{} : x; }
+  vec<float> slope(vec<float> x) const { return x > 0.0f ? vec<float>{} : broadcast<float>(1); }
+};
+
+// slope * x^2 / (2 width) within [-width, width], slope * (|x| - width / 2) outside: Huber 1964, Girshick 2015
+struct huber {
+  double width, slope_;
+  explicit huber(const double* p) : width(p[0]), slope_(p[1]) {}
+  double value(double x) const {
+    double size = x < 0 ? -x : x;
+    return slope_ * (size < width ? size * size / (2 * width) : size - width / 2);
+  }
+  double slope(double x) const { return slope_ * (x > width ? 1 : x < -width ? -1 : x / width); }
+  vec<float> value(vec<float> x) const {
+    vec<float> size = x < 0.0f ? -x : x;
+    return size < float(width) ? size * size * float(0.5 * slope_ / width)
+                               : (size - float(0.5 * width)) * float(slope_);
+  }
+  vec<float> slope(vec<float> x) const {
+    vec<float> s = x < float(-width) ? broadcast<float>(float(-slope_)) : x * float(slope_ / width);
+    return x > float(width) ? broadcast<float>(float(slope_)) : s;
+  }
+};
+
+// x^2 and |x|: of differences, for losses
+struct square {
+  explicit square(const double*) {}
+  double value(double x) const { return x * x; }
+  double slope(double x) const { return 2 * x; }
+  vec<float> value(vec<float> x) const { return x * x; }
+  vec<float> slope(vec<float> x) const { return x + x; }
+};
+
+struct absolute {
+  explicit absolute(const double*) {}
+  double value(double x) const { return x < 0 ? -x : x; }
+  double slope(double x) const { return x > 0 ? 1 : x < 0 ? -1 : x; }
+  vec<float> value(vec<float> x) const { return x < 0.0f ? -x : x; }
+  vec<float> slope(vec<float> x) const {
+    vec<float> s = x < 0.0f ? broadcast<float>(-1) : x;
+    return x > 0.0f ? broadcast<float>(1) : s;
+  }
+};
+
 // Calls f with the function that Map names: one place that knows the numbers of ops/map/map.h.
 template <class F>
 inline void with_function(const Map& a, F f) {
@@ -206,6 +315,24 @@ inline void with_function(const Map& a, F f) {
       return f(mish(a.parameter));
     case map_function::logsigmoid:
       return f(logsigmoid(a.parameter));
+    case map_function::threshold:
+      return f(threshold(a.parameter));
+    case map_function::hardshrink:
+      return f(hardshrink(a.parameter));
+    case map_function::softshrink:
+      return f(softshrink(a.parameter));
+    case map_function::softsign:
+      return f(softsign(a.parameter));
+    case map_function::tanhshrink:
+      return f(tanhshrink(a.parameter));
+    case map_function::nonpositive:
+      return f(nonpositive(a.parameter));
+    case map_function::huber:
+      return f(huber(a.parameter));
+    case map_function::square:
+      return f(square(a.parameter));
+    case map_function::absolute:
+      return f(absolute(a.parameter));
   }
 }
 

@@ -355,7 +355,7 @@ struct Winograd {
   // Images of few channels that do not stay in L2: tiles are short pieces of many rows, which no CPU foresees. x and y
   // are asked for two tiles ahead. Zen 5, 32 images of 56x56, 16 -> 16 channels: 1.85 ms without, 1.43 with; 8 of
   // 96x96, 24 -> 24: 3.5 and 2.7.
-  static constexpr ptrdiff_t leaves_near = 4 << 20, line_bytes = 64, most_lines = 2;
+  static constexpr ptrdiff_t leaves_near = 3 << 20, line_bytes = 64, most_lines = 2;
   static bool is_far(ptrdiff_t pixels, ptrdiff_t channels, ptrdiff_t step_c) {
     ptrdiff_t bytes = channels * ptrdiff_t(sizeof(T));
     return isa_registers == 32 && step_c == 1 && bytes <= most_lines * line_bytes && pixels * bytes >= leaves_near;

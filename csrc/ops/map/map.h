@@ -16,7 +16,10 @@
 //
 //     leaky_relu  negative slope                elu          alpha, scale, rate of the exponential (ELU, SELU, CELU)
 //     softplus    beta, threshold               hardtanh     low, high (ReLU6: 0 and 6)
-//     silu, gelu, gelu_tanh, hardsigmoid, hardswish, mish, logsigmoid   none
+//     threshold   threshold, value              hardshrink, softshrink  lambda
+//     huber       width, slope
+//     silu, gelu, gelu_tanh, hardsigmoid, hardswish, mish, logsigmoid, softsign, tanhshrink, nonpositive, square,
+//     absolute   none
 //
 // Eight axes, outermost first, unused ones have length 1. Strides are in elements, any sign; 0 is fine for inputs.
 // Kernels walk the last axis in their inner loop and are fast where its strides are 1, so the caller puts the axis
@@ -43,6 +46,15 @@ enum : int64_t {
   hardswish,
   mish,
   logsigmoid,
+  threshold,
+  hardshrink,
+  softshrink,
+  softsign,
+  tanhshrink,
+  nonpositive,
+  huber,
+  square,
+  absolute,
   count
 };
 }

@@ -6,7 +6,7 @@ new tensor. Formulas, their sources and errors in ULP: csrc/ops/activation.
 
 from loopnest.engine import activation as engine
 from loopnest.engine.activation import FUNCTIONS
-from loopnest.engine.tape import Tensor, rand, reshape, where
+from loopnest.engine.tape import Tensor, is_grad_enabled, rand, relu, reshape, where
 
 _NUMBER = {name: number for number, name in enumerate(FUNCTIONS)}
 
@@ -205,7 +205,9 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         )
     if weight.numel() > 1:
         weight = reshape(weight, (1, -1) + (1,) * (input.ndim - 2))
-    return where(input.detach() > 0, input, input * weight)
+    elif not (is_grad_enabled() and weight.requires_grad):
+        return _apply(input, "leaky_relu", weight.item())
+    return relu(input) + weight * _apply(input, "nonpositive")
 
 
 def rrelu(
@@ -236,7 +238,7 @@ def softsign(input: Tensor) -> Tensor:
       >>> F.softsign(loopnest.tensor(np.array([-1.0, 3.0]))).numpy().tolist()
       [-0.5, 0.75]
     """
-    return _checked(input, "softsign") / (input.abs() + 1)
+    return _apply(input, "softsign")
 
 
 def tanhshrink(input: Tensor) -> Tensor:
@@ -248,7 +250,7 @@ def tanhshrink(input: Tensor) -> Tensor:
       >>> F.tanhshrink(loopnest.tensor(np.array([0.0, 1.0]))).numpy().round(4).tolist()
       [0.0, 0.2384]
     """
-    return _checked(input, "tanhshrink") - input.tanh()
+    return _apply(input, "tanhshrink")
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
@@ -260,7 +262,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
       >>> F.hardshrink(loopnest.tensor(np.array([-0.25, 1.0]))).numpy().tolist()
       [0.0, 1.0]
     """
-    return where(_checked(input, "hardshrink").detach().abs() <= lambd, 0.0, input)
+    return _apply(input, "hardshrink", lambd)
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
@@ -274,9 +276,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """
     if lambd < 0:
         raise ValueError(f"softshrink: expected lambd of at least 0, got {lambd}")
-    low = input.detach()
-    within = where(low == low, 0.0, input)  # NaN stays
-    return where(low > lambd, input - lambd, where(low < -lambd, input + lambd, within))
+    return _apply(input, "softshrink", lambd)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
@@ -288,7 +288,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
       >>> F.threshold(loopnest.tensor(np.array([-1.0, 2.0])), 0.5, 7.0).numpy().tolist()
       [7.0, 2.0]
     """
-    return where(_checked(input, "threshold").detach() <= threshold, input * 0 + value, input)
+    return _apply(input, "threshold", threshold, value)
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:

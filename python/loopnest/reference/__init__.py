@@ -32,6 +32,7 @@ from .lstm import LstmGradients, LstmSteps, lstm, lstm_backward, lstm_backward_s
 from .lstm_cell import LstmCell, lstm_cell, lstm_cell_backward
 from .norm import norm, norm_backward
 from .pool2d import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
+from .reduce import reduce
 from .resample import resample
 from .rnn import RnnGradients, rnn, rnn_backward
 from .softmax import softmax, softmax_backward
@@ -91,6 +92,7 @@ __all__ = [
     "norm",
     "norm_backward",
     "qrnn",
+    "reduce",
     "relu",
     "relu_backward",
     "resample",

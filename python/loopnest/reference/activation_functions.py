@@ -1,7 +1,8 @@
 """The activations of `activation`: f(x) and f'(x), in the order of csrc/ops/map/map.h.
 
 Sources: Maas et al. 2013 (leaky ReLU), Clevert et al. 2016 (ELU), Klambauer et al. 2017 (SELU), Hendrycks and
-Gimpel 2016 (GELU, SiLU), Dugas et al. 2001 (softplus), Howard et al. 2019 (hardswish), Misra 2019 (mish).
+Gimpel 2016 (GELU, SiLU), Dugas et al. 2001 (softplus), Howard et al. 2019 (hardswish), Misra 2019 (mish),
+Huber 1964 and Girshick 2015 (huber).
 """
 
 from __future__ import annotations
@@ -79,6 +80,46 @@ def _logsigmoid(x: Array) -> tuple[Array, Array]:
     return -_log1p_exp(-x), sigmoid(-x)
 
 
+def _threshold(x: Array, threshold: float, value: float) -> tuple[Array, Array]:
+    return np.where(x <= threshold, value, x), np.where(x <= threshold, 0.0, 1.0)
+
+
+def _hardshrink(x: Array, lambd: float) -> tuple[Array, Array]:
+    within = np.abs(x) <= lambd
+    return np.where(within, 0.0, x), np.where(within, 0.0, 1.0)
+
+
+def _softshrink(x: Array, lambd: float) -> tuple[Array, Array]:
+    within = np.abs(x) <= lambd
+    return np.where(within, x * 0.0, x - np.sign(x) * lambd), np.where(within, 0.0, 1.0)
+
+
+def _softsign(x: Array) -> tuple[Array, Array]:
+    return x / (1 + np.abs(x)), 1 / (1 + np.abs(x)) ** 2
+
+
+def _tanhshrink(x: Array) -> tuple[Array, Array]:
+    return x - np.tanh(x), np.tanh(x) ** 2
+
+
+def _nonpositive(x: Array) -> tuple[Array, Array]:
+    return np.where(x > 0, 0.0, x), np.where(x > 0, 0.0, 1.0)
+
+
+def _huber(x: Array, width: float, slope: float) -> tuple[Array, Array]:
+    size = np.abs(x)
+    inside = size * size / (2 * width)
+    return slope * np.where(size < width, inside, size - width / 2), slope * np.clip(x / width, -1, 1)
+
+
+def _square(x: Array) -> tuple[Array, Array]:
+    return x * x, 2 * x
+
+
+def _absolute(x: Array) -> tuple[Array, Array]:
+    return np.abs(x), np.sign(x)
+
+
 # name -> (f and f', the default parameters); the order is that of the numbers in csrc/ops/map/map.h
 FUNCTIONS: dict[str, tuple[Callable[..., tuple[Array, Array]], tuple[float, ...]]] = {
     "leaky_relu": (_leaky_relu, (0.01,)),
@@ -92,6 +133,15 @@ FUNCTIONS: dict[str, tuple[Callable[..., tuple[Array, Array]], tuple[float, ...]
     "hardswish": (_hardswish, ()),
     "mish": (_mish, ()),
     "logsigmoid": (_logsigmoid, ()),
+    "threshold": (_threshold, (0.0, 0.0)),
+    "hardshrink": (_hardshrink, (0.5,)),
+    "softshrink": (_softshrink, (0.5,)),
+    "softsign": (_softsign, ()),
+    "tanhshrink": (_tanhshrink, ()),
+    "nonpositive": (_nonpositive, ()),
+    "huber": (_huber, (1.0, 1.0)),
+    "square": (_square, ()),
+    "absolute": (_absolute, ()),
 }
 
 
