@@ -105,7 +105,7 @@ cdef cnp.ndarray make_as(cnp.ndarray a):
 
 
 cdef cnp.ndarray make_in_order(int typenum, int64_t size, int rank, const int64_t* shape, const int64_t* old):
-    """A new dense array of numbers of `size` bytes; its axes lie in memory in the order of the strides `old`."""
+    """A new dense array of numbers of `size` bytes; its axes lie in the order of the strides `old`."""
     cdef int i, j, place
     cdef int64_t strides[8]
     cdef int order[8]

@@ -35,8 +35,8 @@ cdef ndarray operand(Tensor t, object other):
 
 
 cdef ndarray broadcasted(int op, ndarray a, ndarray b):
-    """a op b of one float dtype, repeated where shapes differ; None if they do not fit each other. The result lies
-    in memory as whichever of both has its shape."""
+    """a op b of one float dtype, repeated where shapes differ; None if they do not fit each other. The result
+    lies in memory as whichever of both has its shape."""
     cdef Axes axes
     cdef ndarray out
     cdef int i, rank_a = cnp.PyArray_NDIM(a), rank_b = cnp.PyArray_NDIM(b)

@@ -1,5 +1,5 @@
-"""Plain loops over arrays, for what has no ladder: + - * / between arrays or with a number, and sums of gradients.
-They are bound by memory, so there is nothing to climb."""
+"""Plain loops over arrays, for what has no ladder: + - * / between arrays or with a number, and sums of
+gradients. They are bound by memory, so there is nothing to climb."""
 
 from libc.stdint cimport int64_t
 
@@ -43,13 +43,14 @@ cdef extern from *:
       for (int64_t i = 0; i < n; i++) into[i] += a[i];
     }
 
-    // The axes of two or three arrays; strides in elements, 0 where an array is repeated. The last array is written.
+    // The axes of two or three arrays; strides in elements, 0 where one is repeated. The last one is written.
     struct Axes {
       int rank;
       int64_t shape[8], step[3][8];
     };
 
-    // Orders the axes so that the strides of array `first` fall, and merges neighbours that continue each other in all.
+    // Orders the axes so that the strides of array `first` fall, and merges those that continue each other in
+    // all arrays.
     inline void collapse(Axes& x, int first) {
       auto exchange = [&](int i, int j) {
         std::swap(x.shape[i], x.shape[j]);
@@ -117,8 +118,8 @@ cdef extern from *:
       });
     }
 
-    // The same where b is one short row for many rows of a that lie one after the other (channels-last images and a
-    // number for each channel): b is copied side by side first, so that the inner loop is long.
+    // The same where b is one short row for many rows of a that lie one after the other (channels-last images
+    // and a number for each channel): b is copied side by side first, so that the inner loop is long.
     template <class T, class F>
     void loop_short_rows(const T* a, const T* b, T* out, Axes axes, F f) {
       constexpr int64_t room = 512;
@@ -175,6 +176,19 @@ cdef extern from *:
       }
     }
 
+    // out[o, k, i] = a[o, k, i] + out[o, k - 1, i], or k + 1 if `back`; C order.
+    template <class T>
+    void loop_cumsum(const T* a, T* out, int64_t outer, int64_t d, int64_t inner, bool back) {
+      for (int64_t o = 0; o < outer; o++) {
+        int64_t first = (o * d + (back ? d - 1 : 0)) * inner, step = back ? -inner : inner;
+        for (int64_t i = 0; i < inner; i++) out[first + i] = a[first + i];
+        for (int64_t k = 1; k < d; k++) {
+          const T *x = a + first + k * step, *before = out + first + (k - 1) * step;
+          loop(out + first + k * step, inner, [=](int64_t i) { return before[i] + x[i]; });
+        }
+      }
+    }
+
     // Sum of n neighbours, in double: for losses.
     template <class T>
     double loop_sum(const T* a, int64_t n) {
@@ -209,6 +223,10 @@ cdef extern from *:
       LOOP_TYPED(loop_column_sums((const float*)a, m, n, a_m, a_n, (float*)block, (float*)out),
                  loop_column_sums((const double*)a, m, n, a_m, a_n, (double*)block, (double*)out));
     }
+    void cumulate(int dtype, const void* a, void* out, int64_t outer, int64_t d, int64_t inner, bool back) {
+      LOOP_TYPED(loop_cumsum((const float*)a, (float*)out, outer, d, inner, back),
+                 loop_cumsum((const double*)a, (double*)out, outer, d, inner, back));
+    }
     double dense_sum(int dtype, const void* a, int64_t n) {
       return dtype == 0 ? loop_sum((const float*)a, n) : loop_sum((const double*)a, n);
     }
@@ -229,4 +247,6 @@ cdef extern from *:
     void broadcast(int dtype, int op, const void* a, const void* b, void* out, Axes& axes) nogil
     void column_sums(int dtype, const void* a, int64_t m, int64_t n, int64_t a_m, int64_t a_n, void* block,
                      void* out) nogil
+    void cumulate(int dtype, const void* a, void* out, int64_t outer, int64_t d, int64_t inner,
+                  bint back) nogil
     double dense_sum(int dtype, const void* a, int64_t n) nogil

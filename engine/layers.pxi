@@ -575,20 +575,26 @@ cdef class EmbeddingBackward(Node):
     cdef int64_t padding_idx
 
     cdef int replay(self, ndarray g, Run run) except -1:
-        cdef Embedding a
-        cdef Array index, dout, dtable
-        cdef Error e
-        cdef ndarray table, keep
-        keep = read("embedding_backward", "grad_output", g.reshape((cnp.PyArray_DIMS(self.indices)[0],
-                                                                    self.shape[1])), dout)
-        table = make(dout.dtype, 2, self.shape)
-        memset(cnp.PyArray_DATA(table), 0, cnp.PyArray_NBYTES(table))
-        read("embedding_backward", "input", self.indices, index)
-        read("embedding_backward", "weight", table, dtable)
-        if not api.embedding_backward_check(a, index, dout, dtable, self.padding_idx, e):
-            raise_error(e)
-        run_kernel(api, "embedding_backward", embedding_backward_ladder, dout.dtype, &a)
-        return run.send(self.edge0, table)
+        return run.send(self.edge0, rows_added(self.indices, g, self.shape, self.padding_idx))
+
+
+cdef ndarray rows_added(ndarray indices, ndarray g, const int64_t* shape, int64_t padding_idx):
+    """A new matrix of that shape: zeros, and the rows of g added where `indices` (m), int64, says; none at
+    padding_idx."""
+    cdef const char* op = "embedding_backward"
+    cdef Embedding a
+    cdef Array index, dout, dtable
+    cdef Error e
+    cdef ndarray table, keep
+    keep = read(op, "grad_output", g.reshape((cnp.PyArray_DIMS(indices)[0], shape[1])), dout)
+    table = make(dout.dtype, 2, shape)
+    memset(cnp.PyArray_DATA(table), 0, cnp.PyArray_NBYTES(table))
+    read(op, "input", indices, index)
+    read(op, "weight", table, dtable)
+    if not api.embedding_backward_check(a, index, dout, dtable, padding_idx, e):
+        raise_error(e)
+    run_kernel(api, op, embedding_backward_ladder, dout.dtype, &a)
+    return table
 
 
 def embedding(Tensor input not None, Tensor weight not None, padding_idx=None):

@@ -1,4 +1,5 @@
-"""Losses under PyTorch's names: of kernels where there are some, else NumPy computes and one node of the tape records."""
+"""Losses under PyTorch's names: made of kernels where there are some; else NumPy computes, and one node of
+the tape records."""
 
 import warnings
 

@@ -4,8 +4,8 @@ cdef const Ladder* reduce_ladder[2]
 
 
 cdef ndarray reduced(int function, ndarray a, object axes, bint keepdim, double divisor):
-    """A float array's sum / divisor, largest or smallest along `axes` (None: all), by the kernel. The axes that are
-    left lie in memory in the order that they have in a."""
+    """A float array's sum / divisor, largest or smallest along `axes` (None: all), by the kernel. The axes
+    that are left lie in memory in the order that they have in a."""
     cdef const char* op = "reduce"
     cdef Reduce r
     cdef Array x, y

@@ -282,6 +282,27 @@ cdef class SliceBackward(Node):
         return "IndexBackward"
 
 
+cdef ndarray rows_of(object index, tuple shape):
+    """The places, counted from 0, in one row, if the index is one array of whole numbers, for the first axis;
+    otherwise None."""
+    if isinstance(index, tuple) and len(index) == 1:
+        index = index[0]
+    if not isinstance(index, numpy.ndarray) or index.dtype.kind not in "iu" or not shape:
+        return None
+    flat = index.reshape(-1).astype(numpy.int64)
+    return numpy.where(flat < 0, flat + shape[0], flat)
+
+
+cdef ndarray rows_given(ndarray rows, ndarray g, tuple shape):
+    """The gradient of x[rows], x of that shape."""
+    cdef int64_t size[2]
+    size[0] = shape[0]
+    size[1] = 1
+    for length in shape[1:]:
+        size[1] *= length
+    return rows_added(rows, g, size, -1).reshape(shape)
+
+
 cdef Tensor getitem(Tensor x, object index):
     index = _index(index)
     cdef bint basic = is_basic(index)
@@ -303,7 +324,11 @@ cdef Tensor getitem(Tensor x, object index):
         record(node, out)
         return out
 
+    cdef ndarray rows = rows_of(index, shape)
+
     def grad(g):
+        if rows is not None:
+            return (rows_given(rows, g, shape),)
         dx = make_with(layout)
         dx.fill(0)
         if distinct(index, shape):

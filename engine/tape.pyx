@@ -32,8 +32,8 @@ from libcpp.unordered_set cimport unordered_set
 from libcpp.vector cimport vector
 
 from .arena cimport make, make_as, make_channels_last, make_in_order, owns_memory
-from .elementwise cimport (ADD, DIV, MUL, SUB, Axes, add_dense, add_strided, arrays, broadcast, column_sums,
-                          dense_sum, scalar)
+from .elementwise cimport (ADD, DIV, MUL, SUB, Axes, add_dense, add_strided, arrays, broadcast,
+                           column_sums, dense_sum, scalar)
 from .kernels cimport (AMAX, AMIN, F32, F64, I64, SUM, Array, CrossEntropy, Embedding, Error, Gemm,
                        KernelApi, Ladder, Map, Pool2d, Pool2dOptions, Reduce, dtype_of, kernel_api, max_rank,
                        raise_error, read, read_dense, run_kernel)
@@ -516,8 +516,8 @@ cdef inline bint plain_float(ndarray a) noexcept:
 
 
 cdef bint place(ndarray a, int number, Axes& axes) noexcept:
-    """a's strides as those of array `number` of `axes`, whose rank and shape are known: repeated along axes that a
-    lacks or has with length 1. False if a does not fit."""
+    """a's strides as those of array `number` of `axes`, whose rank and shape are known: repeated along axes
+    that a lacks or has with length 1. False if a does not fit."""
     cdef int extra = axes.rank - cnp.PyArray_NDIM(a), i
     cdef int shift = 2 if dtype_of(a) == F32 else 3
     for i in range(axes.rank):

@@ -8,8 +8,11 @@ import numpy
 
 cimport numpy as cnp
 from cpython.object cimport PyObject
+from libc.stdint cimport int64_t
 
-from .kernels cimport AMAX, AMIN
+from .arena cimport make_as
+from .elementwise cimport cumulate
+from .kernels cimport AMAX, AMIN, F32, F64, dtype_of
 from .tape cimport (Tensor, array_of, as_float, axis_of, close, fit, getitem, promoted, reduced, reducible,
                     settled, shape_of, tensor_of, wrap)
 
@@ -476,18 +479,36 @@ def norm(Tensor input not None, p=2, dim=None, bint keepdim=False):
                  (input,))
 
 
+cdef ndarray running_sums(ndarray a, int axis, bint back):
+    """Sums of all elements up to each along an axis, or from its end on."""
+    cdef int64_t outer = 1, inner = 1
+    cdef ndarray out
+    cdef int i
+    if dtype_of(a) != F32 and dtype_of(a) != F64 or not cnp.PyArray_SIZE(a):
+        kind = numpy.int64 if a.dtype.kind in "iub" else a.dtype
+        a = numpy.flip(a, axis) if back else a
+        a = numpy.cumsum(a, axis, dtype=kind)
+        return numpy.flip(a, axis) if back else a
+    if not (cnp.PyArray_IS_C_CONTIGUOUS(a) and cnp.PyArray_ISALIGNED(a)):
+        a = a.copy()
+    for i in range(axis):
+        outer *= cnp.PyArray_DIMS(a)[i]
+    for i in range(axis + 1, cnp.PyArray_NDIM(a)):
+        inner *= cnp.PyArray_DIMS(a)[i]
+    out = make_as(a)
+    cumulate(dtype_of(a), cnp.PyArray_DATA(a), cnp.PyArray_DATA(out), outer, cnp.PyArray_DIMS(a)[axis],
+             inner, back)
+    return out
+
+
 def cumsum(Tensor input not None, int dim):
     """Sums of all elements up to each, along dim."""
     cdef int axis = axis_of(input, dim, 0)
     cdef ndarray a = settled(input)
     if cnp.PyArray_NDIM(a) == 0:
         return input.clone()
-    kind = numpy.int64 if a.dtype.kind in "iub" else a.dtype
-
-    def grad(g):
-        return (numpy.flip(numpy.cumsum(numpy.flip(g, axis), axis), axis),)
-
-    return close("CumsumBackward", numpy.cumsum(a, axis, dtype=kind), (input,), grad, ())
+    return close("CumsumBackward", running_sums(a, axis, False), (input,),
+                 lambda g: (running_sums(g, axis, True),), ())
 
 
 def count_nonzero(Tensor input not None, dim=None):

@@ -697,10 +697,16 @@ def softmax_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) ->
     )
 
 
-# ---- reduce: text is the function, the divisor, the lengths, and for each axis whether it is kept or reduced ----
+# ---- reduce: text is the function, the divisor, the lengths, and of each axis k (kept) or r (reduced) ----
 
 REDUCED = [
-    *("sum 1 : 1 1 : k r", "sum 1 : 1 7 : k r", "sum 4 : 1 300 : k r", "sum 1 : 1 300000 : k r", "sum 1 : 9 : k"),
+    *(
+        "sum 1 : 1 1 : k r",
+        "sum 1 : 1 7 : k r",
+        "sum 4 : 1 300 : k r",
+        "sum 1 : 1 300000 : k r",
+        "sum 1 : 9 : k",
+    ),
     *("sum 1 : 3 28 : k r", "sum 1 : 28 3 : r k", "sum 5 : 2 5 40 : k r k", "sum 1 : 4 3 130 : r k r"),
     *("sum 7 : 3 70 100 : k r k", "sum 1 : 600 150 : r k", "sum 1 : 70000 3 : r k", "sum 1 : 3 70 : k k"),
     *("sum 1 : 2 2 2 2 2 3 : k r k r k r", "sum 1 : 2 3 2 3 2 3 : r k r k r k", "sum 2 : 0 4 : r k"),

@@ -301,6 +301,26 @@ def test_batch_norm_and_activations():
     assert "norm" not in steps and steps.count("conv2d") == 2
 
 
+def test_reductions_and_repeated_arithmetic():
+    """Sums, means and extremes over any axes are steps of the plan; so is a squeeze-and-excitation block."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.gate = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 16, 1)
+
+        def forward(self, x):
+            y = self.conv(x)
+            y = y * F.sigmoid(self.gate(y.mean((2, 3), keepdim=True)))
+            return y.sum(1), y.amax((2, 3)), y.amin(-1, keepdim=True), y.mean(), F.adaptive_avg_pool2d(y, 2)
+
+    net = Net().eval()
+    for size in ((2, 3, 8, 6), (1, 3, 4, 4)):
+        x = images(*size)
+        for found, expected in zip(loopnest.compile(net, x)(x), net(x), strict=True):
+            same(found, expected)
+
+
 def test_profile():
     """Every step with its layer, rung, time and work; the work is the operators' own count."""
     net = Residual().eval()

@@ -125,6 +125,10 @@ def test_random_sizes_as_torch(torch):
         ("adaptive_avg_pool2d", (2, 20, 7, 7), 1),
         ("adaptive_avg_pool2d", (2, 3, 8, 5), (3, None)),
         ("adaptive_avg_pool2d", (3, 8, 5), (4, 2)),
+        ("adaptive_avg_pool2d", (2, 5, 8, 6), (4, 3)),
+        ("adaptive_avg_pool2d", (5, 8, 6), (2, None)),
+        ("adaptive_avg_pool1d", (2, 3, 7), 1),
+        ("adaptive_avg_pool3d", (2, 3, 4, 5, 6), 1),
         ("adaptive_avg_pool3d", (2, 3, 4, 5, 6), (2, 3, 4)),
     ],
 )

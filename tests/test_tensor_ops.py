@@ -171,6 +171,125 @@ def test_matmul_rows_do_not_depend_on_the_batch():
         assert (whole[i] == (tensor(a[i : i + 1]) @ tensor(b[i : i + 1])).numpy()[0]).all()
 
 
+def views(a: np.ndarray) -> list[np.ndarray]:
+    """a's numbers in other orders of memory: C, channels innermost, Fortran, every second one, backwards."""
+    wide = np.zeros((*a.shape[:-1], 2 * a.shape[-1]), a.dtype)
+    wide[..., ::2] = a
+    back = np.ascontiguousarray(a[::-1, ..., ::-1])[::-1, ..., ::-1]
+    last = np.moveaxis(np.ascontiguousarray(np.moveaxis(a, 1, -1)), -1, 1)
+    return [a, last, np.asfortranarray(a), wide[..., ::2], back]
+
+
+REDUCTIONS = ["sum", "mean", "amax", "amin"]
+DIMS = [(0,), (1,), (3,), (2, 3), (0, 2, 3), (1, 2), (0, 1, 2, 3), (3, 0)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(2, 3, 5, 4), (3, 33, 2, 70), (1, 1, 9, 1), (2, 40, 1, 1)])
+def test_reductions_of_every_layout(shape, dtype):
+    a = np.random.default_rng(0).normal(size=shape).astype(dtype)
+    exact = a.astype(np.float64)
+    for x in views(a):
+        for dim in DIMS:
+            for name in REDUCTIONS:
+                for keepdim in (False, True):
+                    y = getattr(loopnest.from_numpy(x), name)(dim, keepdim=keepdim)
+                    want = getattr(np, name)(exact, axis=dim, keepdims=keepdim)
+                    size = np.abs(exact).sum(axis=dim, keepdims=keepdim) if name in ("sum", "mean") else 0
+                    assert y.shape == want.shape and y.dtype == dtype
+                    assert (np.abs(y.numpy() - want) <= 150 * np.finfo(dtype).eps * size).all(), (dim, name)
+
+
+def test_long_sums_are_exact_to_a_few_roundings():
+    """A sum of n numbers one after the other would be off by about n / 2 units; levels keep it below 300."""
+    x = np.full((3_000_000,), 0.1, np.float32)
+    want = x.astype(np.float64).sum()
+    for y in (
+        tensor(x).sum(),
+        tensor(x.reshape(1_000_000, 3)).sum(0).sum(),
+        tensor(x.reshape(3, -1)).sum(1).sum(),
+    ):
+        assert abs(y.item() - want) <= 300 * np.finfo(np.float32).eps * want
+    assert abs(tensor(x).mean().item() - 0.1) < 1e-6
+
+
+@pytest.mark.parametrize("place", [0, 5, 40, 100, 129])
+def test_nan_wins(place):
+    x = np.arange(3 * 130, dtype=np.float32).reshape(3, 130)
+    x[1, place] = np.nan
+    for name in ("amax", "amin"):
+        rows = getattr(tensor(x), name)(1).numpy()
+        columns = getattr(tensor(x), name)(0).numpy()
+        assert np.isnan(rows).tolist() == [False, True, False]
+        assert np.isnan(columns).sum() == 1 and np.isnan(columns[place])
+    assert np.isnan(tensor(x).max().item()) and np.isnan(tensor(x).sum().item())
+
+
+def test_reductions_of_nothing():
+    x = loopnest.zeros(0, 3)
+    assert x.sum().item() == 0 and x.sum(0).tolist() == [0, 0, 0] and x.sum(1).shape == (0,)
+    assert np.isnan(x.mean().item()) and np.isnan(x.mean(0).numpy()).all()
+    with pytest.raises(IndexError, match="no elements"):
+        x.amax(0)
+    assert x.amax(1).shape == (0,)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        ((2, 40, 5, 6), (40, 1, 1)),
+        ((2, 3, 50, 6), (2, 3, 1, 1)),
+        ((2, 3, 5, 6), (5, 6)),
+        ((2, 3, 9, 9), (2, 1, 9, 1)),
+        ((2, 1, 5, 6), (2, 3, 1, 6)),
+        ((2, 3, 5, 6), (2, 3, 5, 6)),
+        ((2, 200, 9, 9), (1, 200, 1, 1)),
+        ((0, 3, 5, 6), (3, 1, 1)),
+        ((7, 1), (1, 300)),
+    ],
+    ids=str,
+)
+def test_arithmetic_that_repeats_as_numpy(shapes, dtype):
+    """Every pair of layouts gives NumPy's numbers, bit by bit; gradients keep their shapes."""
+    rng = np.random.default_rng(0)
+    first, second = (rng.uniform(0.5, 2, s).astype(dtype) for s in shapes)
+    for a in views(first) if first.ndim == 4 else [first]:
+        for b in views(second) if second.ndim == 4 else [second, second[::-1].copy()[::-1]]:
+            x, y = loopnest.from_numpy(a), loopnest.from_numpy(b)
+            for found, want in (
+                *((x + y, a + b), (x - y, a - b), (x * y, a * b), (x / y, a / b)),
+                *((y - x, b - a), (y / x, b / a)),
+            ):
+                assert found.dtype == dtype and np.array_equal(found.numpy(), want)
+    x, y = tensor(first, requires_grad=True), tensor(second, requires_grad=True)
+    (x * y).sum().backward()
+    want = np.broadcast_to(second.astype(np.float64), np.broadcast_shapes(*shapes))
+    axes = tuple(i for i, n in enumerate(x.shape) if n != want.shape[i])
+    np.testing.assert_allclose(x.grad.numpy(), want.sum(axes, keepdims=True), rtol=1e-5)
+    assert y.grad.shape == y.shape
+
+
+@pytest.mark.parametrize("index", [[1, -1, 1, 0], [[2, 2], [0, -3]], []])
+def test_gradient_of_rows_taken_by_number(torch, index):
+    a = np.random.default_rng(0).normal(size=(3, 4, 2)).astype(np.float32)
+    at = np.array(index, np.int64)
+    x, t = tensor(a, requires_grad=True), torch.tensor(a, requires_grad=True)
+    for leaf, lib in ((x, loopnest), (t, torch)):
+        y = leaf[lib.from_numpy(at)]
+        (y * y).sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), t.grad.numpy())
+
+
+def test_cumsum_of_every_axis_and_layout(torch):
+    for dtype in (np.float32, np.float64, np.int64):
+        a = np.random.default_rng(0).integers(-9, 9, (3, 4, 5, 2)).astype(dtype)
+        for x in views(a):
+            for axis in range(4):
+                y = loopnest.from_numpy(x).cumsum(axis)
+                assert y.dtype == dtype and np.array_equal(y.numpy(), np.cumsum(a, axis))
+
+
 def test_ties_share_the_gradient(torch):
     for name in ("maximum", "minimum"):
         a, b = tensor([1.0, 2.0, 3.0], requires_grad=True), tensor([1.0, 5.0, 0.0], requires_grad=True)

@@ -34,7 +34,8 @@ struct sum {
   static constexpr T none = T(0);
 };
 
-// Comparisons with NaN are false: a NaN in b is taken because it differs from itself, one in a because nothing is larger.
+// Comparisons with NaN are false: a NaN in b is taken because it differs from itself, one in a because nothing is
+// larger.
 struct amax {
   template <class V>
   static V join(V a, V b) {

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from loopnest.engine import resample as engine
-from loopnest.engine.tape import Tensor, rand, reshape, stack
+from loopnest.engine.tape import Tensor, avg_pool2d, rand, reshape, stack
 from loopnest.nn._check import integer
 
 IntTuple = int | Sequence[int]
@@ -244,6 +244,10 @@ def _adaptive(name: str, input: Tensor, output_size: Any, spatial: int) -> Tenso
         raise ValueError(f"{name}: expected input with places and channels, got {input.shape}")
     if max(sizes) > 2**32 or math.prod(sizes) > 2**44:
         raise MemoryError(f"{name}: an output of {tuple(sizes)} places")
+    if set(sizes) == {1}:
+        return input.mean(tuple(range(-spatial, 0)), keepdim=True)
+    if spatial == 2 and 0 not in sizes and not any(n % s for n, s in zip(last, sizes, strict=True)):
+        return avg_pool2d(input, tuple(n // s for n, s in zip(last, sizes, strict=True)))  # equal windows
     hows = [("average", n, s) for n, s in zip(last, sizes, strict=True)]
     return _over_last_axes("AdaptiveAvgPoolBackward", input, hows)
 

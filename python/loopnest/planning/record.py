@@ -99,8 +99,6 @@ def _operation(state: Run, operation: Operation) -> Any:
         return _cat(state, *args, **kwargs)
     if name == "stack":
         return _stack(state, *args, **kwargs)
-    if name == "mean":
-        return _mean(state, operation, *args)
     return operation.function(_laid_out(state, name, args[0]), *args[1:], **kwargs)
 
 
@@ -195,15 +193,6 @@ def _stack(state: Run, tensors: Any, dim: int = 0) -> Tensor:
     """As _cat, with an axis of its own."""
     dim = dim % (tensors[0].ndim + 1)
     return _cat(state, [tape.unsqueeze(t, dim) for t in tensors], dim)
-
-
-def _mean(state: Run, operation: Operation, x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """Over height and width: average pooling by one window."""
-    axes = tuple(sorted(d % x.ndim for d in dim)) if isinstance(dim, (tuple, list)) else dim
-    if x.ndim != 4 or axes != (2, 3):
-        raise refusal(operation.layer, f"mean over {dim}")
-    y: Tensor = tape.avg_pool2d(x, x.shape[2:])
-    return y if keepdim else _view(state, tape.reshape, (y, y.shape[:2]), {})
 
 
 def build(graph: Graph, inputs: list[Array], known: dict[Any, Any]) -> tuple[plan.Program, list[Array]]:

@@ -291,8 +291,14 @@ def _untraced(x: Any) -> Any:
     return tape.from_numpy(np.asarray(x)) if isinstance(x, Traced) else x
 
 
-def _mean(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
-    return Tensor.mean(x, dim, keepdim)
+def _reduction(name: str) -> Callable[..., Any]:
+    def plain(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+        return getattr(Tensor, name)(x, dim, keepdim)
+
+    def method(self: Traced, dim: Any = None, keepdim: bool = False) -> Any:
+        return _current().call(name, plain, (self, dim, keepdim), {})
+
+    return method
 
 
 def _refuse(name: str) -> Callable[..., Any]:
@@ -320,9 +326,8 @@ def _equip() -> None:
         setattr(Traced, f"__r{dunder}__", make(True))
         setattr(Traced, f"__i{dunder}__", make(False))
         setattr(Traced, name, make(False))
-    Traced.mean = lambda self, dim=None, keepdim=False: _current().call(  # type: ignore[method-assign,assignment]
-        "mean", _mean, (self, dim, keepdim), {}
-    )
+    for name in ("sum", "mean", "amax", "amin"):
+        setattr(Traced, name, _reduction(name))
     Traced.__getitem__ = lambda self, index: _current().call(  # type: ignore[method-assign,assignment]
         "getitem", lambda x, index: Tensor.__getitem__(x, index), (self, index), {}
     )

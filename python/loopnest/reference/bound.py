@@ -798,7 +798,7 @@ def norm_backward_bound(
 def reduce_bound(
     input: ArrayLike, dim: Sequence[int], divisor: float = 1.0, dtype: DTypeLike = np.float32
 ) -> Array:
-    """Largest |error| of reduce's sums over the axes `dim`: |x| summed, times gamma of how many roundings there are.
+    """Largest |error| of reduce's sums over the axes `dim`: |x| summed, times gamma of the roundings.
 
     Sums of n numbers go through at most n additions one after the other, and through no more than 64 + 64 +
     n / 8192 of the three levels; joining chains and lanes and dividing adds 12.
