@@ -2138,9 +2138,9 @@ def softmax_backward(grad_output, output, dim=-1, log=False, *, rung=None, isa=N
 def reduce(
     input, dim=None, function="sum", divisor=1.0, keepdim=False, *, rung=None, isa=None, threads=0
 ) -> Array:
-    """The sum, largest or smallest along the axes `dim` (None: all); they go away unless keepdim.
+    """The sum, largest or smallest along the axes `dim` (None: all); they go unless keepdim.
 
-    function: "sum" (then divided by `divisor`: their number for a mean), "amax", "amin"; NaN wins. Of nothing:
+    function: "sum" (then divided by `divisor`: their number for a mean), "amax", "amin"; NaN wins. Of none:
     0, -inf, inf. IndexError if there is no such axis, ValueError if one appears twice.
 
     >>> reduce(np.array([[1.0, 2.0], [3.0, 5.0]], "f"), 0).tolist()
