@@ -1,4 +1,5 @@
-"""Climbs the ladders, keeps the figures under bench/results/, and writes the README's tables from them.
+"""Climbs the ladders, keeps the figures under bench/results/, and writes tables from them: the README's, and
+bench/results/README.md.
 
     python bench/readme.py             # measure (half a minute, nothing else running), then write
     python bench/readme.py --write     # only write the tables again from the kept figures
@@ -19,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "bench/results/readme.json"
-README = ROOT / "README.md"
+README, DETAILS = ROOT / "README.md", ROOT / "bench/results/README.md"
 
 
 def measure() -> dict:
@@ -70,27 +71,65 @@ TITLES = {
 COMMANDS = {"convolution": "conv", "recurrent": "rnn", "network": "net"}
 
 
-def rivals() -> str:
-    """For each machine and bench one table: how many times as long as ours the best rival takes."""
-    lines = [
-        "The best rival's time / ours: geometric means over the shapes of a family, minima of interleaved",
-        "runs, float32, weights packed beforehand for everyone who can; in brackets by medians. More than 1:",
-        "loopnest is faster.",
-    ]
+def benches() -> list[dict]:
+    """What the benches have kept: by machine, then in the order of TITLES."""
     order = list(TITLES)
     kept = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(KEPT.parent.glob("*/*.json"))]
-    for facts in sorted(
-        kept, key=lambda f: (f["machine"]["cpu"], order.index(f["kind"]), f["suite"], f["threads"])
-    ):
-        kind, train = facts["kind"].removesuffix("_train"), facts["kind"].endswith("_train")
-        command = f"loopnest bench {COMMANDS[kind]}" + " --train" * train
-        command += f" --suite {facts['suite']}" if facts["suite"] not in ("", "conv", "rnn") else ""
-        command += f" --threads {facts['threads']}" if facts["threads"] > 1 else ""
+    return sorted(kept, key=lambda f: (f["machine"]["cpu"], order.index(f["kind"]), f["suite"], f["threads"]))
+
+
+def command(facts: dict) -> str:
+    kind, train = facts["kind"].removesuffix("_train"), facts["kind"].endswith("_train")
+    text = f"loopnest bench {COMMANDS[kind]}" + " --train" * train
+    text += f" --suite {facts['suite']}" if facts["suite"] not in ("", "conv", "rnn") else ""
+    text += f" --threads {facts['threads']}" if facts["threads"] > 1 else ""
+    return text + (f" --seconds {facts['seconds']:g}" if "seconds" in facts else "")
+
+
+def summary() -> str:
+    """For each family of the benches on one thread its ratio on every machine."""
+    kept = [f for f in benches() if f["threads"] == 1]
+    cpus = list(dict.fromkeys(f["machine"]["cpu"] for f in kept))
+    peaks = {cpu: max(f.get("peak", 0) for f in kept if f["machine"]["cpu"] == cpu) for cpu in cpus}
+    lines = [
+        "The best rival's time / ours, one thread: geometric means over the shapes of a family, minima of",
+        "interleaved runs, float32, weights packed beforehand for everyone who can. More than 1: loopnest",
+        "is faster. Rivals: PyTorch, ONNX Runtime, OpenVINO, LiteRT; in training PyTorch, and JAX on the",
+        "machines where it was there. Commands, rivals and their versions, GFLOP/s, medians, two threads and",
+        "the worst shape of every family are in [bench/results/README.md](bench/results/README.md).",
+        "",
+        "| | " + " | ".join(f"{cpu}<br>{peaks[cpu]:.0f} GFLOP/s a core" for cpu in cpus) + " |",
+        "|---|" + "--:|" * len(cpus),
+    ]
+    for kind, title in TITLES.items():
+        rows: dict[str, dict[str, str]] = {}
+        for facts in (f for f in kept if f["kind"] == kind):
+            for f in facts["families"]:
+                if "ratio" in f:
+                    rows.setdefault(f["family"], {})[facts["machine"]["cpu"]] = f"{f['ratio']:.2f}"
+        lines.append(f"| **{title}** |" + " |" * len(cpus))
+        for family, ratios in rows.items():
+            lines.append(f"| {family} | " + " | ".join(ratios.get(cpu, "") for cpu in cpus) + " |")
+    return "\n".join(lines)
+
+
+def details() -> str:
+    """bench/results/README.md: for each machine and bench one table."""
+    lines = [
+        "# Beside others: all tables",
+        "",
+        "Written by `python bench/readme.py --write` from the files beside it. The best rival's time / ours:",
+        "geometric means over the shapes of a family, minima of interleaved runs, float32, weights packed",
+        "beforehand for everyone who can; in brackets by medians. More than 1: loopnest is faster.",
+    ]
+    for facts in benches():
         versions = ", ".join(f"{n} {v}" for n, v in facts["versions"].items() if n != "loopnest")
         threads = f"{facts['threads']} thread" + "s" * (facts["threads"] > 1)
         lines += [
             "",
-            f"**{TITLES[facts['kind']]}**, {facts['machine']['cpu']}, {threads} (`{command}`; {versions})",
+            f"## {TITLES[facts['kind']]}, {facts['machine']['cpu']}, {threads}",
+            "",
+            f"`{command(facts)}`; {versions}",
             "",
             "| family | shapes | ours GFLOP/s | best rival's | ratio | worst shape |",
             "|---|--:|--:|--:|--:|---|",
@@ -105,7 +144,7 @@ def rivals() -> str:
                 f"{f['ratio']:.2f} ({f['ratio_median']:.2f}{kernel}) | "
                 f"{f['worst_ratio']:.2f}: `{f['worst']}` ({f['worst_rival']}) |"
             )
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n"
 
 
 def between(readme: str, what: str, text: str) -> str:
@@ -117,7 +156,7 @@ def between(readme: str, what: str, text: str) -> str:
 
 def written(readme: str, kept: dict) -> str:
     """The README with its tables replaced."""
-    return between(between(readme, "ladders", table(kept)), "rivals", rivals())
+    return between(between(readme, "ladders", table(kept)), "rivals", summary())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -129,6 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         KEPT.parent.mkdir(exist_ok=True)
         KEPT.write_text(json.dumps(measure(), indent=1) + "\n", encoding="utf-8")
     kept = json.loads(KEPT.read_text(encoding="utf-8"))
+    DETAILS.write_text(details(), encoding="utf-8")
     README.write_text(written(README.read_text(encoding="utf-8"), kept), encoding="utf-8")
 
 

@@ -19,7 +19,10 @@ def test_tables_are_the_kept_figures():
     text = readme.README.read_text(encoding="utf-8")
     kept = json.loads(readme.KEPT.read_text(encoding="utf-8"))
     assert readme.table(kept) in text, "run: python bench/readme.py --write"
-    assert readme.rivals() in text, "run: python bench/readme.py --write"
+    assert readme.summary() in text, "run: python bench/readme.py --write"
+    assert readme.DETAILS.read_text(encoding="utf-8") == readme.details(), (
+        "run: python bench/readme.py --write"
+    )
     assert readme.written(text, kept) == text
 
 

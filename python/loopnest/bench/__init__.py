@@ -63,8 +63,8 @@ def convolutions(
         seconds: for each shape.
         each: called with every row.
     Returns:
-        {"kind", "suite", "threads", "machine", "versions", "missing": {rival: why}, "rows", "families"}.
-        times are in seconds, "percent" is of the roof (see `roof`), "ratio" best rival's time / ours.
+        {"kind", "suite", "threads", "seconds", "machine", "versions", "missing": {rival: why}, "rows",
+        "families"}; times are in seconds, "percent" is of the roof (see `roof`), "ratio" best rival's time / ours.
     """
 
     def case_of(entry: shapes.Entry) -> Any:
@@ -127,7 +127,12 @@ def whole_networks(
         if name not in known:
             raise ValueError(f"bench: there is no network {name!r} here; there are {', '.join(known)}")
     facts, there, peak, roofs = _start(
-        "network_train" if train else "network", "", rivals or _WHO["network"], threads, lambda module: True
+        "network_train" if train else "network",
+        "",
+        rivals or _WHO["network"],
+        threads,
+        seconds,
+        lambda module: True,
     )
     for name in names or known:
         for batch in (64,) if train else batches:
@@ -213,7 +218,12 @@ def _bench(
     if not entries:
         raise ValueError(f"bench: no shape of suite {suite!r} fits {', '.join(only) or kind}")
     facts, there, peak, roofs = _start(
-        kind, suite, _WHO[kind] if names is None else names, threads, lambda module: hasattr(module, kind)
+        kind,
+        suite,
+        _WHO[kind] if names is None else names,
+        threads,
+        seconds,
+        lambda module: hasattr(module, kind),
     )
     for entry in entries:
         row = _row(kind, entry, case_of(entry), there, threads, peak, roofs, seconds)
@@ -226,7 +236,12 @@ def _bench(
 
 
 def _start(
-    kind: str, suite: str, names: Sequence[str], threads: int, can: Callable[[ModuleType], bool]
+    kind: str,
+    suite: str,
+    names: Sequence[str],
+    threads: int,
+    seconds: float,
+    can: Callable[[ModuleType], bool],
 ) -> tuple[dict[str, Any], dict[str, ModuleType], machine.Peak, Roof]:
     """The facts of a bench that has no rows yet, the rivals that are there, and the measures."""
     if threads < 1 or threads > _core.available_threads():
@@ -249,6 +264,7 @@ def _start(
         "kind": kind,
         "suite": suite,
         "threads": threads,
+        "seconds": seconds,
         "machine": machine.describe(),
         "peak": threads / peak.alone,
         "versions": versions,
