@@ -64,7 +64,8 @@ def convolutions(
         each: called with every row.
     Returns:
         {"kind", "suite", "threads", "seconds", "machine", "versions", "missing": {rival: why}, "rows",
-        "families"}; times are in seconds, "percent" is of the roof (see `roof`), "ratio" best rival's time / ours.
+        "families"}; times are in seconds, "percent" is of the roof (see `roof`), "ratio" the best rival's
+        time / ours.
     """
 
     def case_of(entry: shapes.Entry) -> Any:
