@@ -62,23 +62,27 @@ struct ThroughTime : Plain<A> {
   // registers 24, which are 4 blocks of 6 rows: the whole of backward takes 5 to 9 % less than by 2 blocks of 4.
   static constexpr ptrdiff_t G_vectors = isa_registers == 16 && L > 1 ? 24 / L : L < 8 ? 8 / L : 1, G = G_vectors * L;
 
-  // A row of d': each block's h units rounded up to whole vectors, with zeros beyond. It is longer still, because
-  // `weights` reads whole groups from any unit on, and so that the distance of rows is no power of 2, which would put
-  // all of them into one set of the cache.
-  static ptrdiff_t units(const A& a) { return (a.h + L - 1) / L * L; }
-  static ptrdiff_t d_row(const A& a) { return Cell::gates * units(a) + G; }
+  // A row of d': each block's h units, the blocks one behind the other without gaps, so that the products sum over
+  // nothing but them (with blocks of whole vectors the backward pass of an LSTM of 130 units took a fifth longer). The
+  // row is longer, because `weights` reads whole groups from any unit on, and so that the distance of rows is no power
+  // of 2, which would put all of them into one set of the cache.
+  static ptrdiff_t d_row(const A& a) { return Cell::gates * a.h + G; }
 
-  // The recurrent weights, which meet few rows at a time: panels of equal width, V vectors each, because thin.h takes
-  // several of them side by side.
+  // The recurrent weights. Where they meet few rows at a time: panels of equal width, V vectors each, because thin.h
+  // takes several of them side by side; otherwise the panels that fit the number of units best.
   static constexpr int wide = Cut::most;
-  static bool is_wide(const A& a) { return units(a) / L % wide == 0 || units(a) / L % wide == 3; }
-  static ptrdiff_t h_vectors(const A& a) { return is_wide(a) ? wide : 2; }
-  static ptrdiff_t h_width(const A& a) { return h_vectors(a) * L; }
-  static ptrdiff_t h_panels(const A& a) { return (a.h + h_width(a) - 1) / h_width(a); }
-  static ptrdiff_t h_row(const A& a) { return h_panels(a) * h_width(a); }  // a row of dh and dc
-  static ptrdiff_t h_depth(const A& a) { return Cell::hh_count * units(a); }
+  static bool is_thin(const A& a) { return a.n <= thin_rows; }
+  static bool is_wide(const A& a) {
+    ptrdiff_t rest = Cut{a.h}.vectors() % wide;
+    return rest == 0 || rest == 3;
+  }
+  static ptrdiff_t h_width(const A& a) { return (is_wide(a) ? wide : 2) * L; }
+  static ptrdiff_t h_panels(const A& a) { return is_thin(a) ? (a.h + h_width(a) - 1) / h_width(a) : Cut{a.h}.panels(); }
+  static ptrdiff_t h_begin(const A& a, ptrdiff_t p) { return is_thin(a) ? p * h_width(a) : Cut{a.h}.begin(p) * L; }
+  static ptrdiff_t h_row(const A& a) { return h_begin(a, h_panels(a)); }  // a row of dh and dc
+  static ptrdiff_t h_depth(const A& a) { return Cell::hh_count * a.h; }
   static constexpr bool two = Cell::second >= 0;
-  static ptrdiff_t i_depth(const A& a) { return Cell::ih_count * units(a); }
+  static ptrdiff_t i_depth(const A& a) { return Cell::ih_count * a.h; }
 
   // Right-hand sides of dw: x, h[t-1], and q.
   static Cut cut_of(const A& a, int which) { return Cut{which == 0 ? a.i : a.h}; }
@@ -91,16 +95,16 @@ struct ThroughTime : Plain<A> {
     return steps < a.t ? steps : a.t;
   }
 
-  // packed = w_hh [h_panels][h_depth][V][lanes], the same of w_hn [units][V][lanes] if there is a second way, and
+  // packed = w_hh [h_panels][h_depth][V][lanes], the same of w_hn [h][V][lanes] if there is a second way, and
   // w_ih [panels][i_depth][vectors][lanes]
-  static ptrdiff_t q_depth(const A& a) { return two ? units(a) : 0; }
+  static ptrdiff_t q_depth(const A& a) { return two ? a.h : 0; }
   static size_t packed_bytes(const A& a) {
     return size_t(h_row(a) * (h_depth(a) + q_depth(a)) + cut_of(a, 0).vectors() * L * i_depth(a)) * sizeof(T);
   }
   static T* packed_of(const A& a) { return static_cast<T*>(const_cast<void*>(a.workspace.packed)); }
-  static T* h_panel(const A& a, T* packed, ptrdiff_t p) { return packed + p * h_width(a) * h_depth(a); }
+  static T* h_panel(const A& a, T* packed, ptrdiff_t p) { return packed + h_begin(a, p) * h_depth(a); }
   static T* q_panel(const A& a, T* packed, ptrdiff_t p) {
-    return packed + h_row(a) * h_depth(a) + p * h_width(a) * q_depth(a);
+    return packed + h_row(a) * h_depth(a) + h_begin(a, p) * q_depth(a);
   }
   static T* i_panel(const A& a, T* packed, ptrdiff_t p) {
     return packed + h_row(a) * (h_depth(a) + q_depth(a)) + cut_of(a, 0).begin(p) * L * i_depth(a);
@@ -109,14 +113,15 @@ struct ThroughTime : Plain<A> {
     constexpr int order[1] = {two ? Cell::second_order : 0};
     T* to = static_cast<T*>(packed);
     Cut cut = cut_of(a, 0);
-    ptrdiff_t w = h_width(a), qs = two ? h_panels(a) : 0;
+    ptrdiff_t qs = two ? h_panels(a) : 0;
+    auto width = [&](ptrdiff_t p) { return h_begin(a, p + 1) - h_begin(a, p); };
+    auto valid = [&](ptrdiff_t p) { return least(width(p), a.h - h_begin(a, p)); };
     Range mine = share(h_panels(a) + qs + cut.panels(), team);
     for (ptrdiff_t p = mine.begin; p < mine.end; p++) {
       ptrdiff_t q = p - h_panels(a), i = q - qs;
       if (q < 0)
-        pack<Cell::hh_count>(a, a.w_hh, a.h, Cell::hh_order, p * w, least(w, a.h - p * w), h_vectors(a),
-                             h_panel(a, to, p));
-      else if (i < 0) pack<1>(a, a.w_hh, a.h, order, q * w, least(w, a.h - q * w), h_vectors(a), q_panel(a, to, q));
+        pack<Cell::hh_count>(a, a.w_hh, a.h, Cell::hh_order, h_begin(a, p), valid(p), width(p) / L, h_panel(a, to, p));
+      else if (i < 0) pack<1>(a, a.w_hh, a.h, order, h_begin(a, q), valid(q), width(q) / L, q_panel(a, to, q));
       else
         pack<Cell::ih_count>(a, a.w_ih, a.i, Cell::ih_order, cut.begin(i) * L, cut.valid(i), cut.size(i),
                              i_panel(a, to, i));
@@ -127,8 +132,8 @@ struct ThroughTime : Plain<A> {
                    ptrdiff_t valid, ptrdiff_t vectors, T* panel) {
     for (ptrdiff_t g = 0; g < N; g++) {
       const T* from = static_cast<const T*>(w) + order[g] * a.h * columns + first;  // [h, columns]
-      for (ptrdiff_t k = 0; k < units(a); k++)
-        copy_row<T>(from + k * columns, k < a.h ? valid : 0, panel + (g * units(a) + k) * vectors * L, vectors);
+      for (ptrdiff_t k = 0; k < a.h; k++)
+        copy_row<T>(from + k * columns, valid, panel + (g * a.h + k) * vectors * L, vectors);
     }
   }
 
@@ -249,7 +254,7 @@ struct ThroughTime : Plain<A> {
   static void begin(const A& a, Range rows, Range panels) {
     const T* dhn = static_cast<const T*>(a.dhn);  // [n, h] or null
     for (ptrdiff_t n = rows.begin; n < rows.end; n++)
-      for (ptrdiff_t u = panels.begin * h_width(a); u < panels.end * h_width(a); u++) {
+      for (ptrdiff_t u = h_begin(a, panels.begin); u < h_begin(a, panels.end); u++) {
         dh_of(a, n)[u] = dhn && u < a.h ? dhn[n * a.h + u] : T(0);
         if constexpr (Cell::two_states) {
           const T* dcn = Cell::dcn(a);
@@ -259,7 +264,7 @@ struct ThroughTime : Plain<A> {
   }
 
   static Range units_of(const A& a, Range panels) {
-    return {panels.begin * h_width(a), least(panels.end * h_width(a), a.h)};
+    return {h_begin(a, panels.begin), least(h_begin(a, panels.end), a.h)};
   }
 
   // d' of step t; of dh remains what does not go through w_hh.
@@ -282,13 +287,21 @@ struct ThroughTime : Plain<A> {
           store<T>(dh_of(a, n) + u, Cell::unit(a, t, n, u, count, dh, d, dc));
           if constexpr (Cell::two_states) store<T>(second_of(a, n) + u, dc);
         }
-        for (int g = 0; g < Cell::gates; g++) store<T>(d_of(a, in_chunk * a.n + n) + g * units(a) + u, d[g]);
+        for (int g = 0; g < Cell::gates; g++) store_lanes<T>(d_of(a, in_chunk * a.n + n) + g * a.h + u, d[g], count);
       }
     }
   }
 
   // to += d' of some blocks * w, for some panels of units
   static void product(const A& a, T* to, const T* d, const T* w, ptrdiff_t depth, Range rows, Range panels) {
+    if (!is_thin(a)) {
+      Cut cut{a.h};
+      T* first = to + rows.begin * h_row(a);
+      for (ptrdiff_t p = panels.begin; p < panels.end; p++)
+        panel_product(cut, p, first, h_row(a), cut.size(p) * L, rows.end - rows.begin, true, d, d_row(a), 1,
+                      w + h_begin(a, p) * depth, depth);
+      return;
+    }
     ptrdiff_t count = panels.end - panels.begin, size = depth * h_width(a);
     bool far = count * size * ptrdiff_t(sizeof(T)) > thin_near;
     T* c = to + rows.begin * h_row(a) + panels.begin * h_width(a);
@@ -305,23 +318,23 @@ struct ThroughTime : Plain<A> {
   static void second_way(const A& a, ptrdiff_t t, ptrdiff_t in_chunk, Range rows, Range panels) {
     Range mine = units_of(a, panels);
     for (ptrdiff_t n = rows.begin; n < rows.end; n++)
-      for (ptrdiff_t u = panels.begin * h_width(a); u < panels.end * h_width(a); u++) second_of(a, n)[u] = T(0);
-    product(a, second_of(a, 0), d_of(a, in_chunk * a.n + rows.begin) + Cell::second * units(a),
-            q_panel(a, packed_of(a), 0), units(a), rows, panels);
+      for (ptrdiff_t u = h_begin(a, panels.begin); u < h_begin(a, panels.end); u++) second_of(a, n)[u] = T(0);
+    product(a, second_of(a, 0), d_of(a, in_chunk * a.n + rows.begin) + Cell::second * a.h, q_panel(a, packed_of(a), 0),
+            a.h, rows, panels);
     for (ptrdiff_t n = rows.begin; n < rows.end; n++)
       for (ptrdiff_t u = mine.begin; u < mine.end && is_valid(a, t, n); u += L) {
         T *row = d_of(a, in_chunk * a.n + n) + u, *dh = dh_of(a, n) + u;
         vec<T> d[Cell::gates];
-        for (int g = 0; g < Cell::gates; g++) d[g] = load<T>(row + g * units(a));
+        for (int g = 0; g < Cell::gates; g++) d[g] = load_lanes<T>(row + g * a.h, a.h - u);
         store<T>(dh, load<T>(dh) + Cell::unit2(a, t, n, u, a.h - u, load<T>(second_of(a, n) + u), d));
-        for (int g = 0; g < Cell::gates; g++) store<T>(row + g * units(a), d[g]);
+        for (int g = 0; g < Cell::gates; g++) store_lanes<T>(row + g * a.h, d[g], a.h - u);
       }
   }
 
   // dh of step t-1 += d'[t] * w_hh
   static void back_one_step(const A& a, ptrdiff_t in_chunk, Range rows, Range panels) {
-    product(a, dh_of(a, 0), d_of(a, in_chunk * a.n + rows.begin) + Cell::hh_first * units(a),
-            h_panel(a, packed_of(a), 0), h_depth(a), rows, panels);
+    product(a, dh_of(a, 0), d_of(a, in_chunk * a.n + rows.begin) + Cell::hh_first * a.h, h_panel(a, packed_of(a), 0),
+            h_depth(a), rows, panels);
   }
 
   // Panel p of a product, into rows of c.
@@ -345,7 +358,7 @@ struct ThroughTime : Plain<A> {
     for (ptrdiff_t row = 0; row < all; row += rows)
       for (ptrdiff_t p = 0; p < cut.panels(); p++) {
         T* dx = static_cast<T*>(a.dx) + (first + steps.begin + row / a.n) * a.dx_t;
-        const T* d = d_of(a, steps.begin * a.n + row) + Cell::ih_first * units(a);
+        const T* d = d_of(a, steps.begin * a.n + row) + Cell::ih_first * a.h;
         panel_product(cut, p, dx, dx_row, cut.valid(p), rows, false, d, d_row(a), 1, i_panel(a, packed_of(a), p),
                       i_depth(a));
       }
@@ -406,7 +419,7 @@ struct ThroughTime : Plain<A> {
     bool accumulate = end < a.t;  // onto the sums of the chunks before
     bool apart_x = repeats(a) && g >= Cell::ih_first && g < Cell::ih_first + Cell::ih_count;
     vec<T> sum[G_vectors] = {};
-    const T* from = d_of(a, 0) + g * units(a) + u;
+    const T* from = d_of(a, 0) + g * a.h + u;
     ptrdiff_t from_row = d_row(a);
     for (ptrdiff_t row = 0; row < rows; row++, from += from_row) UNROLL for (ptrdiff_t v = 0; v < G_vectors; v++) {
         vec<T> d = load<T>(from + v * L);
