@@ -28,18 +28,28 @@ inline void store_lanes(T* p, vec<T> v, ptrdiff_t n) {
   else store_n<T>(p, v, n);
 }
 
-// `count` rows of w, of `depth` numbers each -> the lanes of to[k * to_k], the others 0: squares of lanes x lanes are
-// turned over in registers, because number by number packing takes longer than a step of the recurrence.
-template <class T>
-inline void pack_rows(const T* w, ptrdiff_t count, ptrdiff_t depth, T* to, ptrdiff_t to_k) {
+// Rows of `depth` numbers -> the lanes of to[k * to_k]; row_of(l): where that of lane l lies, or null: zeros. Squares
+// of lanes x lanes are turned over in registers, because number by number packing takes longer than a step of the
+// recurrence.
+template <class T, class F>
+inline void pack_lanes(F row_of, ptrdiff_t depth, T* to, ptrdiff_t to_k) {
   constexpr ptrdiff_t L = lanes<T>;
   for (ptrdiff_t k = 0; k < depth; k += L) {
     ptrdiff_t some = depth - k < L ? depth - k : L;
     vec<T> row[L];
-    for (ptrdiff_t l = 0; l < L; l++) row[l] = l < count ? load_lanes<T>(w + l * depth + k, some) : vec<T>{};
+    for (ptrdiff_t l = 0; l < L; l++) {
+      const T* from = row_of(l);
+      row[l] = from ? load_lanes<T>(from + k, some) : vec<T>{};
+    }
     transpose<T>(row);
     for (ptrdiff_t j = 0; j < some; j++) store<T>(to + (k + j) * to_k, row[j]);
   }
+}
+
+// `count` rows of w, of `depth` numbers each, one behind the other.
+template <class T>
+inline void pack_rows(const T* w, ptrdiff_t count, ptrdiff_t depth, T* to, ptrdiff_t to_k) {
+  pack_lanes<T>([=](ptrdiff_t l) -> const T* { return l < count ? w + l * depth : nullptr; }, depth, to, to_k);
 }
 
 // w [blocks of h rows][depth] -> a panel [depth][G][lanes] of units u .. u + lanes: gate g is row block order[g]. Lanes
@@ -82,6 +92,59 @@ inline void add_products(T* c, ptrdiff_t c_panel, ptrdiff_t c_row, ptrdiff_t row
     else if (thin) thin_product<false, V>(product, rows, some);
     else add_product<V, T, product_far>(product.c, c_row, panel_width<V, T>, rows, true, x, x_row, 1, product.w, depth);
   }
+}
+
+// ---- the tail: the last panel, where the units that are left fill a part of its vectors only ----
+//
+// Of 130 units 2 are left for a ninth vector of 16 lanes: 8 sums of 4 gates, which took 4 vectors. With many rows the
+// gates of these units stand side by side in as few vectors as they fill, [depth][vectors][lanes]. The sums lie in the
+// row as ever, [G][lanes], and are moved together before the product and apart behind it, so that each is the same
+// chain of additions and has the same bits. An LSTM of 130 units takes 5 % less time, one of 100 units 7 %.
+
+// How many vectors the tail has for `rows` rows; 0: it is a panel like the others.
+template <int G, class T>
+inline ptrdiff_t tail_vectors(ptrdiff_t h, ptrdiff_t rows) {
+  constexpr ptrdiff_t L = lanes<T>;
+  ptrdiff_t vectors = (h % L * G + L - 1) / L;
+  bool pays =
+      rows > thin_rows && (G - vectors) * h >= 4 * L;  // moving the sums costs a row about 4 G steps of a vector
+  return vectors > 0 && vectors < G && pays ? vectors : 0;
+}
+
+// As pack_gates, for the tail: units u .. h.
+template <int G, class T>
+inline void pack_tail(const T* w, const int (&order)[G], ptrdiff_t h, ptrdiff_t depth, ptrdiff_t u, ptrdiff_t vectors,
+                      T* panel) {
+  constexpr ptrdiff_t L = lanes<T>;
+  ptrdiff_t left = h - u;
+  for (ptrdiff_t v = 0; v < vectors; v++) {
+    auto row_of = [&](ptrdiff_t l) -> const T* {
+      ptrdiff_t j = v * L + l;
+      return j < G * left ? w + (order[j / left] * h + u + j % left) * depth : nullptr;
+    };
+    pack_lanes<T>(row_of, depth, panel + v * L, vectors * L);
+  }
+}
+
+// As add_product, for the tail of `left` units.
+template <int G, class T>
+inline void add_tail(T* c, ptrdiff_t c_row, ptrdiff_t rows,  // c[rows][G][lanes]
+                     const T* x, ptrdiff_t x_row,            // x[rows, depth]
+                     const T* w, ptrdiff_t depth,            // [depth][vectors][lanes]
+                     ptrdiff_t left, ptrdiff_t vectors) {
+  constexpr ptrdiff_t L = lanes<T>;
+  auto move = [=](ptrdiff_t from, ptrdiff_t to) {
+    for (ptrdiff_t row = 0; row < rows; row++) {
+      vec<T> gate[G];
+      UNROLL for (ptrdiff_t g = 0; g < G; g++) gate[g] = load<T>(c + row * c_row + g * from);
+      UNROLL for (ptrdiff_t g = 0; g < G; g++) store<T>(c + row * c_row + g * to, gate[g]);
+    }
+  };
+  move(L, left);  // what a gate has beyond its units is overwritten by the next gate
+  with_int<G - 1>(vectors, [&](auto v) {
+    add_product<decltype(v)::value, T>(c, c_row, vectors * L, rows, true, x, x_row, 1, w, depth);
+  });
+  move(left, L);
 }
 
 // ---- backward ----

@@ -6,6 +6,8 @@
 //   packed = bias [panels][4][lanes]           (n: b_in, r and z: b_ih + b_hh, q: b_hn)
 //            w_ih [panels][i][3][lanes] n r z
 //            w_hh [panels][h][3][lanes] r z q  lanes beyond h are filled with zeros
+//
+// For many sequences the last panel of w_hh is a tail where that pays (simd/recurrent.h).
 #pragma once
 
 template <class T>
@@ -24,7 +26,9 @@ struct GruPanels {
   }
   static GruPanels of(const Gru& a) { return in(a, const_cast<void*>(a.workspace.packed)); }
 
-  static void prepare(const Gru& a, void* packed, const Team& team) {
+  static ptrdiff_t tail(const Gru& a) { return tail_vectors<3, T>(a.h, a.n); }
+
+  static void prepare(const Gru& a, void* packed, const Team& team, ptrdiff_t tail = 0) {
     constexpr int nrz[3] = {2, 0, 1}, rzn[3] = {0, 1, 2};
     GruPanels to = in(a, packed);
     Range mine = share(count(a), team);
@@ -38,7 +42,10 @@ struct GruPanels {
         bias[3 * L] = bias_of(a, a.b_hh, 2, u);
       }
       pack_gates<3, T>(static_cast<const T*>(a.w_ih), nrz, a.h, a.i, p * L, to.w_ih + p * a.i * width);
-      pack_gates<3, T>(static_cast<const T*>(a.w_hh), rzn, a.h, a.h, p * L, to.w_hh + p * a.h * width);
+      const T* w_hh = static_cast<const T*>(a.w_hh);
+      T* panel = to.w_hh + p * a.h * width;
+      if (tail && p == count(a) - 1) pack_tail<3, T>(w_hh, rzn, a.h, a.h, p * L, tail, panel);
+      else pack_gates<3, T>(w_hh, rzn, a.h, a.h, p * L, panel);
     }
   }
 
@@ -55,7 +62,9 @@ struct GruSteps : Plain<Gru> {
     return a.before ? "its weights are packed for a reset gate after the product" : nullptr;
   }
   static size_t packed_bytes(const Gru& a) { return Panels::bytes(a); }
-  static void prepare(const Gru& a, void* packed, const Team& team) noexcept { Panels::prepare(a, packed, team); }
+  static void prepare(const Gru& a, void* packed, const Team& team) noexcept {
+    Panels::prepare(a, packed, team, Panels::tail(a));
+  }
 
   // Steps whose input product is done together: about 128 rows, as in lstm.
   static ptrdiff_t chunk(const Gru& a) {
@@ -148,9 +157,16 @@ struct GruSteps : Plain<Gru> {
     if (a.lengths) h = state(a, t, part.rows.begin);
     else if (t > 0) h = y - a.y_t, h_row = a.y_n;
     T* first = part.sums + p * part.panel + t % chunk(a) * part.count * sums;
-    if (h)
-      add_products<3, T>(first + L, part.panel, sums, part.count, h, h_row, Panels::of(a).w_hh + p * a.h * width,
-                         a.h * width, a.h, panels, part.far);
+    if (h) {
+      const T* w_hh = Panels::of(a).w_hh;
+      ptrdiff_t tail = Panels::tail(a), last = Panels::count(a) - 1,
+                whole = tail && p + panels > last ? last - p : panels;
+      add_products<3, T>(first + L, part.panel, sums, part.count, h, h_row, w_hh + p * a.h * width, a.h * width, a.h,
+                         whole, part.far);
+      if (whole < panels)
+        add_tail<3, T>(first + whole * part.panel + L, sums, part.count, h, h_row, w_hh + last * a.h * width, a.h,
+                       a.h - last * L, tail);
+    }
     for (ptrdiff_t q = 0; q < panels; q++) {
       gates(a, part, p + q, t, first + q * part.panel);
       outputs(a, part, p + q, t, first + q * part.panel, h, h_row, y);

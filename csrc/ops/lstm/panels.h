@@ -4,6 +4,8 @@
 //   packed = bias [panels][4][lanes]  (b_ih + b_hh)
 //            w_ih [panels][i][4][lanes]
 //            w_hh [panels][h][4][lanes]          lanes beyond h are filled with zeros
+//
+// The rung batch packs the last panel of w_hh as a tail where that pays (simd/recurrent.h).
 #pragma once
 
 template <class T>
@@ -22,7 +24,9 @@ struct LstmPanels {
   }
   static LstmPanels of(const Lstm& a) { return in(a, const_cast<void*>(a.workspace.packed)); }
 
-  static void prepare(const Lstm& a, void* packed, const Team& team) {
+  static ptrdiff_t tail(const Lstm& a) { return tail_vectors<4, T>(a.h, a.n); }
+
+  static void prepare(const Lstm& a, void* packed, const Team& team, ptrdiff_t tail = 0) {
     LstmPanels to = in(a, packed);
     const T* b_ih = static_cast<const T*>(a.b_ih);  // [4h] or null
     const T* b_hh = static_cast<const T*>(a.b_hh);  // [4h] or null
@@ -34,13 +38,14 @@ struct LstmPanels {
           to.bias[p * width + q * L + l] = u < a.h ? (b_ih ? b_ih[j] : T(0)) + (b_hh ? b_hh[j] : T(0)) : T(0);
         }
       weights(static_cast<const T*>(a.w_ih), a.h, a.i, p, to.w_ih + p * a.i * width);
-      weights(static_cast<const T*>(a.w_hh), a.h, a.h, p, to.w_hh + p * a.h * width);
+      weights(static_cast<const T*>(a.w_hh), a.h, a.h, p, to.w_hh + p * a.h * width, p == count(a) - 1 ? tail : 0);
     }
   }
 
-  // w [4h, depth] -> panel [depth][4][lanes]
-  static void weights(const T* w, ptrdiff_t h, ptrdiff_t depth, ptrdiff_t p, T* panel) {
+  // w [4h, depth] -> panel [depth][4][lanes], or of a tail [depth][tail][lanes]
+  static void weights(const T* w, ptrdiff_t h, ptrdiff_t depth, ptrdiff_t p, T* panel, ptrdiff_t tail = 0) {
     constexpr int ifgo[4] = {0, 1, 2, 3};
-    pack_gates<4, T>(w, ifgo, h, depth, p * L, panel);
+    if (tail) pack_tail<4, T>(w, ifgo, h, depth, p * L, tail, panel);
+    else pack_gates<4, T>(w, ifgo, h, depth, p * L, panel);
   }
 };

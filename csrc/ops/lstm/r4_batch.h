@@ -13,7 +13,9 @@ struct lstm_r4_batch : Plain<Lstm> {
   using Part = LstmPart<T>;
   static constexpr ptrdiff_t width = Panels::width;
   static size_t packed_bytes(const Lstm& a) { return Panels::bytes(a); }
-  static void prepare(const Lstm& a, void* packed, const Team& team) noexcept { Panels::prepare(a, packed, team); }
+  static void prepare(const Lstm& a, void* packed, const Team& team) noexcept {
+    Panels::prepare(a, packed, team, Panels::tail(a));
+  }
   static size_t scratch_bytes(const Lstm& a, int) { return Part::scratch_bytes(a); }
 
   static void run(const Lstm& a, const Team& team) noexcept {
@@ -43,7 +45,9 @@ struct lstm_r4_batch : Plain<Lstm> {
     ptrdiff_t h_row = t > 0 ? a.y_n : a.h;
     if (a.lengths) h = part.state(a, t, 0), h_row = a.h;
     const T* w_hh = Panels::of(a).w_hh + p * a.h * width;
-    if (h) add_product<4, T>(sums, width, width, part.count, true, h, h_row, 1, w_hh, a.h);
+    ptrdiff_t tail = p == Panels::count(a) - 1 ? Panels::tail(a) : 0;
+    if (h && tail) add_tail<4, T>(sums, width, part.count, h, h_row, w_hh, a.h, a.h - p * lanes<T>, tail);
+    else if (h) add_product<4, T>(sums, width, width, part.count, true, h, h_row, 1, w_hh, a.h);
     part.finish_units(a, p, t, sums);
   }
 };

@@ -3,6 +3,8 @@
 //   packed = bias [panels][2][lanes]  (b_ih + b_hh)
 //            w_ih^T [panels][i][2][lanes]
 //            w_hh^T [panels][h][2][lanes]     lanes beyond h are filled with zeros
+//
+// For many sequences the last panel of w_hh has one vector only if there are no units for a second.
 #pragma once
 
 template <class T>
@@ -22,7 +24,10 @@ struct RnnPanels {
   }
   static RnnPanels of(const Rnn& a) { return in(a, const_cast<void*>(a.workspace.packed)); }
 
-  static void prepare(const Rnn& a, void* packed, const Team& team) {
+  // Is the last panel of w_hh half as wide?
+  static bool has_half(const Rnn& a) { return a.n > thin_rows && count(a) * width - a.h >= lanes<T>; }
+
+  static void prepare(const Rnn& a, void* packed, const Team& team, bool half = false) {
     RnnPanels to = in(a, packed);
     const T* b_ih = static_cast<const T*>(a.b_ih);  // [h] or null
     const T* b_hh = static_cast<const T*>(a.b_hh);  // [h] or null
@@ -31,7 +36,10 @@ struct RnnPanels {
       for (ptrdiff_t u = p * width; u < (p + 1) * width; u++)
         to.bias[u] = u < a.h ? (b_ih ? b_ih[u] : T(0)) + (b_hh ? b_hh[u] : T(0)) : T(0);
       pack_units<V, T>(static_cast<const T*>(a.w_ih), a.h, a.i, p * width, to.w_ih + p * a.i * width);
-      pack_units<V, T>(static_cast<const T*>(a.w_hh), a.h, a.h, p * width, to.w_hh + p * a.h * width);
+      const T* w_hh = static_cast<const T*>(a.w_hh);
+      T* panel = to.w_hh + p * a.h * width;
+      if (half && p == count(a) - 1) pack_units<1, T>(w_hh, a.h, a.h, p * width, panel);
+      else pack_units<V, T>(w_hh, a.h, a.h, p * width, panel);
     }
   }
 };
@@ -42,7 +50,9 @@ struct RnnSteps : Plain<Rnn> {
   static constexpr int V = Panels::V;
   static constexpr ptrdiff_t L = lanes<T>, width = Panels::width;
   static size_t packed_bytes(const Rnn& a) { return Panels::bytes(a); }
-  static void prepare(const Rnn& a, void* packed, const Team& team) noexcept { Panels::prepare(a, packed, team); }
+  static void prepare(const Rnn& a, void* packed, const Team& team) noexcept {
+    Panels::prepare(a, packed, team, Panels::has_half(a));
+  }
 
   // Steps whose input product is done together: about 128 rows, as in lstm.
   static ptrdiff_t chunk(const Rnn& a) {
@@ -134,9 +144,15 @@ struct RnnSteps : Plain<Rnn> {
     if (a.lengths) h = state(a, t, part.rows.begin);
     else if (t > 0) h = y - a.y_t, h_row = a.y_n;
     T* first = part.sums + p * part.panel + t % chunk(a) * part.count * width;
-    if (h)
-      add_products<V, T>(first, part.panel, width, part.count, h, h_row, Panels::of(a).w_hh + p * a.h * width,
-                         a.h * width, a.h, panels, part.far);
+    if (h) {
+      const T* w_hh = Panels::of(a).w_hh;
+      ptrdiff_t last = Panels::count(a) - 1, whole = Panels::has_half(a) && p + panels > last ? last - p : panels;
+      add_products<V, T>(first, part.panel, width, part.count, h, h_row, w_hh + p * a.h * width, a.h * width, a.h,
+                         whole, part.far);
+      if (whole < panels)
+        add_product<1, T>(first + whole * part.panel, width, L, part.count, true, h, h_row, 1,
+                          w_hh + last * a.h * width, a.h);
+    }
     for (ptrdiff_t q = 0; q < panels; q++)
       for (int v = 0; v < V; v++)
         outputs(a, part, (p + q) * width + v * L, t, first + q * part.panel + v * L, h, h_row, y);
