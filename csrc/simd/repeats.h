@@ -141,25 +141,26 @@ struct RepeatedInput {
     return to + size;
   }
 
-  // By all members of the team, before anything else.
-  void find(const A& a, const Team& team) const {
+  // By all members of the team, before anything else. tail: vectors of the last panel of w_ih (simd/recurrent.h), or 0.
+  void find(const A& a, const Team& team, ptrdiff_t tail = 0) const {
     if (panel(a) == 0) return;
     const T* first = static_cast<const T*>(a.x);
     if (team.rank == 0) x.find(a.n, [&](ptrdiff_t t, ptrdiff_t n) { return first + t * a.x_t + n * a.x_n; });
     team.barrier(&team);
     if (!x.found()) return;
     Range mine = share(Panels::count(a), team);
-    for (ptrdiff_t p = mine.begin; p < mine.end; p++) fill(a, p);
+    for (ptrdiff_t p = mine.begin; p < mine.end; p++) fill(a, p, p == Panels::count(a) - 1 ? tail : 0);
     team.barrier(&team);
   }
 
-  void fill(const A& a, ptrdiff_t p) const {
+  void fill(const A& a, ptrdiff_t p, ptrdiff_t tail) const {
     Panels packed = Panels::of(a);
     T* to = table + p * panel(a);
     for (ptrdiff_t u = 0; u < *x.count; u++)
       for (ptrdiff_t v = 0; v < row; v += lanes<T>) store<T>(to + u * row + v, load<T>(packed.bias + p * row + v));
-    add_product<V, T>(to, row, panel_width<V, T>, *x.count, true, x.rows, a.i, 1,
-                      packed.w_ih + p * a.i * panel_width<V, T>, a.i);
+    const T* w_ih = packed.w_ih + p * a.i * panel_width<V, T>;
+    if (tail) Panels::add_last(a, to, row, *x.count, x.rows, a.i, w_ih, a.i);
+    else add_product<V, T>(to, row, panel_width<V, T>, *x.count, true, x.rows, a.i, 1, w_ih, a.i);
   }
 
   // The sums of some steps' rows, to[panels][steps][rows][row]; false if rows do not repeat.

@@ -7,7 +7,7 @@
 //            w_ih [panels][i][3][lanes] n r z
 //            w_hh [panels][h][3][lanes] r z q  lanes beyond h are filled with zeros
 //
-// For many sequences the last panel of w_hh is a tail where that pays (simd/recurrent.h).
+// For many sequences the last panel of both is a tail where that pays (simd/recurrent.h).
 #pragma once
 
 template <class T>
@@ -28,6 +28,12 @@ struct GruPanels {
 
   static ptrdiff_t tail(const Gru& a) { return tail_vectors<3, T>(a.h, a.n); }
 
+  // c += x * the tail, c[rows][3][lanes]
+  static void add_last(const Gru& a, T* c, ptrdiff_t c_row, ptrdiff_t rows, const T* x, ptrdiff_t x_row, const T* w,
+                       ptrdiff_t depth) {
+    add_tail<3, T>(c, c_row, rows, x, x_row, w, depth, a.h - (count(a) - 1) * L, tail(a));
+  }
+
   static void prepare(const Gru& a, void* packed, const Team& team, ptrdiff_t tail = 0) {
     constexpr int nrz[3] = {2, 0, 1}, rzn[3] = {0, 1, 2};
     GruPanels to = in(a, packed);
@@ -41,12 +47,17 @@ struct GruPanels {
         bias[2 * L] = bias_of(a, a.b_ih, 1, u) + bias_of(a, a.b_hh, 1, u);
         bias[3 * L] = bias_of(a, a.b_hh, 2, u);
       }
-      pack_gates<3, T>(static_cast<const T*>(a.w_ih), nrz, a.h, a.i, p * L, to.w_ih + p * a.i * width);
-      const T* w_hh = static_cast<const T*>(a.w_hh);
-      T* panel = to.w_hh + p * a.h * width;
-      if (tail && p == count(a) - 1) pack_tail<3, T>(w_hh, rzn, a.h, a.h, p * L, tail, panel);
-      else pack_gates<3, T>(w_hh, rzn, a.h, a.h, p * L, panel);
+      ptrdiff_t vectors = p == count(a) - 1 ? tail : 0;
+      weights(static_cast<const T*>(a.w_ih), nrz, a.h, a.i, p, to.w_ih + p * a.i * width, vectors);
+      weights(static_cast<const T*>(a.w_hh), rzn, a.h, a.h, p, to.w_hh + p * a.h * width, vectors);
     }
+  }
+
+  // w [3h, depth] -> panel [depth][3][lanes], or of a tail [depth][tail][lanes]
+  static void weights(const T* w, const int (&order)[3], ptrdiff_t h, ptrdiff_t depth, ptrdiff_t p, T* panel,
+                      ptrdiff_t tail) {
+    if (tail) pack_tail<3, T>(w, order, h, depth, p * L, tail, panel);
+    else pack_gates<3, T>(w, order, h, depth, p * L, panel);
   }
 
   static T bias_of(const Gru& a, const void* bias, ptrdiff_t gate, ptrdiff_t u) {
@@ -110,7 +121,7 @@ struct GruSteps : Plain<Gru> {
     part.panel = chunk(a) * part.count * sums;
     part.sums = static_cast<T*>(a.workspace.scratch) + part.rows.begin * Panels::count(a) * chunk(a) * sums;
     part.far = (part.panels.end - part.panels.begin) * a.h * width * ptrdiff_t(sizeof(T)) > thin_near;
-    repeated(a).find(a, team);
+    repeated(a).find(a, team, Panels::tail(a));
     begin(a, part);
     if (a.lengths && !alone) team.barrier(&team);
     ptrdiff_t most = persistent ? panels_at_once<3>(part.count) : 1, all = part.panels.end - part.panels.begin;
@@ -144,8 +155,18 @@ struct GruSteps : Plain<Gru> {
     bool even = part.count == 1 || a.x_t == part.count * a.x_n;
     ptrdiff_t rows = even ? all : part.count, x_row = part.count == 1 ? a.x_t : a.x_n;
     for (ptrdiff_t row = 0; row < all; row += rows)
-      add_products<3, T>(part.sums + p * part.panel + row * sums, part.panel, sums, rows, x + row / part.count * a.x_t,
-                         x_row, packed.w_ih + p * a.i * width, a.i * width, a.i, panels, part.far);
+      products(a, part, p, panels, part.sums + p * part.panel + row * sums, rows, x + row / part.count * a.x_t, x_row,
+               packed.w_ih, a.i);
+  }
+
+  // c += x * w^T for some panels, the tail among them; c[panels][rows][4][lanes]
+  static void products(const Gru& a, const Part& part, ptrdiff_t p, ptrdiff_t panels, T* c, ptrdiff_t rows, const T* x,
+                       ptrdiff_t x_row, const T* w, ptrdiff_t depth) {
+    ptrdiff_t last = Panels::count(a) - 1, whole = Panels::tail(a) && p + panels > last ? last - p : panels;
+    add_products<3, T>(c, part.panel, sums, rows, x, x_row, w + p * depth * width, depth * width, depth, whole,
+                       part.far);
+    if (whole < panels)
+      Panels::add_last(a, c + whole * part.panel, sums, rows, x, x_row, w + last * depth * width, depth);
   }
 
   // Step t of the units of some panels.
@@ -157,16 +178,7 @@ struct GruSteps : Plain<Gru> {
     if (a.lengths) h = state(a, t, part.rows.begin);
     else if (t > 0) h = y - a.y_t, h_row = a.y_n;
     T* first = part.sums + p * part.panel + t % chunk(a) * part.count * sums;
-    if (h) {
-      const T* w_hh = Panels::of(a).w_hh;
-      ptrdiff_t tail = Panels::tail(a), last = Panels::count(a) - 1,
-                whole = tail && p + panels > last ? last - p : panels;
-      add_products<3, T>(first + L, part.panel, sums, part.count, h, h_row, w_hh + p * a.h * width, a.h * width, a.h,
-                         whole, part.far);
-      if (whole < panels)
-        add_tail<3, T>(first + whole * part.panel + L, sums, part.count, h, h_row, w_hh + last * a.h * width, a.h,
-                       a.h - last * L, tail);
-    }
+    if (h) products(a, part, p, panels, first + L, part.count, h, h_row, Panels::of(a).w_hh, a.h);
     for (ptrdiff_t q = 0; q < panels; q++) {
       gates(a, part, p + q, t, first + q * part.panel);
       outputs(a, part, p + q, t, first + q * part.panel, h, h_row, y);

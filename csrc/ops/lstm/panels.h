@@ -5,7 +5,7 @@
 //            w_ih [panels][i][4][lanes]
 //            w_hh [panels][h][4][lanes]          lanes beyond h are filled with zeros
 //
-// The rung batch packs the last panel of w_hh as a tail where that pays (simd/recurrent.h).
+// The rung batch packs the last panel of both as a tail where that pays (simd/recurrent.h).
 #pragma once
 
 template <class T>
@@ -26,6 +26,12 @@ struct LstmPanels {
 
   static ptrdiff_t tail(const Lstm& a) { return tail_vectors<4, T>(a.h, a.n); }
 
+  // c += x * the tail, c[rows][4][lanes]
+  static void add_last(const Lstm& a, T* c, ptrdiff_t c_row, ptrdiff_t rows, const T* x, ptrdiff_t x_row, const T* w,
+                       ptrdiff_t depth) {
+    add_tail<4, T>(c, c_row, rows, x, x_row, w, depth, a.h - (count(a) - 1) * L, tail(a));
+  }
+
   static void prepare(const Lstm& a, void* packed, const Team& team, ptrdiff_t tail = 0) {
     LstmPanels to = in(a, packed);
     const T* b_ih = static_cast<const T*>(a.b_ih);  // [4h] or null
@@ -37,8 +43,9 @@ struct LstmPanels {
           ptrdiff_t u = p * L + l, j = q * a.h + u;
           to.bias[p * width + q * L + l] = u < a.h ? (b_ih ? b_ih[j] : T(0)) + (b_hh ? b_hh[j] : T(0)) : T(0);
         }
-      weights(static_cast<const T*>(a.w_ih), a.h, a.i, p, to.w_ih + p * a.i * width);
-      weights(static_cast<const T*>(a.w_hh), a.h, a.h, p, to.w_hh + p * a.h * width, p == count(a) - 1 ? tail : 0);
+      ptrdiff_t vectors = p == count(a) - 1 ? tail : 0;
+      weights(static_cast<const T*>(a.w_ih), a.h, a.i, p, to.w_ih + p * a.i * width, vectors);
+      weights(static_cast<const T*>(a.w_hh), a.h, a.h, p, to.w_hh + p * a.h * width, vectors);
     }
   }
 

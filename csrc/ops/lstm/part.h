@@ -12,6 +12,7 @@ struct LstmPart {
   ptrdiff_t steps;  // of a chunk: steps whose product with x is done together
   T* sums;          // [panels of the layer][steps][count][4][lanes]
   T* cells;         // [panels of the layer][count][lanes], c[t-1]
+  ptrdiff_t tail;   // the panel that is packed as a tail, or -1
 
   // About 128 rows at a time, found by trying 32 to 512 at h = 256: the sums are still in the cache when used.
   static ptrdiff_t chunk(const Lstm& a) {
@@ -28,11 +29,11 @@ struct LstmPart {
     return Repeated::in(a, static_cast<T*>(a.workspace.scratch) + states_at(a) + states_size(a));
   }
 
-  static LstmPart of(const Lstm& a, Range rows, Range panels) {
+  static LstmPart of(const Lstm& a, Range rows, Range panels, ptrdiff_t tail = -1) {
     T* scratch = static_cast<T*>(a.workspace.scratch);
     ptrdiff_t steps = chunk(a);
     T* sums = scratch + a.n * Panels::count(a) * L + rows.begin * Panels::count(a) * steps * width;
-    return {rows, panels, rows.end - rows.begin, steps, sums, scratch + rows.begin * Panels::count(a) * L};
+    return {rows, panels, rows.end - rows.begin, steps, sums, scratch + rows.begin * Panels::count(a) * L, tail};
   }
 
   // With lengths: h before step t, and after it as that before the next [2][n][h]. Row `row` of this member's.
@@ -85,9 +86,15 @@ struct LstmPart {
     // Equal distances from row to row make it one product; otherwise it is one for each step.
     bool even = count == 1 || a.x_t == count * a.x_n;
     ptrdiff_t together = even ? all : count, x_row = count == 1 ? a.x_t : a.x_n;
-    for (ptrdiff_t row = 0; row < all; row += together)
-      add_product<4, T>(to + row * width, width, width, together, false, x + row / count * a.x_t, x_row, 1,
-                        packed.w_ih + p * a.i * width, a.i, {true, 0}, packed.bias + p * width);
+    const T *w_ih = packed.w_ih + p * a.i * width, *bias = packed.bias + p * width;
+    for (ptrdiff_t row = 0; row < all && p == tail; row++)
+      UNROLL for (int q = 0; q < 4; q++) store<T>(to + row * width + q * L, load<T>(bias + q * L));
+    for (ptrdiff_t row = 0; row < all; row += together) {
+      const T* from = x + row / count * a.x_t;
+      if (p == tail) Panels::add_last(a, to + row * width, width, together, from, x_row, w_ih, a.i);
+      else
+        add_product<4, T>(to + row * width, width, width, together, false, from, x_row, 1, w_ih, a.i, {true, 0}, bias);
+    }
   }
 
   // Step t, panel p: from the finished sums [count][4][lanes] to the gates, c and h. In two passes, so that the chain

@@ -21,8 +21,9 @@ struct lstm_r4_batch : Plain<Lstm> {
   static void run(const Lstm& a, const Team& team) noexcept {
     bool by_batch = a.n >= 4 * team.size;  // then no member waits for another
     Part part = Part::of(a, by_batch ? share(a.n, team) : Range{0, a.n},
-                         by_batch ? Range{0, Panels::count(a)} : share(Panels::count(a), team));
-    Part::repeated(a).find(a, team);
+                         by_batch ? Range{0, Panels::count(a)} : share(Panels::count(a), team),
+                         Panels::tail(a) ? Panels::count(a) - 1 : -1);
+    Part::repeated(a).find(a, team, Panels::tail(a));
     part.begin(a);
     if (a.lengths && !by_batch) team.barrier(&team);
     for (ptrdiff_t t = 0; t < a.t; t++) {
@@ -45,8 +46,7 @@ struct lstm_r4_batch : Plain<Lstm> {
     ptrdiff_t h_row = t > 0 ? a.y_n : a.h;
     if (a.lengths) h = part.state(a, t, 0), h_row = a.h;
     const T* w_hh = Panels::of(a).w_hh + p * a.h * width;
-    ptrdiff_t tail = p == Panels::count(a) - 1 ? Panels::tail(a) : 0;
-    if (h && tail) add_tail<4, T>(sums, width, part.count, h, h_row, w_hh, a.h, a.h - p * lanes<T>, tail);
+    if (h && p == part.tail) Panels::add_last(a, sums, width, part.count, h, h_row, w_hh, a.h);
     else if (h) add_product<4, T>(sums, width, width, part.count, true, h, h_row, 1, w_hh, a.h);
     part.finish_units(a, p, t, sums);
   }

@@ -4,7 +4,7 @@
 //            w_ih^T [panels][i][2][lanes]
 //            w_hh^T [panels][h][2][lanes]     lanes beyond h are filled with zeros
 //
-// For many sequences the last panel of w_hh has one vector only if there are no units for a second.
+// For many sequences the last panel of both has one vector only if there are no units for a second.
 #pragma once
 
 template <class T>
@@ -24,10 +24,16 @@ struct RnnPanels {
   }
   static RnnPanels of(const Rnn& a) { return in(a, const_cast<void*>(a.workspace.packed)); }
 
-  // Is the last panel of w_hh half as wide?
-  static bool has_half(const Rnn& a) { return a.n > thin_rows && count(a) * width - a.h >= lanes<T>; }
+  // Vectors of the last panel, if they are fewer; or 0.
+  static ptrdiff_t tail(const Rnn& a) { return a.n > thin_rows && count(a) * width - a.h >= lanes<T>; }
 
-  static void prepare(const Rnn& a, void* packed, const Team& team, bool half = false) {
+  // c += x * the tail, c[rows][2][lanes]
+  static void add_last(const Rnn&, T* c, ptrdiff_t c_row, ptrdiff_t rows, const T* x, ptrdiff_t x_row, const T* w,
+                       ptrdiff_t depth) {
+    add_product<1, T>(c, c_row, lanes<T>, rows, true, x, x_row, 1, w, depth);
+  }
+
+  static void prepare(const Rnn& a, void* packed, const Team& team, ptrdiff_t tail = 0) {
     RnnPanels to = in(a, packed);
     const T* b_ih = static_cast<const T*>(a.b_ih);  // [h] or null
     const T* b_hh = static_cast<const T*>(a.b_hh);  // [h] or null
@@ -35,12 +41,15 @@ struct RnnPanels {
     for (ptrdiff_t p = mine.begin; p < mine.end; p++) {
       for (ptrdiff_t u = p * width; u < (p + 1) * width; u++)
         to.bias[u] = u < a.h ? (b_ih ? b_ih[u] : T(0)) + (b_hh ? b_hh[u] : T(0)) : T(0);
-      pack_units<V, T>(static_cast<const T*>(a.w_ih), a.h, a.i, p * width, to.w_ih + p * a.i * width);
-      const T* w_hh = static_cast<const T*>(a.w_hh);
-      T* panel = to.w_hh + p * a.h * width;
-      if (half && p == count(a) - 1) pack_units<1, T>(w_hh, a.h, a.h, p * width, panel);
-      else pack_units<V, T>(w_hh, a.h, a.h, p * width, panel);
+      bool half = tail && p == count(a) - 1;
+      weights(static_cast<const T*>(a.w_ih), a.h, a.i, p, to.w_ih + p * a.i * width, half);
+      weights(static_cast<const T*>(a.w_hh), a.h, a.h, p, to.w_hh + p * a.h * width, half);
     }
+  }
+
+  static void weights(const T* w, ptrdiff_t h, ptrdiff_t depth, ptrdiff_t p, T* panel, bool half) {
+    if (half) pack_units<1, T>(w, h, depth, p * width, panel);
+    else pack_units<V, T>(w, h, depth, p * width, panel);
   }
 };
 
@@ -51,7 +60,7 @@ struct RnnSteps : Plain<Rnn> {
   static constexpr ptrdiff_t L = lanes<T>, width = Panels::width;
   static size_t packed_bytes(const Rnn& a) { return Panels::bytes(a); }
   static void prepare(const Rnn& a, void* packed, const Team& team) noexcept {
-    Panels::prepare(a, packed, team, Panels::has_half(a));
+    Panels::prepare(a, packed, team, Panels::tail(a));
   }
 
   // Steps whose input product is done together: about 128 rows, as in lstm.
@@ -98,7 +107,7 @@ struct RnnSteps : Plain<Rnn> {
     part.panel = chunk(a) * part.count * width;
     part.sums = static_cast<T*>(a.workspace.scratch) + part.rows.begin * Panels::count(a) * chunk(a) * width;
     part.far = (part.panels.end - part.panels.begin) * a.h * width * ptrdiff_t(sizeof(T)) > thin_near;
-    repeated(a).find(a, team);
+    repeated(a).find(a, team, Panels::tail(a));
     begin(a, part);
     if (a.lengths && !alone) team.barrier(&team);
     ptrdiff_t most = persistent ? panels_at_once<V>(part.count) : 1, all = part.panels.end - part.panels.begin;
@@ -130,9 +139,18 @@ struct RnnSteps : Plain<Rnn> {
     bool even = part.count == 1 || a.x_t == part.count * a.x_n;
     ptrdiff_t rows = even ? all : part.count, x_row = part.count == 1 ? a.x_t : a.x_n;
     for (ptrdiff_t row = 0; row < all; row += rows)
-      add_products<V, T>(part.sums + p * part.panel + row * width, part.panel, width, rows,
-                         x + row / part.count * a.x_t, x_row, packed.w_ih + p * a.i * width, a.i * width, a.i, panels,
-                         part.far);
+      products(a, part, p, panels, part.sums + p * part.panel + row * width, rows, x + row / part.count * a.x_t, x_row,
+               packed.w_ih, a.i);
+  }
+
+  // c += x * w^T for some panels, the tail among them; c[panels][rows][2][lanes]
+  static void products(const Rnn& a, const Part& part, ptrdiff_t p, ptrdiff_t panels, T* c, ptrdiff_t rows, const T* x,
+                       ptrdiff_t x_row, const T* w, ptrdiff_t depth) {
+    ptrdiff_t last = Panels::count(a) - 1, whole = Panels::tail(a) && p + panels > last ? last - p : panels;
+    add_products<V, T>(c, part.panel, width, rows, x, x_row, w + p * depth * width, depth * width, depth, whole,
+                       part.far);
+    if (whole < panels)
+      Panels::add_last(a, c + whole * part.panel, width, rows, x, x_row, w + last * depth * width, depth);
   }
 
   // Step t of the units of some panels.
@@ -144,15 +162,7 @@ struct RnnSteps : Plain<Rnn> {
     if (a.lengths) h = state(a, t, part.rows.begin);
     else if (t > 0) h = y - a.y_t, h_row = a.y_n;
     T* first = part.sums + p * part.panel + t % chunk(a) * part.count * width;
-    if (h) {
-      const T* w_hh = Panels::of(a).w_hh;
-      ptrdiff_t last = Panels::count(a) - 1, whole = Panels::has_half(a) && p + panels > last ? last - p : panels;
-      add_products<V, T>(first, part.panel, width, part.count, h, h_row, w_hh + p * a.h * width, a.h * width, a.h,
-                         whole, part.far);
-      if (whole < panels)
-        add_product<1, T>(first + whole * part.panel, width, L, part.count, true, h, h_row, 1,
-                          w_hh + last * a.h * width, a.h);
-    }
+    if (h) products(a, part, p, panels, first, part.count, h, h_row, Panels::of(a).w_hh, a.h);
     for (ptrdiff_t q = 0; q < panels; q++)
       for (int v = 0; v < V; v++)
         outputs(a, part, (p + q) * width + v * L, t, first + q * part.panel + v * L, h, h_row, y);
