@@ -189,6 +189,28 @@ cdef extern from *:
       }
     }
 
+    // out[r, 0 .. k): the places of the k largest (or smallest) of a[r, 0 .. n), best first, equal ones in
+    // their own order, NaN as the largest. k is at most most_best; most elements are compared with the last
+    // of them only.
+    enum { most_best = 64 };
+
+    template <class T>
+    void loop_best(const T* a, int64_t rows, int64_t n, int64_t k, bool largest, int64_t* out) {
+      auto beats = [=](T x, T y) {
+        return largest ? x > y || (x != x && y == y) : x < y || (y != y && x == x);
+      };
+      for (int64_t r = 0; r < rows && k > 0; r++, a += n, out += k) {
+        T best[most_best];
+        int64_t count = 0;
+        for (int64_t i = 0; i < n; i++) {
+          if (count == k && !beats(a[i], best[k - 1])) continue;
+          int64_t j = count < k ? count++ : k - 1;
+          for (; j > 0 && beats(a[i], best[j - 1]); j--) best[j] = best[j - 1], out[j] = out[j - 1];
+          best[j] = a[i], out[j] = i;
+        }
+      }
+    }
+
     // Sum of n neighbours, in double: for losses.
     template <class T>
     double loop_sum(const T* a, int64_t n) {
@@ -227,6 +249,11 @@ cdef extern from *:
       LOOP_TYPED(loop_cumsum((const float*)a, (float*)out, outer, d, inner, back),
                  loop_cumsum((const double*)a, (double*)out, outer, d, inner, back));
     }
+    void best_places(int dtype, const void* a, int64_t rows, int64_t n, int64_t k, bool largest,
+                     int64_t* out) {
+      LOOP_TYPED(loop_best((const float*)a, rows, n, k, largest, out),
+                 loop_best((const double*)a, rows, n, k, largest, out));
+    }
     double dense_sum(int dtype, const void* a, int64_t n) {
       return dtype == 0 ? loop_sum((const float*)a, n) : loop_sum((const double*)a, n);
     }
@@ -249,4 +276,7 @@ cdef extern from *:
                      void* out) nogil
     void cumulate(int dtype, const void* a, void* out, int64_t outer, int64_t d, int64_t inner,
                   bint back) nogil
+    int most_best
+    void best_places(int dtype, const void* a, int64_t rows, int64_t n, int64_t k, bint largest,
+                     int64_t* out) nogil
     double dense_sum(int dtype, const void* a, int64_t n) nogil

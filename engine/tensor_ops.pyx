@@ -11,7 +11,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
 from .arena cimport make_as
-from .elementwise cimport cumulate
+from .elementwise cimport best_places, cumulate, most_best
 from .kernels cimport AMAX, AMIN, F32, F64, dtype_of
 from .tape cimport (Tensor, array_of, as_float, axis_of, close, fit, getitem, promoted, reduced, reducible,
                     settled, shape_of, tensor_of, wrap)
@@ -562,6 +562,19 @@ def argsort(Tensor input not None, int dim=-1, bint descending=False, bint stabl
     return sort(input.detach(), dim, descending, stable)[1]
 
 
+cdef ndarray best_of(ndarray a, int axis, int64_t k, bint largest):
+    """The places of the k largest or smallest floats along an axis, best first; k is at most most_best."""
+    cdef ndarray rows = numpy.ascontiguousarray(numpy.moveaxis(a, axis, -1))
+    cdef int last = cnp.PyArray_NDIM(a) - 1
+    cdef int64_t n = cnp.PyArray_DIMS(rows)[last]
+    cdef ndarray out = numpy.empty(shape_of(rows)[:-1] + (k,), numpy.int64)
+    if not cnp.PyArray_ISALIGNED(rows):
+        rows = rows.copy()
+    best_places(dtype_of(rows), cnp.PyArray_DATA(rows), cnp.PyArray_SIZE(rows) // n, n, k, largest,
+                <int64_t*>cnp.PyArray_DATA(out))
+    return numpy.moveaxis(out, -1, axis)
+
+
 def topk(Tensor input not None, k, int dim=-1, bint largest=True, bint sorted=True):
     """(values, indices) of the k largest (or smallest) elements along dim, in falling (rising) order."""
     cdef int axis = axis_of(input, dim, 0)
@@ -571,7 +584,9 @@ def topk(Tensor input not None, k, int dim=-1, bint largest=True, bint sorted=Tr
     length = a.shape[axis]
     if not 0 <= k <= length:
         raise ValueError(f"topk: expected k in 0 ... {length} (input {input.shape}, dim {dim}), got {k}")
-    if 0 < 8 * k < length:  # only what can be among them is put in order
+    if k <= most_best and (dtype_of(a) == F32 or dtype_of(a) == F64) and cnp.PyArray_SIZE(a):
+        at = best_of(a, axis, k, largest)
+    elif 0 < 8 * k < length:  # only what can be among them is put in order
         near = numpy.argpartition(a, length - k if largest else k - 1, axis)
         near = numpy.sort(numpy.take(near, range(length - k, length) if largest else range(k), axis), axis)
         at = numpy.take_along_axis(near, order_of(numpy.take_along_axis(a, near, axis), axis, largest), axis)

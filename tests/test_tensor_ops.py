@@ -341,6 +341,21 @@ def test_topk_of_many(torch, k, largest):
     assert ours[0].tolist() == theirs[0].tolist() and ours[1].tolist() == theirs[1].tolist()
 
 
+@pytest.mark.parametrize("largest", [False, True])
+def test_topk_of_ties_and_nan_along_every_axis(largest):
+    """As the first k of a stable sort: equal elements in their own order, NaN as the largest."""
+    for dtype in (np.float32, np.float64):
+        x = np.random.default_rng(0).integers(0, 4, (5, 6, 7)).astype(dtype)
+        x[x == 3] = np.nan
+        for axis, view in ((0, x), (1, x[::-1]), (2, np.asfortranarray(x))):
+            for k in (0, 1, 3, view.shape[axis]):
+                values, places = loopnest.from_numpy(view).topk(k, axis, largest=largest)
+                order = loopnest.from_numpy(view).argsort(axis, descending=largest).numpy()
+                want = np.take(order, range(k), axis)
+                np.testing.assert_array_equal(places.numpy(), want)
+                np.testing.assert_array_equal(values.numpy(), np.take_along_axis(view, want, axis))
+
+
 def test_index_gradient_counts_places_named_twice():
     x = leaf(3, 4)
     x[tensor([0, 0, -3]), tensor([1, 1, 1])].sum().backward()
