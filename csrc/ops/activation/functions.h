@@ -203,7 +203,7 @@ struct hardshrink {
   vec<float> slope(vec<float> x) const { return cleared(x, broadcast<float>(1), float(lambda)); }
 };
 
-// x moved towards 0 by lambda, 0 within [-lambda, lambda]
+// x moved towards 0 by lambda; within [-lambda, lambda] 0 with the sign of x, as in PyTorch
 struct softshrink {
   double lambda;
   explicit softshrink(const double* p) : lambda(p[0]) {}

@@ -271,7 +271,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     Example:
       >>> import numpy as np, loopnest
       >>> import loopnest.nn.functional as F
-      >>> F.softshrink(loopnest.tensor(np.array([-0.25, 1.0, -2.0]))).numpy().tolist()
+      >>> F.softshrink(loopnest.tensor(np.array([0.25, 1.0, -2.0]))).numpy().tolist()
       [0.0, 0.5, -1.5]
     """
     if lambd < 0:

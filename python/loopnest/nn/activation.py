@@ -410,7 +410,7 @@ class Softshrink(Module):
     Example:
       >>> import numpy as np, loopnest
       >>> from loopnest import nn
-      >>> nn.Softshrink()(loopnest.tensor(np.array([-0.25, 1.0]))).numpy().round(4).tolist()
+      >>> nn.Softshrink()(loopnest.tensor(np.array([0.25, 1.0]))).numpy().round(4).tolist()
       [0.0, 0.5]
     """
 
