@@ -148,20 +148,21 @@ inline ptrdiff_t fetch_step(ptrdiff_t rows) {
 }
 
 // One panel of the product, for the first `columns` of its columns; without `accumulate` what c held is ignored, and
-// sums start from the row `start`, if there is one. finish: see add_product_block.
-template <int V, class T, ptrdiff_t part_vectors = product_near>
+// sums start from the row `start`, if there is one. finish: see add_product_block. W: vectors of the panel, if only the
+// first V of them are wanted.
+template <int V, class T, ptrdiff_t part_vectors = product_near, int W = V>
 inline void add_product(T* c, ptrdiff_t c_row, ptrdiff_t columns, ptrdiff_t rows, bool accumulate,  // c[rows, columns]
                         const T* x, ptrdiff_t x_row, ptrdiff_t x_k,                                 // x[rows, depth]
-                        const T* panel, ptrdiff_t depth,                                            // [depth][V][lanes]
+                        const T* panel, ptrdiff_t depth,                                            // [depth][W][lanes]
                         Ahead wanted = {true, 0}, const T* start = nullptr, bool past = false,
                         const Finish<T>* finish = nullptr) {
   constexpr int some = block_part<V>;
-  constexpr ptrdiff_t most = part_vectors / V;
+  constexpr ptrdiff_t most = part_vectors / W;
   ptrdiff_t parts = depth > 0 ? (depth + most - 1) / most : 1;  // of nothing, the sum is 0
   for (ptrdiff_t p = 0; p < parts; p++) {
     ptrdiff_t k = depth * p / parts, part = depth * (p + 1) / parts - k;
     bool last = p == parts - 1, panels = wanted.panel || !last;
-    const T* here = panel + k * panel_width<V, T>;
+    const T* here = panel + k * panel_width<W, T>;
     ptrdiff_t at = 0, step = fetch_step<V, T>(rows);
     for_row_blocks<rows_for<V>>(rows, [&](auto m, ptrdiff_t first) {
       constexpr int M = decltype(m)::value;
@@ -173,7 +174,7 @@ inline void add_product(T* c, ptrdiff_t c_row, ptrdiff_t columns, ptrdiff_t rows
         if (panels && at < V * lanes<T>) ahead += (V * lanes<T> + at) * part, ahead_k = step;
         // Or each the rows behind its own: a vector for each step are as many rows as a vector has lanes.
         if (!panels && v == 0 && first + M + lanes<T> <= rows + wanted.rows) ahead = from + M * x_row;
-        add_product_block<M, some, V, T>(c + first * c_row + v, c_row, columns - v, accumulate || k > 0,
+        add_product_block<M, some, W, T>(c + first * c_row + v, c_row, columns - v, accumulate || k > 0,
                                          start ? start + v : nullptr, from, x_row, x_k, here + v, part, ahead, ahead_k,
                                          past, last ? finish : nullptr);
         at += step;
