@@ -59,6 +59,23 @@ def test_two_threads_do_no_more_than_twice_the_work_of_one():
     assert machine.peak(isa, 2, seconds=0.05) < 2.5 * machine.peak(isa, seconds=0.2)
 
 
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["model name : AMD EPYC", "cpu family : 25", "model : 17"], "AMD EPYC, family 25 model 17"),
+        (
+            ["model name\t: Intel(R)  Core(TM) i7-8700", "cpu family\t: 6", "model\t: 158"],
+            "Intel(R) Core(TM) i7-8700",
+        ),
+        (["Hardware : Some Board"], "Some Board"),
+    ],
+)
+def test_cpu_name_tells_models_apart(monkeypatch, lines, expected):
+    """Family and model stand behind a name that hides them."""
+    monkeypatch.setattr(machine.Path, "read_text", lambda *args, **kwargs: "\n".join(lines) + "\n")
+    assert machine.cpu_name() == expected
+
+
 def test_measure_says_what_it_promises():
     seen = []
     facts = machine.measure(0.01, each=lambda *args: seen.append(args[:2]))

@@ -204,3 +204,20 @@ def test_flush_denormal_switch():
         assert ops.gemm(a, b, threads=1)[0, 0] > 0
     finally:
         _core.set_flush_denormal(True)
+
+
+def test_short_sequences_stay_on_one_thread():
+    """Where meeting once a step would cost more than a second thread saves (csrc/check_sequence.h: meetings)."""
+    rng = np.random.default_rng(0)
+
+    def threads_of(t, n, h):
+        x, w, u = (rng.normal(size=s).astype(np.float32) for s in ((t, n, h), (4 * h, h), (4 * h, h)))
+        return ops.call("lstm", x, w, u).threads
+
+    before = _core.get_num_threads()
+    try:
+        _core.set_num_threads(2)
+        assert threads_of(200, 1, 16) == 1
+        assert threads_of(200, 64, 128) == 2
+    finally:
+        _core.set_num_threads(before)
