@@ -207,7 +207,7 @@ def test_flush_denormal_switch():
 
 
 def test_short_sequences_stay_on_one_thread():
-    """Where meeting once a step would cost more than a second thread saves (csrc/check_sequence.h: meetings)."""
+    """Where meeting once a step would cost more than a second thread saves (check_sequence.h: meetings)."""
     rng = np.random.default_rng(0)
 
     def threads_of(t, n, h):
