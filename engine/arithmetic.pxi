@@ -36,7 +36,7 @@ cdef ndarray operand(Tensor t, object other):
 
 cdef ndarray broadcasted(int op, ndarray a, ndarray b):
     """a op b of one float dtype, repeated where shapes differ; None if they do not fit each other. The result
-    lies in memory as whichever of both has its shape."""
+    lies in memory as whichever of both has its shape and is no repeated view; otherwise in C order."""
     cdef Axes axes
     cdef ndarray out
     cdef int i, rank_a = cnp.PyArray_NDIM(a), rank_b = cnp.PyArray_NDIM(b)
@@ -49,7 +49,7 @@ cdef ndarray broadcasted(int op, ndarray a, ndarray b):
     axes.rank = max(rank_a, rank_b)
     if axes.rank == 0 or axes.rank > max_rank:
         return None
-    like_a, like_b = rank_a == axes.rank, rank_b == axes.rank
+    like_a, like_b = rank_a == axes.rank and not repeated(a), rank_b == axes.rank and not repeated(b)
     for i in range(axes.rank):
         length_a = cnp.PyArray_DIMS(a)[i - axes.rank + rank_a] if i >= axes.rank - rank_a else 1
         length_b = cnp.PyArray_DIMS(b)[i - axes.rank + rank_b] if i >= axes.rank - rank_b else 1
@@ -61,9 +61,11 @@ cdef ndarray broadcasted(int op, ndarray a, ndarray b):
     out = make_as(a) if like_a else make_as(b) if like_b else make(dtype_of(a), axes.rank, axes.shape)
     place(out, 2, axes)
     dtype, pa, pb, po = dtype_of(a), cnp.PyArray_DATA(a), cnp.PyArray_DATA(b), cnp.PyArray_DATA(out)
-    if cnp.PyArray_SIZE(out):
+    if cnp.PyArray_SIZE(out) > 4096:
         with nogil:
             broadcast(dtype, op, pa, pb, po, axes)
+    elif cnp.PyArray_SIZE(out):
+        broadcast(dtype, op, pa, pb, po, axes)
     return out
 
 

@@ -5,7 +5,7 @@ cdef const Ladder* reduce_ladder[2]
 
 cdef ndarray reduced(int function, ndarray a, object axes, bint keepdim, double divisor):
     """A float array's sum / divisor, largest or smallest along `axes` (None: all), by the kernel. The axes
-    that are left lie in memory in the order that they have in a."""
+    that are left lie in memory in the order that they have in a; in C order if a repeats numbers."""
     cdef const char* op = "reduce"
     cdef Reduce r
     cdef Array x, y
@@ -14,6 +14,7 @@ cdef ndarray reduced(int function, ndarray a, object axes, bint keepdim, double 
     cdef int64_t old[8]
     cdef int i, at = 0
     cdef bint drop[8]
+    cdef bint repeats = repeated(a)
     cdef ndarray out
     a = read(op, "input", a, x)
     for i in range(x.rank):
@@ -23,7 +24,7 @@ cdef ndarray reduced(int function, ndarray a, object axes, bint keepdim, double 
             drop[i] = True
     for i in range(x.rank):
         if keepdim or not drop[i]:
-            shape[at], old[at] = 1 if drop[i] else x.shape[i], x.stride[i]
+            shape[at], old[at] = 1 if drop[i] else x.shape[i], 8 - i if repeats else x.stride[i]
             at += 1
     out = make_in_order(cnp.PyArray_TYPE(a), cnp.PyArray_ITEMSIZE(a), at, shape, old)
     y.data, y.dtype, y.rank = cnp.PyArray_DATA(out), x.dtype, x.rank

@@ -515,6 +515,15 @@ cdef inline bint plain_float(ndarray a) noexcept:
     return cnp.PyArray_ISALIGNED(a) and (dtype_of(a) == F32 or dtype_of(a) == F64)
 
 
+cdef bint repeated(ndarray a) noexcept:
+    """Does it show the same numbers several times, as expand does?"""
+    cdef int i
+    for i in range(cnp.PyArray_NDIM(a)):
+        if cnp.PyArray_DIMS(a)[i] > 1 and cnp.PyArray_STRIDES(a)[i] == 0:
+            return True
+    return False
+
+
 cdef bint place(ndarray a, int number, Axes& axes) noexcept:
     """a's strides as those of array `number` of `axes`, whose rank and shape are known: repeated along axes
     that a lacks or has with length 1. False if a does not fit."""

@@ -270,6 +270,15 @@ def test_arithmetic_that_repeats_as_numpy(shapes, dtype):
     assert y.grad.shape == y.shape
 
 
+def test_repeated_views_give_results_in_c_order():
+    """As PyTorch's: what expand gives says nothing about the order of axes; view() goes on working."""
+    x, y = loopnest.rand(3, 4).unsqueeze(0).expand(5, 3, 4), loopnest.rand(5, 3, 4)
+    for z in (x + y, y * x, x - x, x.sum(2, keepdim=True), x.amax(2), x.expand(2, 5, 3, 4).mean(3)):
+        assert z.is_contiguous()
+    assert np.array_equal((x + y).view(15, 4).numpy(), (x.numpy() + y.numpy()).reshape(15, 4))
+    assert np.allclose(x.sum(2).view(15).numpy(), x.numpy().sum(2).reshape(15))
+
+
 @pytest.mark.parametrize("index", [[1, -1, 1, 0], [[2, 2], [0, -3]], []])
 def test_gradient_of_rows_taken_by_number(torch, index):
     a = np.random.default_rng(0).normal(size=(3, 4, 2)).astype(np.float32)

@@ -99,15 +99,15 @@ inline void add_products(T* c, ptrdiff_t c_panel, ptrdiff_t c_row, ptrdiff_t row
 // Of 130 units 2 are left for a ninth vector of 16 lanes: 8 sums of 4 gates, which took 4 vectors. With many rows the
 // gates of these units stand side by side in as few vectors as they fill, [depth][vectors][lanes]. The sums lie in the
 // row as ever, [G][lanes], and are moved together before the product and apart behind it, so that each is the same
-// chain of additions and has the same bits. An LSTM of 130 units takes 5 % less time, one of 100 units 7 %.
+// chain of additions and has the same bits. Forward passes on Zen 4 (AVX-512): an LSTM of 130 units 1.12 times as
+// fast, one of 100 units 1.13.
 
 // How many vectors the tail has for `rows` rows; 0: it is a panel like the others.
 template <int G, class T>
 inline ptrdiff_t tail_vectors(ptrdiff_t h, ptrdiff_t rows) {
   constexpr ptrdiff_t L = lanes<T>;
   ptrdiff_t vectors = (h % L * G + L - 1) / L;
-  bool pays =
-      rows > thin_rows && (G - vectors) * h >= 4 * L;  // moving the sums costs a row about 4 G steps of a vector
+  bool pays = rows > thin_rows && (G - vectors) * h >= 4 * L;  // moving the sums costs a row about 4 * G such steps
   return vectors > 0 && vectors < G && pays ? vectors : 0;
 }
 

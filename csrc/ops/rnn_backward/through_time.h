@@ -63,7 +63,7 @@ struct ThroughTime : Plain<A> {
   static constexpr ptrdiff_t G_vectors = isa_registers == 16 && L > 1 ? 24 / L : L < 8 ? 8 / L : 1, G = G_vectors * L;
 
   // A row of d': each block's h units, the blocks one behind the other without gaps, so that the products sum over
-  // nothing but them (with blocks of whole vectors the backward pass of an LSTM of 130 units took a fifth longer). The
+  // nothing but them (with blocks of whole vectors the backward pass of an LSTM of 130 units took 8 % longer). The
   // row is longer, because `weights` reads whole groups from any unit on, and so that the distance of rows is no power
   // of 2, which would put all of them into one set of the cache.
   static ptrdiff_t d_row(const A& a) { return Cell::gates * a.h + G; }
