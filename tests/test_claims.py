@@ -47,7 +47,7 @@ def test_quick_run(findings, name):
     assert finding.verdict in (HOLDS, PART, NOT)
     page = (folder / "claims.html").read_text()
     assert not re.search(r'(src|href)="(?!data:|#)', page), "the page must need nothing from outside"
-    assert html.escape(finding.statement) in page and finding.verdict in page
+    assert html.escape(finding.statement) in page and finding.verdict in page and "<p>1 statement on" in page
     told = (folder / "claims.md").read_text()
     for picture in finding.pictures:
         assert (folder / f"{picture.name}.png").stat().st_size > 1000

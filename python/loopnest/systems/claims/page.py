@@ -55,7 +55,7 @@ tr.control td:first-child::before { content: "control "; color: var(--soft); fon
 <main>
 <header>
 <h1>What they are good at</h1>
-<p>$count statements on convolutional and recurrent networks, each put to a test that it can fail: $tally.</p>
+<p>$count on convolutional and recurrent networks, each put to a test that it can fail: $tally.</p>
 </header>
 <nav class="all">$index</nav>
 $body
@@ -123,7 +123,7 @@ def page(findings: list[Finding], options: Options) -> str:
         for f in findings
     )
     return PAGE.substitute(
-        count=len(findings),
+        count=counted(findings),
         tally=tally(findings),
         index=index,
         body="\n".join(_section(finding, options.folder) for finding in findings),
@@ -175,13 +175,18 @@ def _standins(finding: Finding) -> list[str]:
     return [f"Made up in place of real data: {', '.join(finding.standins)}."] if finding.standins else []
 
 
+def counted(findings: list[Finding]) -> str:
+    """ "1 statement", "18 statements"."""
+    return f"{len(findings)} statement{'s' * (len(findings) != 1)}"
+
+
 def markdown(findings: list[Finding], options: Options) -> str:
     """The same as a page of documentation; its pictures are looked for beside it."""
     quick = ", a quick run with small budgets" if options.quick else ""
     lines = [
         "# What they are good at",
         "",
-        f"{len(findings)} statements on convolutional and recurrent networks, each put to a test that it "
+        f"{counted(findings)} on convolutional and recurrent networks, each put to a test that it "
         f"can fail: {tally(findings)}. Written by `{options.command}` in "
         f"{duration(sum(f.seconds for f in findings))}, seeds {seeds_of(findings)}{quick}.",
         "",
