@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from loopnest.data import DataMissing
@@ -163,3 +164,13 @@ def test_command_line(tmp_path):
     assert (
         refused.returncode == 1 and "there is no C99" in refused.stderr and "Traceback" not in refused.stderr
     )
+
+
+def test_an_output_depends_on_its_window_or_on_all_before_it():
+    """C18 counts dependences that are not exactly 0: none outside of the window, none on what comes after."""
+    from loopnest.systems.claims.c18_sharing import STEPS, WINDOW, maps
+
+    conv, rnn = maps(0)
+    distance = np.abs(np.subtract.outer(np.arange(STEPS), np.arange(STEPS)))
+    assert ((conv > 0) == (distance <= WINDOW // 2)).all()
+    assert ((rnn > 0) == (np.tril(np.ones((STEPS, STEPS))) > 0)).all()
