@@ -69,6 +69,7 @@ TITLES = {
     "network_train": "Steps of training",
 }
 COMMANDS = {"convolution": "conv", "recurrent": "rnn", "network": "net"}
+DEFAULT_SUITES = ("", "conv", "rnn")
 
 
 def benches() -> list[dict]:
@@ -81,14 +82,14 @@ def benches() -> list[dict]:
 def command(facts: dict) -> str:
     kind, train = facts["kind"].removesuffix("_train"), facts["kind"].endswith("_train")
     text = f"loopnest bench {COMMANDS[kind]}" + " --train" * train
-    text += f" --suite {facts['suite']}" if facts["suite"] not in ("", "conv", "rnn") else ""
+    text += f" --suite {facts['suite']}" if facts["suite"] not in DEFAULT_SUITES else ""
     text += f" --threads {facts['threads']}" if facts["threads"] > 1 else ""
     return text + (f" --seconds {facts['seconds']:g}" if "seconds" in facts else "")
 
 
 def summary() -> str:
-    """For each family of the benches on one thread its ratio on every machine."""
-    kept = [f for f in benches() if f["threads"] == 1]
+    """For each family of the default suites, on one thread, its ratio on every machine."""
+    kept = [f for f in benches() if f["threads"] == 1 and f["suite"] in DEFAULT_SUITES]
     cpus = list(dict.fromkeys(f["machine"]["cpu"] for f in kept))
     peaks = {cpu: max(f.get("peak", 0) for f in kept if f["machine"]["cpu"] == cpu) for cpu in cpus}
     lines = [

@@ -2138,10 +2138,10 @@ def softmax_backward(grad_output, output, dim=-1, log=False, *, rung=None, isa=N
 def reduce(
     input, dim=None, function="sum", divisor=1.0, keepdim=False, *, rung=None, isa=None, threads=0
 ) -> Array:
-    """The sum, largest or smallest along the axes `dim` (None: all); they go unless keepdim.
+    """Sums, maxima or minima along the axes `dim` (None: all), which go away unless keepdim; any shape.
 
-    function: "sum" (then divided by `divisor`: their number for a mean), "amax", "amin"; NaN wins. Of none:
-    0, -inf, inf. IndexError if there is no such axis, ValueError if one appears twice.
+    function: "sum" (divided by `divisor`: for a mean, how many there are), "amax", "amin"; NaN wins. Of no
+    elements: 0, -inf, inf. IndexError if there is no such axis, ValueError if one appears twice.
 
     >>> reduce(np.array([[1.0, 2.0], [3.0, 5.0]], "f"), 0).tolist()
     [4.0, 7.0]
