@@ -81,7 +81,7 @@ bool can(const ProgramStep& s) {
                  !strcmp(rung, "depthwise") ||
                  (!strcmp(rung, "pack") && a.kh == 1 && a.kw == 1 && !a.pad_h && !a.pad_w);
     if (!plain || a.y_c != 1) return false;
-  } else if (!is(s, "max_pool2d") || strcmp(rung, "vec") || pool2d(s).indices) {
+  } else if (!is(s, "max_pool2d") || strcmp(rung, "vec") || pool2d(s).indices || pool2d(s).taps) {
     return false;
   }
   Rows r = rows_of(s);

@@ -7,6 +7,7 @@ cdef class Block:
     cdef void* memory
 
 cdef cnp.ndarray make(int dtype, int rank, const int64_t* shape)
+cdef cnp.ndarray make_bytes(int64_t count)
 cdef cnp.ndarray make_channels_last(int dtype, const int64_t* shape)
 cdef cnp.ndarray make_channels_innermost(int dtype, int rank, const int64_t* shape)
 cdef cnp.ndarray make_as(cnp.ndarray a)

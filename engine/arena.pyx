@@ -74,6 +74,12 @@ cdef cnp.ndarray make(int dtype, int rank, const int64_t* shape):
     return make_with_strides(number_of(dtype), rank, shape, strides, count, size)
 
 
+cdef cnp.ndarray make_bytes(int64_t count):
+    """A new array (contents undefined) of `count` numbers of 8 bits."""
+    cdef int64_t step = 1
+    return make_with_strides(cnp.NPY_UINT8, 1, &count, &step, count, 1)
+
+
 cdef cnp.ndarray make_channels_last(int dtype, const int64_t* shape):
     """A new array of shape (N, C, H, W) with C innermost in memory."""
     return make_channels_innermost(dtype, 4, shape)

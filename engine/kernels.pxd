@@ -1,7 +1,7 @@
 """The kernels as Cython sees them: csrc/api.h and the contracts, repeated; and the way from NumPy to them."""
 
 from cpython.pycapsule cimport PyCapsule_Import
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint8_t
 
 cimport numpy as cnp
 
@@ -63,8 +63,10 @@ cdef extern from "api.h" namespace "loopnest" nogil:
         int64_t dilation[2]
         int64_t groups
 
+    int64_t no_tap
+
     cdef cppclass Pool2d:
-        int64_t* indices
+        pass
 
     cdef cppclass Pool2dOptions:
         int64_t kernel_size[2]
@@ -280,6 +282,7 @@ cdef extern from "api.h" namespace "loopnest" nogil:
         bint (*pool2d_place_x)(const char* op, Pool2d&, const Array& x, Error&)
         bint (*pool2d_place_y)(const char* op, Pool2d&, const Array& y, Error&)
         bint (*pool2d_place_indices)(const char* op, Pool2d&, const Array& indices, Error&)
+        bint (*pool2d_place_taps)(const char* op, Pool2d&, uint8_t* taps, Error&)
 
 
 cdef inline KernelApi* kernel_api() except NULL:

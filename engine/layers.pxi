@@ -170,7 +170,10 @@ cdef ndarray relu_grad(ndarray y, ndarray g):
 @cython.final
 @cython.no_gc
 cdef class ActivationBackward(Node):
-    """kept0 is y, the result: all three derivatives can be had from it."""
+    """kept0 is y, the result: all three derivatives can be had from it.
+
+    None for ReLU that only maxima have looked at: what they send is clipped (relu.pxi).
+    """
 
     cdef int op
     cdef bint passes  # its input came from a node that `clips`
@@ -179,6 +182,8 @@ cdef class ActivationBackward(Node):
         cdef bint alone
         if self.passes and (<Node>self.edge0).grad is None:
             return run.send_clipped(self.edge0, g, self.kept0)
+        if self.kept0 is None:
+            return run.send(self.edge0, g)
         # A gradient that nobody else looks at is overwritten: its memory is in the cache.
         alone = Py_REFCNT(g) == 1 and owns_memory(g)
         return run.send(self.edge0, map_grad(self.op, self.kept0, g, alone))
@@ -187,26 +192,35 @@ cdef class ActivationBackward(Node):
         return ("ReluBackward", "SigmoidBackward", "TanhBackward")[self.op]
 
 
-cdef Tensor activation(int op, Tensor input):
+cdef ndarray map_of(int op, ndarray keep, bint overwrite):
+    """The function of every element; in the same memory, if that may be overwritten."""
     cdef Map a
     cdef Array x, y
     cdef Error e
-    cdef ndarray keep, out
+    cdef ndarray out
+    keep = read(map_names[op], "input", keep, x)
+    out = keep if overwrite else make_as(keep)
+    read(map_names[op], "result", out, y)
+    if not api.map_check(map_names[op], a, x, NULL, y, e):
+        raise_error(e)
+    run_kernel(api, map_names[op], map_ladder[op], x.dtype, &a)
+    return out
+
+
+cdef Tensor activation(int op, Tensor input):
+    cdef ndarray out
     cdef ActivationBackward node
     cdef Tensor result
     cdef bint passes = False
     if cnp.PyArray_NDIM(input.held) > 6:
         return reshape(activation(op, reshape(input, -1)), input.shape)
+    if op == 0 and may_wait(input):
+        return postponed_relu(input)
     if op == 0 and input.later is not None:
         passes = input.node is not None and input.node.clips()
         out = input.later.compute(True)
     else:
-        keep = read(map_names[op], "input", settled(input), x)
-        out = make_as(keep)
-        read(map_names[op], "result", out, y)
-        if not api.map_check(map_names[op], a, x, NULL, y, e):
-            raise_error(e)
-        run_kernel(api, map_names[op], map_ladder[op], x.dtype, &a)
+        out = map_of(op, settled(input), False)
     result = wrap(out)
     if grad_mode and wants(input):
         node = ActivationBackward.__new__(ActivationBackward)
@@ -245,7 +259,7 @@ cdef const Ladder* pool_backward_ladder[2][2]
 @cython.final
 @cython.no_gc
 cdef class Pool2dBackward(Node):
-    """kept0 is the places of the maxima; None for the average."""
+    """kept0 is the places of the maxima, as taps (bytes) or as indices; None for the average."""
 
     cdef Pool2dOptions options
     cdef int64_t x_shape[4]
@@ -253,10 +267,10 @@ cdef class Pool2dBackward(Node):
 
     cdef int replay(self, ndarray g, Run run) except -1:
         cdef Pool2d a
-        cdef Array dy, dx, indices
+        cdef Array dy, dx
         cdef Error e
         cdef int64_t y_shape[4]
-        cdef ndarray out, keep
+        cdef ndarray out
         cdef const char* op = pool_backward_names[self.average]
         g = channels_last(g)
         g = read(op, "grad_output", g, dy)
@@ -266,9 +280,7 @@ cdef class Pool2dBackward(Node):
                 or not api.pool2d_place_x(op, a, dx, e) or not api.pool2d_place_y(op, a, dy, e)):
             raise_error(e)
         if not self.average:
-            keep = read(op, "indices", self.kept0, indices)
-            if not api.pool2d_place_indices(op, a, indices, e):
-                raise_error(e)
+            place_maxima(op, a, self.kept0)
         run_kernel(api, op, pool_backward_ladder[self.average], dy.dtype, &a)
         return run.send(self.edge0, out)
 
@@ -276,10 +288,24 @@ cdef class Pool2dBackward(Node):
         return "AvgPool2dBackward" if self.average else "MaxPool2dBackward"
 
 
+cdef int place_maxima(const char* op, Pool2d& a, ndarray places) except -1:
+    cdef Array indices
+    cdef Error e
+    cdef bint done
+    if cnp.PyArray_ITEMSIZE(places) == 1:
+        done = api.pool2d_place_taps(op, a, <uint8_t*>cnp.PyArray_DATA(places), e)
+    else:
+        read(op, "indices", places, indices)
+        done = api.pool2d_place_indices(op, a, indices, e)
+    if not done:
+        raise_error(e)
+    return 0
+
+
 cdef object pool2d(Tensor input, Pool2dOptions& o, bint average, bint return_indices):
     cdef const char* op = pool_names[average]
     cdef Pool2d a
-    cdef Array x, y, indices
+    cdef Array x, y
     cdef Error e
     cdef int64_t y_shape[4]
     cdef ndarray keep, out, places = None
@@ -295,10 +321,11 @@ cdef object pool2d(Tensor input, Pool2dOptions& o, bint average, bint return_ind
     if not api.pool2d_place_x(op, a, x, e) or not api.pool2d_place_y(op, a, y, e):
         raise_error(e)
     if not average and (return_indices or recorded):
-        places = make_channels_last(I64, y_shape)
-        read(op, "indices", places, indices)
-        if not api.pool2d_place_indices(op, a, indices, e):
-            raise_error(e)
+        if return_indices or o.kernel_size[0] * o.kernel_size[1] >= no_tap:
+            places = make_channels_last(I64, y_shape)
+        else:
+            places = make_bytes(cnp.PyArray_SIZE(out))
+        place_maxima(op, a, places)
     run_kernel(api, op, pool_ladder[average], x.dtype, &a)
     result = wrap(out)
     if recorded:
@@ -324,6 +351,7 @@ def max_pool2d(Tensor input not None, kernel_size, stride=None, padding=0, dilat
     """
     cdef Pool2dOptions o
     cdef bint unbatched
+    cdef Tensor bare
     need_4d("max_pool2d", input, &unbatched)
     if unbatched:
         out = max_pool2d(unsqueeze(input, 0), kernel_size, stride, padding, dilation, ceil_mode,
@@ -335,6 +363,11 @@ def max_pool2d(Tensor input not None, kernel_size, stride=None, padding=0, dilat
     pair_of(padding, o.padding, "max_pool2d", "padding")
     pair_of(dilation, o.dilation, "max_pool2d", "dilation")
     o.ceil_mode = ceil_mode
+    # Dilated windows can lie in padding alone, and ReLU would make 0 of their -inf.
+    if not return_indices and o.dilation[0] == 1 and o.dilation[1] == 1:
+        bare = before_relu(input)
+        if bare is not None:
+            return after_relu(input, pool2d(bare, o, False, False))
     return pool2d(input, o, False, return_indices)
 
 

@@ -68,6 +68,8 @@ cdef class Tensor:
 cdef int settle(Tensor t) except -1
 cdef int settle_all() except -1
 cdef int wait_for(Tensor t, Later later) except -1
+cpdef Tensor before_relu(Tensor t)
+cpdef Tensor after_relu(Tensor t, Tensor y)
 cdef bint untouched(Tensor t) noexcept
 cdef bint is_dense(cnp.ndarray a) noexcept
 

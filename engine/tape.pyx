@@ -25,18 +25,18 @@ cimport numpy as cnp
 from cpython.long cimport PyLong_CheckExact
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_REFCNT
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy, memset
 from libcpp.algorithm cimport pop_heap, push_heap
 from libcpp.unordered_set cimport unordered_set
 from libcpp.vector cimport vector
 
-from .arena cimport make, make_as, make_channels_last, make_in_order, owns_memory
+from .arena cimport make, make_as, make_bytes, make_channels_last, make_in_order, owns_memory
 from .elementwise cimport (ADD, DIV, MUL, SUB, Axes, add_dense, add_strided, arrays, broadcast,
                            column_sums, dense_sum, scalar)
 from .kernels cimport (AMAX, AMIN, F32, F64, I64, SUM, Array, CrossEntropy, Embedding, Error, Gemm,
                        KernelApi, Ladder, Map, Pool2d, Pool2dOptions, Reduce, dtype_of, kernel_api, max_rank,
-                       raise_error, read, read_dense, run_kernel)
+                       no_tap, raise_error, read, read_dense, run_kernel)
 
 ctypedef cnp.ndarray ndarray
 
@@ -969,6 +969,7 @@ cdef class Tensor:
         cdef Run run
         if self.node is None and not self.requires:
             raise RuntimeError("this tensor does not require grad and does not have a grad_fn")
+        settle(self)  # ReLU's gradient needs its result
         if gradient is None:
             if cnp.PyArray_SIZE(self.held) != 1:
                 raise RuntimeError(f"grad can be implicitly created only for scalar outputs, got shape "
@@ -1020,6 +1021,7 @@ cdef class Tensor:
         """Adds the gradient of this tensor to its `.grad` too, although it is not a leaf; asked for before or
         after it was used."""
         if self.node is not None:
+            settle(self)  # or a maximum would clip the gradient before it comes here
             self.node.keeper = weakref.ref(self)
         elif not self.requires:
             raise RuntimeError("can't retain_grad on a Tensor that has requires_grad=False")
@@ -1433,4 +1435,5 @@ include "arithmetic.pxi"
 include "shape.pxi"
 include "reduce.pxi"
 include "layers.pxi"
+include "relu.pxi"
 include "create.pxi"

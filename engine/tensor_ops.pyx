@@ -13,8 +13,8 @@ from libc.stdint cimport int64_t
 from .arena cimport make_as
 from .elementwise cimport best_places, cumulate, most_best
 from .kernels cimport AMAX, AMIN, F32, F64, dtype_of
-from .tape cimport (Tensor, array_of, as_float, axis_of, close, fit, getitem, promoted, reduced, reducible,
-                    settled, shape_of, tensor_of, wrap)
+from .tape cimport (Tensor, after_relu, array_of, as_float, axis_of, before_relu, close, fit, getitem,
+                    promoted, reduced, reducible, settled, shape_of, tensor_of, wrap)
 
 from .tape import Extreme, default_generator, expand, matmul, permute, reshape, transpose, unsqueeze
 
@@ -390,6 +390,9 @@ cdef Tensor furthest(Tensor x, object dim, bint keepdim, int function, str title
     for i in axes:
         if x.shape[i] == 0:
             raise IndexError(f"{title}: the reduced axis {i} of input {x.shape} has no elements")
+    cdef Tensor bare = before_relu(x) if function == AMAX else None
+    if bare is not None:
+        return after_relu(x, furthest(bare, dim, keepdim, function, title))
     cdef ndarray whole = settled(x)
     if reducible(whole):
         y = reduced(function, whole, axes, True, 1)

@@ -365,26 +365,42 @@ def pool2d_scalars(s: shapes.Pool2dShape) -> dict[str, int | float]:
     return {**names, "pad_h": s.p_h, "pad_w": s.p_w, "dilation_h": s.d_h, "dilation_w": s.d_w}
 
 
-@case("max_pool2d", texts("pool2d"))
-def max_pool2d(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
-    s, number = shapes.Pool2dShape.parse(text), Numbers(text, dtype, exact)
-    x = number(*s.x)
+# A shape followed by "taps": places are told by taps instead of indices.
+MAXIMA = texts("pool2d") + [f"{text} taps" for text in texts("pool2d")]
+
+
+def winners(text: str, x: np.ndarray) -> tuple[shapes.Pool2dShape, np.ndarray, np.ndarray, Operand]:
+    """The shape, the largest elements of x, their indices, and the operand that tells the kernel of them."""
+    s = shapes.Pool2dShape.parse(text.removesuffix(" taps"))
     y, indices = reference.max_pool2d(x, s.kernel, s.stride, s.padding, s.dilation, bool(s.ceil))
+    if not text.endswith("taps"):
+        return s, y, indices, Operand("indices", indices, INDICES, NHWC, batch=0)
+    h, w = np.arange(s.oh)[:, None] * s.s_h - s.p_h, np.arange(s.ow) * s.s_w - s.p_w
+    taps = (indices // s.iw - h) // s.d_h * s.kw + (indices % s.iw - w) // s.d_w
+    taps = np.where(indices < 0, 255, taps).astype(np.uint8)
+    return s, y, indices, Operand("taps", taps, INDICES, NHWC, batch=0)
+
+
+@case("max_pool2d", MAXIMA)
+def max_pool2d(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    s, number = shapes.Pool2dShape.parse(text.removesuffix(" taps")), Numbers(text, dtype, exact)
+    x = number(*s.x)
+    _, y, _, places = winners(text, x)
     outputs = [Operand("y", None, Y, NHWC, y, batch=0)]
     if optional:
-        outputs.append(Operand("indices", None, INDICES, NHWC, indices, batch=0))
+        outputs.append(Operand(places.name, None, INDICES, NHWC, places.value, batch=0))
     return Problem([Operand("x", x, X, NHWC, batch=0)], outputs, pool2d_scalars(s))
 
 
-@case("max_pool2d_backward", texts("pool2d"))
+@case("max_pool2d_backward", MAXIMA)
 def max_pool2d_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
-    s, number = shapes.Pool2dShape.parse(text), Numbers(text, dtype, exact)
+    s, number = shapes.Pool2dShape.parse(text.removesuffix(" taps")), Numbers(text, dtype, exact)
     x, dy = number(*s.x), number(*s.y)
-    _, indices = reference.max_pool2d(x, s.kernel, s.stride, s.padding, s.dilation, bool(s.ceil))
+    _, _, indices, places = winners(text, x)
     dx = reference.max_pool2d_backward(dy, indices, s.x)
     limit = bound.gamma(s.kh * s.kw, dtype) * reference.max_pool2d_backward(np.abs(dy), indices, s.x)
     return Problem(
-        [Operand("y", dy, Y, NHWC, batch=0), Operand("indices", indices, INDICES, NHWC, batch=0)],
+        [Operand("y", dy, Y, NHWC, batch=0), places],
         [Operand("x", None, X, NHWC, dx, number.limit(limit), batch=0)],
         pool2d_scalars(s),
     )

@@ -22,9 +22,11 @@ bool pool2d_check(const char* op, Pool2d& a, const int64_t x_shape[4], const Poo
                   Error& error);
 
 // Put an array in its place after checking its shape and dtype against the sizes (x and y: float; indices: int64).
+// Taps lie densely, channels innermost; ValueError if the window has too many for them.
 bool pool2d_place_x(const char* op, Pool2d& a, const Array& x, Error& error);
 bool pool2d_place_y(const char* op, Pool2d& a, const Array& y, Error& error);
 bool pool2d_place_indices(const char* op, Pool2d& a, const Array& indices, Error& error);
+bool pool2d_place_taps(const char* op, Pool2d& a, uint8_t* taps, Error& error);
 
 Work pool2d_work(const Pool2d& a, Dtype dtype);
 inline Work max_pool2d_work(const Pool2d& a, Dtype d) { return pool2d_work(a, d); }

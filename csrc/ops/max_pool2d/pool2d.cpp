@@ -71,10 +71,19 @@ bool pool2d_place_indices(const char* op, Pool2d& a, const Array& indices, Error
   return true;
 }
 
+bool pool2d_place_taps(const char* op, Pool2d& a, uint8_t* taps, Error& e) {
+  if (a.kernel_h * a.kernel_w >= no_tap)
+    return fail(e, Error::Value, "%s: expected a window of fewer than %lld elements for taps, got %lld x %lld", op,
+                (long long)no_tap, (long long)a.kernel_h, (long long)a.kernel_w);
+  a.taps = taps;
+  a.indices_c = 1, a.indices_w = a.c, a.indices_h = a.ow * a.c, a.indices_n = a.oh * a.ow * a.c;
+  return true;
+}
+
 Work pool2d_work(const Pool2d& a, Dtype dtype) {
   double planes = double(a.n) * double(a.c);
   double x = planes * double(a.ih) * double(a.iw), y = planes * double(a.oh) * double(a.ow);
-  double bytes = (x + y) * (dtype == F64 ? 8 : 4) + (a.indices ? y * 8 : 0);
+  double bytes = (x + y) * (dtype == F64 ? 8 : 4) + (a.indices ? y * 8 : a.taps ? y : 0);
   return {y * double(a.kernel_h) * double(a.kernel_w), bytes};
 }
 

@@ -16,6 +16,7 @@ struct max_pool2d_r0_naive : Plain<Pool2d> {
         for (ptrdiff_t c = 0; c < a.c; c++) {
           T best = -__builtin_inf();
           ptrdiff_t place = -1;  // nothing seen yet
+          ptrdiff_t tap = no_tap;
           for (ptrdiff_t kh = 0; kh < a.kernel_h; kh++)
             for (ptrdiff_t kw = 0; kw < a.kernel_w; kw++) {
               ptrdiff_t ih = oh * a.stride_h - a.pad_h + kh * a.dilation_h;
@@ -25,10 +26,13 @@ struct max_pool2d_r0_naive : Plain<Pool2d> {
               if (value > best || value != value || place < 0) {
                 best = value;
                 place = ih * a.iw + iw;
+                tap = kh * a.kernel_w + kw;
               }
             }
           y[n * a.y_n + c * a.y_c + oh * a.y_h + ow * a.y_w] = best;
-          if (a.indices) a.indices[n * a.indices_n + c * a.indices_c + oh * a.indices_h + ow * a.indices_w] = place;
+          ptrdiff_t at = n * a.indices_n + c * a.indices_c + oh * a.indices_h + ow * a.indices_w;
+          if (a.indices) a.indices[at] = place;
+          if (a.taps) a.taps[at] = uint8_t(tap);
         }
     }
   }

@@ -23,14 +23,23 @@ struct max_pool2d_r1_vec : Plain<Pool2d> {
     return {begin, end < kernel ? end : kernel};
   }
 
-  // A window cut to the image: how many taps, steps from one to the next in x, and the same in places of a plane.
+  // A window cut to the image: how many taps, steps from one to the next in x, and the same in places of a plane, or in
+  // taps of the whole window.
   struct Taps {
     ptrdiff_t rows, columns, down, right;
     int32_t place, place_down, place_right;
   };
 
-  static void run(const Pool2d& given, const Team& team) noexcept {
+  static void run(const Pool2d& a, const Team& team) noexcept {
+    if (a.taps) rows(a, a.taps, team);
+    else rows(a, a.indices, team);
+  }
+
+  // Place: int64_t for indices, uint8_t for taps.
+  template <class Place>
+  static void rows(const Pool2d& given, Place* all_places, const Team& team) noexcept {
     constexpr int L = lanes<T>;
+    constexpr bool by_tap = sizeof(Place) == 1;
     const Pool2d a = given;  // or all of it would be read again after every store of places, which are integers too
     // Channels that fill a part of a vector: where pixels touch, a whole one is done, and what it writes of the
     // neighbours to the right is written again by them; but not beyond the row, which may be another member's.
@@ -38,40 +47,42 @@ struct max_pool2d_r1_vec : Plain<Pool2d> {
     if (a.x_w != a.c || a.y_w != a.c || a.indices_w != a.c || a.indices_c != 1) last_x = last_y = 0;
     Taps taps = {
         0, 0, a.dilation_h * a.x_h, a.dilation_w * a.x_w, 0, int32_t(a.dilation_h * a.iw), int32_t(a.dilation_w)};
+    if (by_tap) taps.place_down = int32_t(a.kernel_w), taps.place_right = 1;
     Range rows = share(a.n * a.oh, team);
     for (ptrdiff_t row = rows.begin; row < rows.end; row++) {
       ptrdiff_t n = row / a.oh, oh = row % a.oh, ih0 = oh * a.stride_h - a.pad_h;
       Range kh = inside(ih0, a.kernel_h, a.dilation_h, a.ih);
       taps.rows = kh.end - kh.begin;
       ptrdiff_t first = ih0 + kh.begin * a.dilation_h;
-      const T* x_row = static_cast<const T*>(a.x) + n * a.x_n + first * a.x_h;  // [iw, c]
-      T* y = static_cast<T*>(a.y) + n * a.y_n + oh * a.y_h;                     // [ow, c]
-      int64_t* indices = a.indices ? a.indices + n * a.indices_n + oh * a.indices_h : nullptr;
+      const T* x_row = static_cast<const T*>(a.x) + n * a.x_n + first * a.x_h;                 // [iw, c]
+      T* y = static_cast<T*>(a.y) + n * a.y_n + oh * a.y_h;                                    // [ow, c]
+      Place* places = all_places ? all_places + n * a.indices_n + oh * a.indices_h : nullptr;  // [ow, c]
       for (ptrdiff_t ow = 0; ow < a.ow; ow++, y += a.y_w) {
         ptrdiff_t iw0 = ow * a.stride_w - a.pad_w;
         Range kw = inside(iw0, a.kernel_w, a.dilation_w, a.iw);
         ptrdiff_t left = iw0 + kw.begin * a.dilation_w;
         const T* x = x_row + left * a.x_w;
         taps.columns = kw.end - kw.begin;
-        if (!indices) {
+        if (!places) {
           largest(taps, x, y, a.c);
           continue;
         }
-        taps.place = taps.rows > 0 && taps.columns > 0 ? int32_t(first * a.iw + left) : -1;
+        taps.place = int32_t(by_tap ? kh.begin * a.kernel_w + kw.begin : first * a.iw + left);
+        if (taps.rows <= 0 || taps.columns <= 0) taps.place = by_tap ? no_tap : -1;
         ptrdiff_t c = 0, whole = a.c;
         if ((ow + 1) * a.c <= last_y && (iw0 + (a.kernel_w - 1) * a.dilation_w + 1) * a.c <= last_x) whole += spill;
-        Places places;
+        Places found;
         for (; c + L <= whole; c += L) {
           auto load_x = [](const T* p) { return load<T>(p); };
-          store<T>(y + c, window(taps, x + c, load_x, places));
-          store_places(indices + c * a.indices_c, a.indices_c, places, L);
+          store<T>(y + c, window(taps, x + c, load_x, found));
+          store_places(places + c * a.indices_c, a.indices_c, found, L);
         }
         if (c < a.c) {
           auto load_x = [n = a.c - c](const T* p) { return load_n<T>(p, n); };
-          store_n<T>(y + c, window(taps, x + c, load_x, places), a.c - c);
-          store_places(indices + c * a.indices_c, a.indices_c, places, a.c - c);
+          store_n<T>(y + c, window(taps, x + c, load_x, found), a.c - c);
+          store_places(places + c * a.indices_c, a.indices_c, found, a.c - c);
         }
-        indices += a.indices_w;
+        places += a.indices_w;
       }
     }
   }
@@ -118,6 +129,17 @@ struct max_pool2d_r1_vec : Plain<Pool2d> {
     return best;
   }
 
+  static inline __attribute__((always_inline)) void store_places(uint8_t* to, ptrdiff_t step, Places places,
+                                                                 ptrdiff_t count) {
+    if constexpr (lanes<T> > 1) {
+      if (step == 1 && count == lanes<T>) {
+        auto narrow = __builtin_convertvector(places, typename vec_of<uint8_t, lanes<T>>::type);
+        __builtin_memcpy(to, &narrow, sizeof narrow);
+        return;
+      }
+    }
+    for (ptrdiff_t i = 0; i < count; i++) to[i * step] = uint8_t(get_place(places, i));
+  }
   static inline __attribute__((always_inline)) void store_places(int64_t* to, ptrdiff_t step, Places places,
                                                                  ptrdiff_t count) {
     if (step == 1 && count == lanes<T>) {

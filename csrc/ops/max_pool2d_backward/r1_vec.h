@@ -20,6 +20,13 @@ struct max_pool2d_backward_r1_vec : Plain<Pool2d> {
   }
 
   static void run(const Pool2d& a, const Team& team) noexcept {
+    if (a.taps) rows(a, a.taps, team);
+    else rows(a, a.indices, team);
+  }
+
+  // Place: int64_t for indices, uint8_t for taps.
+  template <class Place>
+  static void rows(const Pool2d& a, const Place* places, const Team& team) noexcept {
     Range rows = share(a.n * a.ih, team);
     for (ptrdiff_t i = rows.begin; i < rows.end; i++) {
       ptrdiff_t n = i / a.ih, ih = i % a.ih;
@@ -29,28 +36,46 @@ struct max_pool2d_backward_r1_vec : Plain<Pool2d> {
       Range oh = {top < reach ? 0 : (top - reach + a.stride_h - 1) / a.stride_h, top / a.stride_h + 1};
       if (oh.end > a.oh) oh.end = a.oh;
       ptrdiff_t c = 0;
-      for (; c + L <= a.c; c += L) channels(a, n, ih, oh, c, x + c);
-      if (c < a.c) rest(a, n, ih, oh, c, x);
+      for (; c + L <= a.c; c += L) channels(a, places, n, ih, oh, c, x + c);
+      if (c < a.c) rest(a, places, n, ih, oh, c, x);
     }
   }
 
-  // One row of dx for L channels from c. (Where dilation leaves a window's taps beside the row, no index matches.)
-  static void channels(const Pool2d& a, ptrdiff_t n, ptrdiff_t ih, Range oh, ptrdiff_t c, T* x) noexcept {
+  // What the places of row ih are counted from in the windows of row h: places - base is the column for indices, and
+  // for taps the tap within its row. False if dilation leaves the window's taps beside the row.
+  template <class Place>
+  static bool base(const Pool2d& a, ptrdiff_t ih, ptrdiff_t h, ptrdiff_t& out) noexcept {
+    if constexpr (sizeof(Place) == 8) {
+      out = ih * a.iw;
+      return true;
+    } else {
+      ptrdiff_t down = ih + a.pad_h - h * a.stride_h;
+      out = down / a.dilation_h * a.kernel_w;
+      return down % a.dilation_h == 0;
+    }
+  }
+
+  // One row of dx for L channels from c.
+  template <class Place>
+  static void channels(const Pool2d& a, const Place* all_places, ptrdiff_t n, ptrdiff_t ih, Range oh, ptrdiff_t c,
+                       T* x) noexcept {
     // Copies in locals: for all that the compiler knows, storing a vector could change the struct.
-    ptrdiff_t size = a.iw, out_w = a.ow, x_w = a.x_w, y_w = a.y_w, indices_w = a.indices_w, stride = a.stride_w;
-    ptrdiff_t taps = a.kernel_w, pad = a.pad_w, dilation = a.dilation_w;
+    ptrdiff_t size = a.iw, out_w = a.ow, x_w = a.x_w, y_w = a.y_w, places_w = a.indices_w, stride = a.stride_w;
+    ptrdiff_t taps = a.kernel_w, pad = a.pad_w, dilation = a.dilation_w, row;
     for (ptrdiff_t iw = 0; iw < size; iw++) store<T>(x + iw * x_w, vec<T>{});
     for (ptrdiff_t h = oh.begin; h < oh.end; h++) {
-      const int64_t* indices = a.indices + n * a.indices_n + h * a.indices_h + c;  // [ow, L]
-      const T* y = static_cast<const T*>(a.y) + n * a.y_n + h * a.y_h + c;         // [ow, L]
+      if (!base<Place>(a, ih, h, row)) continue;
+      const Place* places = all_places + n * a.indices_n + h * a.indices_h + c;  // [ow, L]
+      const T* y = static_cast<const T*>(a.y) + n * a.y_n + h * a.y_h + c;       // [ow, L]
       for (ptrdiff_t ow = 0; ow < out_w; ow++) {
-        Places column = load_places(indices + ow * indices_w) - int32_t(ih * size);
+        Places column = load_places(places + ow * places_w) - int32_t(row);
         vec<T> dy = load<T>(y + ow * y_w);
         ptrdiff_t iw = ow * stride - pad;
         for (ptrdiff_t kw = 0; kw < taps; kw++, iw += dilation) {
           if (iw < 0 || iw >= size) continue;
           T* out = x + iw * x_w;
-          store<T>(out, load<T>(out) + (column == int32_t(iw) ? dy : vec<T>{}));
+          int32_t here = int32_t(sizeof(Place) == 8 ? iw : kw);
+          store<T>(out, load<T>(out) + (column == here ? dy : vec<T>{}));
         }
       }
     }
@@ -59,21 +84,40 @@ struct max_pool2d_backward_r1_vec : Plain<Pool2d> {
   // The channels that do not fill a vector: straight to the place that the index names, if it is in this row. A choice
   // of what to add instead of a branch, which would be mispredicted half of the time. (Part of a vector would do as
   // well, but a load that meets a masked store of its neighbour waits for it: four times slower with 6 channels.)
-  static void rest(const Pool2d& a, ptrdiff_t n, ptrdiff_t ih, Range oh, ptrdiff_t first, T* x) noexcept {
+  template <class Place>
+  static void rest(const Pool2d& a, const Place* all_places, ptrdiff_t n, ptrdiff_t ih, Range oh, ptrdiff_t first,
+                   T* x) noexcept {
+    ptrdiff_t row;
     for (ptrdiff_t iw = 0; iw < a.iw; iw++) store_n<T>(x + iw * a.x_w + first, vec<T>{}, a.c - first);
-    for (ptrdiff_t h = oh.begin; h < oh.end; h++)
+    for (ptrdiff_t h = oh.begin; h < oh.end; h++) {
+      if (!base<Place>(a, ih, h, row)) continue;
       for (ptrdiff_t ow = 0; ow < a.ow; ow++) {
-        const int64_t* indices = a.indices + n * a.indices_n + h * a.indices_h + ow * a.indices_w;  // [c]
-        const T* y = static_cast<const T*>(a.y) + n * a.y_n + h * a.y_h + ow * a.y_w;               // [c]
+        const Place* places = all_places + n * a.indices_n + h * a.indices_h + ow * a.indices_w;  // [c]
+        const T* y = static_cast<const T*>(a.y) + n * a.y_n + h * a.y_h + ow * a.y_w;             // [c]
         for (ptrdiff_t c = first; c < a.c; c++) {
-          ptrdiff_t iw = indices[c] - ih * a.iw;
-          bool here = iw >= 0 && iw < a.iw;
+          ptrdiff_t iw = ptrdiff_t(places[c]) - row;
+          bool here = true;
+          if constexpr (sizeof(Place) == 1) {
+            here = iw >= 0 && iw < a.kernel_w;
+            iw = ow * a.stride_w - a.pad_w + iw * a.dilation_w;
+          }
+          here = here && iw >= 0 && iw < a.iw;
           x[(here ? iw : 0) * a.x_w + c] += here ? y[c] : T(0);
         }
       }
+    }
   }
 
   // Of places of 64 bits the lower halves, by two registers: GCC takes a vector too wide for one through the stack.
+  static inline __attribute__((always_inline)) Places load_places(const uint8_t* p) {
+    if constexpr (L == 1) {
+      return Places(*p);
+    } else {
+      typename vec_of<uint8_t, L>::type narrow;
+      __builtin_memcpy(&narrow, p, sizeof narrow);
+      return __builtin_convertvector(narrow, Places);
+    }
+  }
   static inline __attribute__((always_inline)) Places load_places(const int64_t* p) {
     if constexpr (L >= 4) {
       Places low, high;

@@ -31,7 +31,10 @@ struct max_pool2d_backward_r2_scatter : Plain<Pool2d> {
       if (end > a.ih) end = a.ih;
       T* x = static_cast<T*>(a.x) + n * a.x_n;  // [ih, iw, c]
       for (ptrdiff_t h = begin; h < end; h++) zero_row(a, x + h * a.x_h);
-      for (ptrdiff_t oh = apart ? band : 0; oh < (apart ? band + 1 : a.oh); oh++) add_row(a, n, oh, x, begin, end);
+      for (ptrdiff_t oh = apart ? band : 0; oh < (apart ? band + 1 : a.oh); oh++) {
+        if (a.taps) add_taps(a, n, oh, x, begin, end);
+        else add_row(a, n, oh, x, begin, end);
+      }
     }
   }
 
@@ -54,6 +57,26 @@ struct max_pool2d_backward_r2_scatter : Plain<Pool2d> {
         int64_t place = indices[ow * i_w + c * i_c];
         if (uint64_t(place) - first >= places) continue;  // a window of padding alone has index -1
         x[place * x_w + c] += dy[ow * y_w + c * y_c];
+      }
+  }
+
+  // The same by taps. How far each lies from the window's corner is a table: dividing would cost more than all else.
+  static void add_taps(const Pool2d& a, ptrdiff_t n, ptrdiff_t oh, T* x, ptrdiff_t begin, ptrdiff_t end) noexcept {
+    ptrdiff_t down[no_tap + 1], right[no_tap + 1];
+    for (ptrdiff_t kh = 0, tap = 0; kh < a.kernel_h; kh++)
+      for (ptrdiff_t kw = 0; kw < a.kernel_w; kw++, tap++)
+        down[tap] = kh * a.dilation_h, right[tap] = kw * a.dilation_w;
+    for (ptrdiff_t tap = a.kernel_h * a.kernel_w; tap <= no_tap; tap++) down[tap] = right[tap] = a.ih + a.pad_h;
+    const uint8_t* taps = a.taps + n * a.indices_n + oh * a.indices_h;  // [ow, c]
+    const T* dy = static_cast<const T*>(a.y) + n * a.y_n + oh * a.y_h;  // [ow, c]
+    ptrdiff_t channels = a.c, out_w = a.ow, x_w = a.x_w, y_w = a.y_w, y_c = a.y_c, i_w = a.indices_w, i_c = a.indices_c;
+    ptrdiff_t first = oh * a.stride_h - a.pad_h, size = a.iw;
+    for (ptrdiff_t ow = 0; ow < out_w; ow++)
+      for (ptrdiff_t c = 0; c < channels; c++) {
+        uint8_t tap = taps[ow * i_w + c * i_c];
+        ptrdiff_t ih = first + down[tap], iw = ow * a.stride_w - a.pad_w + right[tap];
+        if (ih < begin || ih >= end || iw < 0 || iw >= size) continue;
+        x[(ih * size + iw) * x_w + c] += dy[ow * y_w + c * y_c];
       }
   }
 };

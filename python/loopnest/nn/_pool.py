@@ -73,6 +73,8 @@ def max_pool1d(
     """
     x, lone = _batched("max_pool1d", input, 1)
     k, s, p, d = _windows("max_pool1d", 1, kernel_size, stride, padding, dilation)
+    if not return_indices and d == (1,) and (bare := tape.before_relu(input)) is not None:
+        return tape.after_relu(input, max_pool1d(bare, k, s, p, 1, ceil_mode))
     wide = ((1, k[0]), (1, s[0]), (0, p[0]), (1, d[0]))
     found = tape.max_pool2d(x.unsqueeze(2), *wide, ceil_mode, return_indices)
     found = tuple(t.squeeze(2) for t in found) if return_indices else found.squeeze(2)
@@ -99,6 +101,8 @@ def max_pool3d(
     """
     x, lone = _batched("max_pool3d", input, 3)
     k, s, p, d = _windows("max_pool3d", 3, kernel_size, stride, padding, dilation)
+    if not return_indices and d == (1, 1, 1) and (bare := tape.before_relu(input)) is not None:
+        return tape.after_relu(input, max_pool3d(bare, k, s, p, 1, ceil_mode))
     n, c, depth, h, w = x.shape
     flat = reshape(x.permute(0, 2, 1, 3, 4), (n * depth, c, h, w))
     across = tape.max_pool2d(flat, k[1:], s[1:], p[1:], d[1:], ceil_mode, return_indices)
