@@ -211,6 +211,40 @@ cdef extern from *:
       }
     }
 
+    // out = a == y ? share : 0, where share = g / (how many of a are equal to that y): the gradient of y, the
+    // largest (or smallest) of a along the axes that y repeats. g and share have m elements and lie as y.
+    template <class T>
+    void loop_share_equal(const T* a, const T* y, const T* g, T* share, int64_t m, T* out, Axes& axes) {
+      collapse(axes, 2);
+      int last = axes.rank - 1;
+      int64_t n = axes.shape[last], p = axes.step[0][last], q = axes.step[1][last], r = axes.step[2][last];
+      for (int64_t i = 0; i < m; i++) share[i] = 0;
+      each_row(axes, [=](int64_t a_at, int64_t y_at, int64_t) {
+        const T *x = a + a_at, *best = y + y_at;
+        T* count = share + y_at;
+        if (p == 1 && q == 1)
+          for (int64_t i = 0; i < n; i++) count[i] += x[i] == best[i] ? T(1) : T(0);
+        else if (q == 0) {
+          int64_t hits = 0;
+          T first = *best;
+          for (int64_t i = 0; i < n; i++) hits += x[i * p] == first;
+          *count += T(hits);
+        } else
+          for (int64_t i = 0; i < n; i++) count[i * q] += x[i * p] == best[i * q] ? T(1) : T(0);
+      });
+      for (int64_t i = 0; i < m; i++) share[i] = g[i] / (share[i] > 1 ? share[i] : T(1));
+      each_row(axes, [=](int64_t a_at, int64_t y_at, int64_t at) {
+        const T *x = a + a_at, *best = y + y_at, *one = share + y_at;
+        T first = *best, second = *one;
+        if (p == 1 && q == 1 && r == 1)
+          loop(out + at, n, [=](int64_t i) { return x[i] == best[i] ? one[i] : T(0); });
+        else if (p == 1 && q == 0 && r == 1)
+          loop(out + at, n, [=](int64_t i) { return x[i] == first ? second : T(0); });
+        else
+          for (int64_t i = 0; i < n; i++) out[at + i * r] = x[i * p] == best[i * q] ? one[i * q] : T(0);
+      });
+    }
+
     // Sum of n neighbours, in double: for losses.
     template <class T>
     double loop_sum(const T* a, int64_t n) {
@@ -254,6 +288,13 @@ cdef extern from *:
       LOOP_TYPED(loop_best((const float*)a, rows, n, k, largest, out),
                  loop_best((const double*)a, rows, n, k, largest, out));
     }
+    void share_equal(int dtype, const void* a, const void* y, const void* g, void* share, int64_t m, void* out,
+                     Axes& axes) {
+      LOOP_TYPED(loop_share_equal((const float*)a, (const float*)y, (const float*)g, (float*)share, m,
+                                  (float*)out, axes),
+                 loop_share_equal((const double*)a, (const double*)y, (const double*)g, (double*)share, m,
+                                  (double*)out, axes));
+    }
     double dense_sum(int dtype, const void* a, int64_t n) {
       return dtype == 0 ? loop_sum((const float*)a, n) : loop_sum((const double*)a, n);
     }
@@ -279,4 +320,6 @@ cdef extern from *:
     int most_best
     void best_places(int dtype, const void* a, int64_t rows, int64_t n, int64_t k, bint largest,
                      int64_t* out) nogil
+    void share_equal(int dtype, const void* a, const void* y, const void* g, void* share, int64_t m, void* out,
+                     Axes& axes) nogil
     double dense_sum(int dtype, const void* a, int64_t n) nogil

@@ -44,6 +44,35 @@ cdef bint reducible(ndarray a) noexcept:
     return cnp.PyArray_NDIM(a) <= max_rank and (dtype_of(a) == F32 or dtype_of(a) == F64)
 
 
+cdef ndarray shared_among_equals(ndarray a, ndarray y, ndarray g):
+    """The gradient of a, of whose largest or smallest elements y the gradient is g: equal ones share it, as in
+    PyTorch. y and g have the reduced axes at length 1; all three are of one float dtype, aligned."""
+    cdef ndarray out = make_as(a), share = make_as(y)
+    cdef Axes axes
+    cdef int i, dtype = dtype_of(a)
+    cdef int64_t m = cnp.PyArray_SIZE(y)
+    if cnp.PyArray_SIZE(a) == 0:
+        return out
+    if cnp.PyArray_NDIM(a) == 0:
+        return g.copy()
+    if not same_layout(g, y):
+        g = copy_as(g, y)
+    axes.rank = cnp.PyArray_NDIM(a)
+    for i in range(axes.rank):
+        axes.shape[i] = cnp.PyArray_DIMS(a)[i]
+    place(a, 0, axes)
+    place(y, 1, axes)
+    place(out, 2, axes)
+    cdef const void* from_a = cnp.PyArray_DATA(a)
+    cdef const void* from_y = cnp.PyArray_DATA(y)
+    cdef const void* from_g = cnp.PyArray_DATA(g)
+    cdef void* into_share = cnp.PyArray_DATA(share)
+    cdef void* into = cnp.PyArray_DATA(out)
+    with nogil:
+        share_equal(dtype, from_a, from_y, from_g, into_share, m, into, axes)
+    return out
+
+
 cdef object dims_of(Tensor x, object dim):
     """None, or a tuple of axes."""
     if dim is None:
@@ -139,9 +168,9 @@ cdef object extreme(Tensor x, object dim, bint keepdim, bint largest):
         y = (reduced(AMAX if largest else AMIN, a, None, False, 1) if reducible(a)
              else numpy.asarray(a.max() if largest else a.min()))
 
-        def spread(g, a):  # equal elements share the gradient, as in PyTorch
-            hit = a == y
-            return (numpy.asarray(hit * (g / hit.sum()), a.dtype),)
+        def spread(g, a):
+            ones = (1,) * a.ndim
+            return (shared_among_equals(a, y.reshape(ones), g.reshape(ones)),)
 
         return close("MaxBackward" if largest else "MinBackward", y, (x,), spread, (x,))
     axis = axis_of(x, dim, 0)

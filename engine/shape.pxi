@@ -3,8 +3,9 @@
 cdef struct Layout:
     int dtype
     int rank
-    bint channels_last
+    bint in_order  # C order
     int64_t shape[8]
+    int64_t strides[8]  # in bytes
 
 
 cdef Layout layout_of(ndarray a):
@@ -17,17 +18,19 @@ cdef Layout layout_of(ndarray a):
         raise TypeError(f"expected a tensor of float32 or float64, got {a.dtype}")
     out.dtype = dtype_of(a)
     out.rank = cnp.PyArray_NDIM(a)
-    out.channels_last = (out.rank == 4 and not cnp.PyArray_IS_C_CONTIGUOUS(a)
-                         and cnp.PyArray_STRIDES(a)[1] == cnp.PyArray_ITEMSIZE(a))
+    out.in_order = cnp.PyArray_IS_C_CONTIGUOUS(a) or repeated(a)
     for i in range(out.rank):
         out.shape[i] = cnp.PyArray_DIMS(a)[i]
+        out.strides[i] = cnp.PyArray_STRIDES(a)[i]
     return out
 
 
 cdef ndarray make_with(Layout& layout):
-    if layout.channels_last:
-        return make_channels_last(layout.dtype, layout.shape)
-    return make(layout.dtype, layout.rank, layout.shape)
+    if layout.in_order:
+        return make(layout.dtype, layout.rank, layout.shape)
+    cdef bint single = layout.dtype == F32
+    return make_in_order(cnp.NPY_FLOAT if single else cnp.NPY_DOUBLE, 4 if single else 8, layout.rank, layout.shape,
+                         layout.strides)
 
 
 cdef Tensor view_of(Tensor base, ndarray a):

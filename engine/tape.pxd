@@ -99,6 +99,7 @@ cdef int axis_of(Tensor x, int dim, int extra) except -1
 cdef Tensor cast(Tensor x, object dtype)
 cdef Tensor close(str title, cnp.ndarray result, tuple inputs, object function, tuple kept)
 cdef cnp.ndarray reduced(int function, cnp.ndarray a, object axes, bint keepdim, double divisor)
+cdef cnp.ndarray shared_among_equals(cnp.ndarray a, cnp.ndarray y, cnp.ndarray g)
 cdef bint reducible(cnp.ndarray a) noexcept
 cdef cnp.ndarray fit(cnp.ndarray g, tuple shape, object dtype)
 cdef Tensor getitem(Tensor x, object index)

@@ -33,7 +33,7 @@ from libcpp.vector cimport vector
 
 from .arena cimport make, make_as, make_bytes, make_channels_last, make_in_order, owns_memory
 from .elementwise cimport (ADD, DIV, MUL, SUB, Axes, add_dense, add_strided, arrays, broadcast,
-                           column_sums, dense_sum, scalar)
+                           column_sums, dense_sum, scalar, share_equal)
 from .kernels cimport (AMAX, AMIN, F32, F64, I64, SUM, Array, CrossEntropy, Embedding, Error, Gemm,
                        KernelApi, Ladder, Map, Pool2d, Pool2dOptions, Reduce, dtype_of, kernel_api, max_rank,
                        no_tap, raise_error, read, read_dense, run_kernel)

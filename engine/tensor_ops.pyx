@@ -14,7 +14,7 @@ from .arena cimport make_as
 from .elementwise cimport best_places, cumulate, most_best
 from .kernels cimport AMAX, AMIN, F32, F64, dtype_of
 from .tape cimport (Tensor, after_relu, array_of, as_float, axis_of, before_relu, close, fit, getitem,
-                    promoted, reduced, reducible, settled, shape_of, tensor_of, wrap)
+                    promoted, reduced, reducible, settled, shape_of, shared_among_equals, tensor_of, wrap)
 
 from .tape import Extreme, default_generator, expand, matmul, permute, reshape, transpose, unsqueeze
 
@@ -399,12 +399,8 @@ cdef Tensor furthest(Tensor x, object dim, bint keepdim, int function, str title
     else:
         y = numpy.asarray((numpy.max if function == AMAX else numpy.min)(whole, axis=axes, keepdims=True))
 
-    def grad(g, a):  # equal elements share the gradient, as in PyTorch
-        hit = a == y
-        share = spread(g, axes, keepdim) / numpy.maximum(hit.sum(axes, keepdims=True, dtype=a.dtype), 1)
-        dx = numpy.zeros_like(a)  # lies as a does; few elements are hit
-        numpy.copyto(dx, share, where=hit)
-        return (dx,)
+    def grad(g, a):
+        return (shared_among_equals(a, y, spread(g, axes, keepdim)),)
 
     result = y if keepdim else numpy.asarray(y.squeeze(axes))
     return close(title, result, (x,), grad, (x,))
