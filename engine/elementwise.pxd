@@ -1,7 +1,7 @@
 """Plain loops over arrays, for what has no ladder: + - * / between arrays or with a number, and sums of
 gradients. They are bound by memory, so there is nothing to climb."""
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 
 cdef extern from *:
@@ -245,6 +245,21 @@ cdef extern from *:
       });
     }
 
+    // out[i] = 0 with a probability of zeros / 2^32, otherwise `kept`: 32 bits of SplitMix64 (Steele, Lea and
+    // Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014) for each, from `seed` on.
+    template <class T>
+    void loop_mask(uint64_t seed, uint64_t zeros, T kept, T* out, int64_t n) {
+      const T either[2] = {0, kept};  // a branch would be mispredicted half of the time
+      for (int64_t i = 0; i < n; i += 2) {
+        uint64_t z = seed += 0x9E3779B97F4A7C15;
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+        z ^= z >> 31;
+        out[i] = either[(z & 0xFFFFFFFF) >= zeros];
+        if (i + 1 < n) out[i + 1] = either[(z >> 32) >= zeros];
+      }
+    }
+
     // Sum of n neighbours, in double: for losses.
     template <class T>
     double loop_sum(const T* a, int64_t n) {
@@ -288,6 +303,10 @@ cdef extern from *:
       LOOP_TYPED(loop_best((const float*)a, rows, n, k, largest, out),
                  loop_best((const double*)a, rows, n, k, largest, out));
     }
+    void fill_mask(int dtype, uint64_t seed, uint64_t zeros, double kept, void* out, int64_t n) {
+      LOOP_TYPED(loop_mask(seed, zeros, (float)kept, (float*)out, n),
+                 loop_mask(seed, zeros, kept, (double*)out, n));
+    }
     void share_equal(int dtype, const void* a, const void* y, const void* g, void* share, int64_t m, void* out,
                      Axes& axes) {
       LOOP_TYPED(loop_share_equal((const float*)a, (const float*)y, (const float*)g, (float*)share, m,
@@ -320,6 +339,7 @@ cdef extern from *:
     int most_best
     void best_places(int dtype, const void* a, int64_t rows, int64_t n, int64_t k, bint largest,
                      int64_t* out) nogil
+    void fill_mask(int dtype, uint64_t seed, uint64_t zeros, double kept, void* out, int64_t n) nogil
     void share_equal(int dtype, const void* a, const void* y, const void* g, void* share, int64_t m, void* out,
                      Axes& axes) nogil
     double dense_sum(int dtype, const void* a, int64_t n) nogil

@@ -686,6 +686,20 @@ def embedding(Tensor input not None, Tensor weight not None, padding_idx=None):
     return result
 
 
+cdef ndarray dropout_mask(ndarray a, double p):
+    """0 with probability p, otherwise 1 / (1 - p), for each element of a (float): its shape, dtype and layout.
+    One number of the generator is the seed of all."""
+    cdef ndarray mask = make_as(a)
+    cdef uint64_t seed = default_generator().bit_generator.random_raw()
+    cdef uint64_t zeros = <uint64_t>(p * 4294967296.0 + 0.5)
+    cdef int dtype = dtype_of(mask)
+    cdef int64_t n = cnp.PyArray_SIZE(mask)
+    cdef void* out = cnp.PyArray_DATA(mask)
+    with nogil:
+        fill_mask(dtype, seed, zeros, 1 / (1 - p) if p < 1 else 0, out, n)
+    return mask
+
+
 def dropout(Tensor input not None, double p=0.5, bint training=True):
     """Zeroes each element with probability p and divides the others by 1 - p, if training."""
     if not 0 <= p <= 1:
@@ -694,7 +708,4 @@ def dropout(Tensor input not None, double p=0.5, bint training=True):
         return input
     if not plain_float(settled(input)):
         raise TypeError(f"dropout: expected input of float32 or float64, got {input.dtype}")
-    cdef ndarray mask = make_as(settled(input))
-    keep = default_generator().random(input.shape, dtype=numpy.float32) >= p
-    numpy.multiply(keep, mask.dtype.type(1 / (1 - p) if p < 1 else 0), out=mask, casting="unsafe")
-    return arithmetic(MUL, input, wrap(mask))
+    return arithmetic(MUL, input, wrap(dropout_mask(settled(input), p)))

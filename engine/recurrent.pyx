@@ -14,10 +14,8 @@ from .arena cimport make
 from .kernels cimport (F32, F64, Array, Error, Gru, GruBackward, KernelApi, Ladder, Rnn, RnnBackward,
                        kernel_api, raise_error, read, run_kernel)
 from .sequence cimport features_dense, in_time_order, new_like, new_output, part_of, shape_of
-from .tape cimport (Node, Run, Tensor, Version, Whole, edge_of, record_parts, recording, settled, version_of,
-                    wants, wrap)
-
-from .tape import default_generator
+from .tape cimport (Node, Run, Tensor, Version, Whole, dropout_mask, edge_of, record_parts, recording,
+                    settled, version_of, wants, wrap)
 
 ctypedef cnp.ndarray ndarray
 
@@ -361,8 +359,7 @@ def recurrent(str kind not None, Tensor input not None, Tensor h_0, params, bint
         mask = None
         x = y
         if train and dropout > 0 and k < num_layers - 1:
-            mask = (default_generator().random(shape_of(y), dtype=numpy.float32) >= dropout).astype(y.dtype)
-            mask *= 1 / (1 - dropout) if dropout < 1 else 0
+            mask = dropout_mask(y, dropout)
             x = numpy.multiply(y, mask)
         masks.append(mask)
     out, last = wrap(y.swapaxes(0, 1) if batch_first else y), wrap(hn)

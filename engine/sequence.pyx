@@ -15,10 +15,8 @@ from libcpp.vector cimport vector
 from .arena cimport make
 from .kernels cimport (F32, Array, Error, KernelApi, Ladder, Lstm, LstmBackward, kernel_api, raise_error,
                        read, run_kernel)
-from .tape cimport (Node, Run, Tensor, Version, Whole, edge_of, record_parts, recording, settled, version_of,
-                    wants, wrap)
-
-from .tape import default_generator
+from .tape cimport (Node, Run, Tensor, Version, Whole, dropout_mask, edge_of, record_parts, recording,
+                    settled, version_of, wants, wrap)
 
 ctypedef cnp.ndarray ndarray
 
@@ -342,8 +340,7 @@ def lstm(Tensor input not None, hx, params, bint has_biases=True, int num_layers
         mask = None
         x = y
         if train and dropout > 0 and k < num_layers - 1:
-            mask = (default_generator().random(shape_of(y), dtype=numpy.float32) >= dropout).astype(y.dtype)
-            mask *= 1 / (1 - dropout) if dropout < 1 else 0
+            mask = dropout_mask(y, dropout)
             x = numpy.multiply(y, mask)
         masks.append(mask)
     outputs = [wrap(y.swapaxes(0, 1) if batch_first else y), wrap(hn), wrap(cn)]

@@ -25,7 +25,7 @@ cimport numpy as cnp
 from cpython.long cimport PyLong_CheckExact
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_REFCNT
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 from libcpp.algorithm cimport pop_heap, push_heap
 from libcpp.unordered_set cimport unordered_set
@@ -33,7 +33,7 @@ from libcpp.vector cimport vector
 
 from .arena cimport make, make_as, make_bytes, make_channels_last, make_in_order, owns_memory
 from .elementwise cimport (ADD, DIV, MUL, SUB, Axes, add_dense, add_strided, arrays, broadcast,
-                           column_sums, dense_sum, scalar, share_equal)
+                           column_sums, dense_sum, fill_mask, scalar, share_equal)
 from .kernels cimport (AMAX, AMIN, F32, F64, I64, SUM, Array, CrossEntropy, Embedding, Error, Gemm,
                        KernelApi, Ladder, Map, Pool2d, Pool2dOptions, Reduce, dtype_of, kernel_api, max_rank,
                        no_tap, raise_error, read, read_dense, run_kernel)
