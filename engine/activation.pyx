@@ -8,6 +8,7 @@ from cpython.ref cimport Py_REFCNT
 from libc.stdint cimport int64_t
 
 from .arena cimport make_as, owns_memory
+from .copying cimport copy_into
 from .kernels cimport (Array, Error, KernelApi, Ladder, Map, Softmax, kernel_api, raise_error, read,
                        run_kernel)
 from .tape cimport Node, Run, Tensor, edge_of, keep0, record, recording, settled, wants, wrap
@@ -152,7 +153,7 @@ cdef class SoftmaxBackward(Node):
         cdef ndarray out
         if not lies_as(g, self.kept0) or not cnp.PyArray_ISALIGNED(g):
             out = make_as(self.kept0)
-            cnp.PyArray_CopyInto(out, g)
+            copy_into(out, g)
             g = out
         out = make_as(self.kept0)
         show("output", self.kept0, self.axis, y)
@@ -191,7 +192,7 @@ cdef Tensor along(Tensor input, object dim, bint log):
         raise ValueError(f"{op}: expected input of at most 8 axes, got {rank}")
     out = make_as(keep)
     if not cnp.PyArray_ISALIGNED(keep) or not lies_as(keep, out):  # there are gaps in it
-        cnp.PyArray_CopyInto(out, keep)
+        copy_into(out, keep)
         keep, out = out, make_as(out)
     show("input", keep, axis, x)
     show("result", out, axis, y)

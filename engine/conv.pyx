@@ -11,6 +11,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from .arena cimport make, make_channels_innermost
+from .copying cimport copy_into
 from .elementwise cimport column_sums
 from .kernels cimport (Array, ConvAnyOptions, ConvArgs, Error, KernelApi, Ladder, kernel_api,
                        raise_error, read, read_dense, run_kernel)
@@ -181,7 +182,7 @@ cdef ndarray channels_innermost(ndarray a):
         return a
     cdef ndarray out = make_channels_innermost(0 if cnp.PyArray_ITEMSIZE(a) == 4 else 1, cnp.PyArray_NDIM(a),
                                                <const int64_t*>cnp.PyArray_DIMS(a))
-    cnp.PyArray_CopyInto(out, a)
+    copy_into(out, a)
     return out
 
 

@@ -27,7 +27,7 @@ cdef inline ndarray channels_last(ndarray a):
     if cnp.PyArray_DIMS(a)[1] == 1 or cnp.PyArray_STRIDES(a)[1] == cnp.PyArray_ITEMSIZE(a):
         return a
     cdef ndarray out = make_channels_last(dtype_of(a), <const int64_t*>cnp.PyArray_DIMS(a))
-    cnp.PyArray_CopyInto(out, a)
+    copy_into(out, a)
     return out
 
 
@@ -687,8 +687,8 @@ def embedding(Tensor input not None, Tensor weight not None, padding_idx=None):
 
 
 cdef ndarray dropout_mask(ndarray a, double p):
-    """0 with probability p, otherwise 1 / (1 - p), for each element of a (float): its shape, dtype and layout.
-    One number of the generator is the seed of all."""
+    """0 with probability p, otherwise 1 / (1 - p), for each element of a (float): its shape, dtype and
+    layout. One number of the generator is the seed of all."""
     cdef ndarray mask = make_as(a)
     cdef uint64_t seed = default_generator().bit_generator.random_raw()
     cdef uint64_t zeros = <uint64_t>(p * 4294967296.0 + 0.5)

@@ -4,6 +4,7 @@ cimport numpy as cnp
 from libc.stdint cimport int64_t
 
 from .arena cimport make_as
+from .copying cimport copy_into
 from .kernels cimport Array, read
 
 
@@ -58,5 +59,5 @@ cdef inline cnp.ndarray new_channels_last(object shape, object dtype):
 cdef inline cnp.ndarray to_channels_last(cnp.ndarray a):
     """A copy of (N, C, ...) with C innermost in memory."""
     cdef cnp.ndarray out = new_channels_last((<object>a).shape, a.dtype)
-    cnp.PyArray_CopyInto(out, a)
+    copy_into(out, a)
     return out

@@ -13,7 +13,7 @@ from libcpp.vector cimport vector
 from .arena cimport make
 from .kernels cimport (F32, F64, Array, Error, Gru, GruBackward, KernelApi, Ladder, Rnn, RnnBackward,
                        kernel_api, raise_error, read, run_kernel)
-from .sequence cimport features_dense, in_time_order, new_like, new_output, part_of, shape_of
+from .sequence cimport features_dense, in_time_order, new_like, new_output, part_of
 from .tape cimport (Node, Run, Tensor, Version, Whole, dropout_mask, edge_of, record_parts, recording,
                     settled, version_of, wants, wrap)
 

@@ -45,8 +45,8 @@ cdef bint reducible(ndarray a) noexcept:
 
 
 cdef ndarray shared_among_equals(ndarray a, ndarray y, ndarray g):
-    """The gradient of a, of whose largest or smallest elements y the gradient is g: equal ones share it, as in
-    PyTorch. y and g have the reduced axes at length 1; all three are of one float dtype, aligned."""
+    """The gradient of a, of whose largest or smallest elements y the gradient is g: equal ones share it, as
+    in PyTorch. y and g have the reduced axes at length 1; all three are of one float dtype, aligned."""
     cdef ndarray out = make_as(a), share = make_as(y)
     cdef Axes axes
     cdef int i, dtype = dtype_of(a)
@@ -104,7 +104,7 @@ cdef class SumBackward(Node):
         cdef ndarray dx = make_with(self.layout)
         if self.factor != 1:
             g = scale(MUL, False, g, self.factor)
-        cnp.PyArray_CopyInto(dx, g.reshape(self.shape) if cnp.PyArray_NDIM(g) else g)
+        copy_into(dx, g.reshape(self.shape) if cnp.PyArray_NDIM(g) else g)
         return run.send(self.edge0, dx)
 
 

@@ -29,8 +29,8 @@ cdef ndarray make_with(Layout& layout):
     if layout.in_order:
         return make(layout.dtype, layout.rank, layout.shape)
     cdef bint single = layout.dtype == F32
-    return make_in_order(cnp.NPY_FLOAT if single else cnp.NPY_DOUBLE, 4 if single else 8, layout.rank, layout.shape,
-                         layout.strides)
+    return make_in_order(cnp.NPY_FLOAT if single else cnp.NPY_DOUBLE, 4 if single else 8, layout.rank,
+                         layout.shape, layout.strides)
 
 
 cdef Tensor view_of(Tensor base, ndarray a):
@@ -47,7 +47,7 @@ cdef class ViewBackward(Node):
     cdef tuple shape
 
     cdef int replay(self, ndarray g, Run run) except -1:
-        return run.send(self.edge0, g.reshape(self.shape))
+        return run.send(self.edge0, shaped(g, self.shape))
 
 
 cdef Tensor reshaped(Tensor x, ndarray a):
@@ -65,7 +65,7 @@ cdef Tensor reshaped(Tensor x, ndarray a):
 def reshape(Tensor input not None, shape):
     """As torch.reshape: a view if the memory allows it, otherwise a copy in C order."""
     try:
-        return reshaped(input, settled(input).reshape(shape))
+        return reshaped(input, shaped(settled(input), shape))
     except (ValueError, TypeError):
         raise ValueError(f"shape {shape} is invalid for input of shape {input.shape}") from None
 
@@ -101,7 +101,7 @@ def flatten(Tensor input not None, int start_dim=0, int end_dim=-1):
     cdef int i
     for i in range(first, last + 1):
         size *= <int64_t>cnp.PyArray_DIMS(settled(input))[i]
-    return reshaped(input, settled(input).reshape(shape[:first] + (size,) + shape[last + 1:]))
+    return reshaped(input, shaped(settled(input), shape[:first] + (size,) + shape[last + 1:]))
 
 
 def squeeze(Tensor input not None, dim=None):
@@ -178,7 +178,7 @@ def expand(Tensor input not None, sizes):
 
 cdef Tensor copied(Tensor x, str title, str order):
     cdef ndarray a = settled(x)
-    a = copy_as(a, a) if order == "K" else numpy.ascontiguousarray(a).reshape(x.shape)
+    a = copy_as(a, a) if order == "K" else in_c_order(a)
     return close(title, a, (x,), lambda g: (g,), ())
 
 
@@ -343,6 +343,46 @@ cdef Tensor getitem(Tensor x, object index):
     return close("IndexBackward", a, (x,), grad, ())
 
 
+cdef ndarray joined(list arrays, int axis):
+    """The arrays one after the other along an axis, in the order of the first one's axes (of the first that
+    has more than one place along this axis: the stride of a single one says nothing)."""
+    cdef ndarray first = arrays[0], like = first, a, out
+    cdef int64_t shape[8]
+    cdef int rank = cnp.PyArray_NDIM(first), i
+    cdef int64_t start = 0
+    cdef bint alike = 0 < rank <= 8 and plain_float(first) and not repeated(first)
+    for a in arrays:
+        alike = alike and cnp.PyArray_NDIM(a) == rank and cnp.PyArray_TYPE(a) == cnp.PyArray_TYPE(first)
+    if not alike:
+        return numpy.concatenate(arrays, axis)
+    for i in range(rank):
+        shape[i] = cnp.PyArray_DIMS(first)[i]
+    shape[axis] = 0
+    for a in reversed(arrays):
+        if cnp.PyArray_DIMS(a)[axis] > 1 and not repeated(a):
+            like = a
+    for a in arrays:
+        for i in range(rank):
+            if i != axis and cnp.PyArray_DIMS(a)[i] != shape[i]:
+                return numpy.concatenate(arrays, axis)  # which says what is wrong
+        shape[axis] += cnp.PyArray_DIMS(a)[axis]
+    out = make_in_order(cnp.PyArray_TYPE(first), cnp.PyArray_ITEMSIZE(first), rank, shape,
+                        <const int64_t*>cnp.PyArray_STRIDES(like))
+    before = (slice(None),) * axis
+    parts = []
+    for a in arrays:
+        parts.append((<object>out)[(*before, slice(start, start + cnp.PyArray_DIMS(a)[axis]))])
+        start += cnp.PyArray_DIMS(a)[axis]
+    if axis == 0 or cnp.PyArray_NBYTES(out) < 1 << 20:
+        for part, a in zip(parts, arrays):
+            copy_into(part, a)
+        return out
+    for i in range(shape[0]):  # sample by sample, so that a cache line is whole before it leaves the cache
+        for part, a in zip(parts, arrays):
+            copy_into(part[i], (<object>a)[i])
+    return out
+
+
 def cat(tensors, int dim=0):
     """Tensors one after the other along an axis that exists."""
     cdef tuple inputs = tuple([tensor_of(t) for t in tensors])
@@ -350,7 +390,7 @@ def cat(tensors, int dim=0):
         raise ValueError("cat: expected at least one tensor")
     cdef int axis = axis_of(inputs[0], dim, 0)
     try:
-        result = numpy.concatenate([settled(<Tensor>t) for t in inputs], axis)
+        result = joined([settled(<Tensor>t) for t in inputs], axis)
     except ValueError:
         raise ValueError(f"cat: the shapes {[t.shape for t in inputs]} do not fit each other along dim "
                          f"{dim}") from None

@@ -32,6 +32,7 @@ from libcpp.unordered_set cimport unordered_set
 from libcpp.vector cimport vector
 
 from .arena cimport make, make_as, make_bytes, make_channels_last, make_in_order, owns_memory
+from .copying cimport copy_into, in_c_order, shaped
 from .elementwise cimport (ADD, DIV, MUL, SUB, Axes, add_dense, add_strided, arrays, broadcast,
                            column_sums, dense_sum, fill_mask, scalar, share_equal)
 from .kernels cimport (AMAX, AMIN, F32, F64, I64, SUM, Array, CrossEntropy, Embedding, Error, Gemm,
@@ -583,7 +584,7 @@ cdef ndarray sum_of(ndarray a, ndarray b):
 cdef ndarray copy_as(ndarray a, ndarray like):
     """A copy of a (of like's shape) with the dtype and the memory order of `like`."""
     cdef ndarray out = make_as(like)
-    cnp.PyArray_CopyInto(out, a)
+    copy_into(out, a)
     return out
 
 

@@ -314,8 +314,11 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     r = integer("pixel_shuffle", "upscale_factor", upscale_factor)
     if c % (r * r):
         raise ValueError(f"pixel_shuffle: expected channels that {r}^2 divides, got input {input.shape}")
-    x = reshape(input, (math.prod(lead), c // (r * r), r, r, h, w))
-    return reshape(x.permute(0, 1, 4, 2, 5, 3), (*lead, c // (r * r), h * r, w * r))
+    n, c = math.prod(lead), c // (r * r)
+    x = reshape(input, (n, c, r, r, h, w))
+    if input.ndim == 4 and input.stride(1) == 1 and c > 1:  # channels innermost before and after
+        return reshape(x.permute(0, 4, 2, 5, 3, 1), (n, h * r, w * r, c)).permute(0, 3, 1, 2)
+    return reshape(x.permute(0, 1, 4, 2, 5, 3), (*lead, c, h * r, w * r))
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
