@@ -316,7 +316,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
         raise ValueError(f"pixel_shuffle: expected channels that {r}^2 divides, got input {input.shape}")
     n, c = math.prod(lead), c // (r * r)
     x = reshape(input, (n, c, r, r, h, w))
-    if input.ndim == 4 and input.stride(1) == 1 and c > 1:  # channels innermost before and after
+    if len(lead) == 1 and c > 1:  # channels innermost, as a convolution's results lie
         return reshape(x.permute(0, 4, 2, 5, 3, 1), (n, h * r, w * r, c)).permute(0, 3, 1, 2)
     return reshape(x.permute(0, 1, 4, 2, 5, 3), (*lead, c, h * r, w * r))
 
