@@ -26,6 +26,7 @@ from libcpp cimport bool as cbool
 from libcpp.vector cimport vector
 
 from .arena cimport make
+from .elementwise cimport Axes, copy_axes
 from .kernels cimport F32, F64, Array, Error, KernelApi, Ladder, dtype_of, kernel_api, raise_error, read
 from .tape cimport Tensor, settled, wrap
 
@@ -142,6 +143,12 @@ cdef extern from *:
     void run_strided(const Strided* s) {
       for (int64_t n : s->shape)
         if (n == 0) return;
+      if (s->op == strided_copy && !s->relu) {
+        Axes axes = {8, {}, {}};
+        for (int d = 0; d < 8; d++)
+          axes.shape[d] = s->shape[d], axes.step[0][d] = s->a_step[d], axes.step[2][d] = s->out_step[d];
+        return copy_axes(s->dtype == 0 ? 4 : 8, s->a, s->out, axes);
+      }
       if (s->dtype == 0) strided_typed<float>(*s);
       else strided_typed<double>(*s);
     }

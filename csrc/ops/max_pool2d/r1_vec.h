@@ -3,6 +3,7 @@
 // Why:   the branch on data goes away, and a load brings a whole vector of channels.
 // Price: x and y must have their channels side by side; a plane must have fewer than 2^31 elements.
 #pragma once
+#include "taps.h"
 
 template <class T>
 struct max_pool2d_r1_vec : Plain<Pool2d> {
@@ -113,6 +114,7 @@ struct max_pool2d_r1_vec : Plain<Pool2d> {
   // tap is the place.
   template <class Load>
   static inline __attribute__((always_inline)) vec<T> window(const Taps& t, const T* x, Load load_x, Places& places) {
+    if (t.rows == 2 && t.columns == 2) return four(t, x, load_x, places);
     vec<T> best = broadcast<T>(-__builtin_inff());
     places = Places{} + t.place;
     int32_t row = t.place;
@@ -129,15 +131,22 @@ struct max_pool2d_r1_vec : Plain<Pool2d> {
     return best;
   }
 
+  // The commonest window by two pairs: their comparisons need not wait for each other.
+  template <class Load>
+  static inline __attribute__((always_inline)) vec<T> four(const Taps& t, const T* x, Load load_x, Places& places) {
+    vec<T> a = load_x(x), b = load_x(x + t.right), c = load_x(x + t.down), d = load_x(x + t.down + t.right);
+    auto b_wins = (b > a) | (b != b), d_wins = (d > c) | (d != d);
+    a = b_wins ? b : a, c = d_wins ? d : c;
+    Places right = Places{} + t.place_right, none = Places{};
+    Places above = b_wins ? right : none, below = d_wins ? right : none;
+    auto wins = (c > a) | (c != c);
+    places = (wins ? below + t.place_down : above) + t.place;
+    return wins ? c : a;
+  }
+
   static inline __attribute__((always_inline)) void store_places(uint8_t* to, ptrdiff_t step, Places places,
                                                                  ptrdiff_t count) {
-    if constexpr (lanes<T> > 1) {
-      if (step == 1 && count == lanes<T>) {
-        auto narrow = __builtin_convertvector(places, typename vec_of<uint8_t, lanes<T>>::type);
-        __builtin_memcpy(to, &narrow, sizeof narrow);
-        return;
-      }
-    }
+    if (step == 1 && count == lanes<T>) return store_taps<lanes<T>>(to, places);
     for (ptrdiff_t i = 0; i < count; i++) to[i * step] = uint8_t(get_place(places, i));
   }
   static inline __attribute__((always_inline)) void store_places(int64_t* to, ptrdiff_t step, Places places,

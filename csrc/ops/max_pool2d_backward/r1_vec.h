@@ -6,6 +6,7 @@
 // Price: every element of a window is looked at, kernel_h * kernel_w for each gradient. An index outside its own
 //        window, which max_pool2d never writes, finds nobody.
 #pragma once
+#include "../max_pool2d/taps.h"
 
 template <class T>
 struct max_pool2d_backward_r1_vec : Plain<Pool2d> {
@@ -109,15 +110,7 @@ struct max_pool2d_backward_r1_vec : Plain<Pool2d> {
   }
 
   // Of places of 64 bits the lower halves, by two registers: GCC takes a vector too wide for one through the stack.
-  static inline __attribute__((always_inline)) Places load_places(const uint8_t* p) {
-    if constexpr (L == 1) {
-      return Places(*p);
-    } else {
-      typename vec_of<uint8_t, L>::type narrow;
-      __builtin_memcpy(&narrow, p, sizeof narrow);
-      return __builtin_convertvector(narrow, Places);
-    }
-  }
+  static inline __attribute__((always_inline)) Places load_places(const uint8_t* p) { return load_taps<L>(p); }
   static inline __attribute__((always_inline)) Places load_places(const int64_t* p) {
     if constexpr (L >= 4) {
       Places low, high;
