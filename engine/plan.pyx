@@ -26,7 +26,7 @@ from libcpp cimport bool as cbool
 from libcpp.vector cimport vector
 
 from .arena cimport make
-from .elementwise cimport Axes, copy_axes
+from .elementwise cimport Axes, copy_axes  # no-cython-lint: used by the C++ below
 from .kernels cimport F32, F64, Array, Error, KernelApi, Ladder, dtype_of, kernel_api, raise_error, read
 from .tape cimport Tensor, settled, wrap
 
