@@ -109,8 +109,8 @@ struct max_pool2d_backward_r1_vec : Plain<Pool2d> {
     }
   }
 
-  // Of places of 64 bits the lower halves, by two registers: GCC takes a vector too wide for one through the stack.
   static inline __attribute__((always_inline)) Places load_places(const uint8_t* p) { return load_taps<L>(p); }
+  // Of places of 64 bits the lower halves, by two registers: GCC takes a vector too wide for one through the stack.
   static inline __attribute__((always_inline)) Places load_places(const int64_t* p) {
     if constexpr (L >= 4) {
       Places low, high;
