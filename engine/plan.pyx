@@ -28,7 +28,7 @@ from libcpp.vector cimport vector
 from .arena cimport make
 from .elementwise cimport Axes, copy_axes  # no-cython-lint: used by the C++ below
 from .kernels cimport F32, F64, Array, Error, KernelApi, Ladder, dtype_of, kernel_api, raise_error, read
-from .tape cimport Tensor, settled, wrap
+from .tape cimport Tensor, settle_all, settled, wrap
 
 ctypedef cnp.ndarray ndarray
 
@@ -288,6 +288,7 @@ cdef class Recording:
         global plan_recorder
         if plan_recorder != NULL:
             raise RuntimeError("a plan is being made in this thread already")
+        settle_all()  # what has waited since before is no step of this plan
         plan_recorder = &self.recorder
         return self
 

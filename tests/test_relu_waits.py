@@ -191,6 +191,15 @@ def test_changed_result_is_found_in_backward():
         y.sum().backward()
 
 
+def test_plans_have_no_step_of_what_waited_before():
+    h = F.relu(loopnest.tensor(numbers(IMAGES, "float32"), requires_grad=True) * 1.0)
+    net, x = nn.Linear(5, 3).eval(), loopnest.ones(2, 5)
+    fast = loopnest.compile(net, x)
+    assert len(fast.describe()) == 1
+    assert np.allclose(fast(x).numpy(), np.array(net(x).detach()))
+    assert np.array_equal(np.array(h.detach()), np.maximum(numbers(IMAGES, "float32"), 0))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_net_learns_the_same(dtype):
     """A small net, three steps: with ReLU that waits and with one that is looked at at once."""
