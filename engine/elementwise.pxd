@@ -1,5 +1,6 @@
-"""Plain loops over arrays, for what has no ladder: + - * / between arrays or with a number, and sums of
-gradients. They are bound by memory, so there is nothing to climb."""
+"""Plain loops over arrays, for what has no ladder: + - * / between arrays or with a number, sums of
+gradients, copies to another order of the axes, masks. They are bound by memory, so there is nothing to
+climb."""
 
 from libc.stdint cimport int64_t, uint64_t
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from loopnest.engine import plan
 
 import loopnest
 from loopnest import _core, nn
@@ -196,6 +197,11 @@ def test_plans_have_no_step_of_what_waited_before():
     net, x = nn.Linear(5, 3).eval(), loopnest.ones(2, 5)
     fast = loopnest.compile(net, x)
     assert len(fast.describe()) == 1
+    h = F.relu(loopnest.tensor(numbers(IMAGES, "float32"), requires_grad=True) * 1.0)
+    recording = plan.Recording()
+    with recording:
+        x.numpy()  # computes all that waits
+    assert len(recording) == 0
     assert np.allclose(fast(x).numpy(), np.array(net(x).detach()))
     assert np.array_equal(np.array(h.detach()), np.maximum(numbers(IMAGES, "float32"), 0))
 

@@ -2,10 +2,10 @@
 //
 //   window of (oh, ow):  ih = oh * stride_h - pad_h + kh * dilation_h  for kh in [0, kernel_h), iw likewise
 //
-//   max_pool2d            reads x                            writes y = the largest x of the window; indices or taps
+//   max_pool2d            reads x                               writes y = the largest x of the window; indices or taps
 //   max_pool2d_backward   reads y (= dL/dy), indices or taps    writes x (= dL/dx)
-//   avg_pool2d            reads x                            writes y = the sum of the window / divisor
-//   avg_pool2d_backward   reads y (= dL/dy)                  writes x (= dL/dx)
+//   avg_pool2d            reads x                               writes y = the sum of the window / divisor
+//   avg_pool2d_backward   reads y (= dL/dy)                     writes x (= dL/dx)
 //
 // Maximum: what lies outside the image is -inf. The first of equal elements wins; a NaN beats every number, and the
 // last NaN wins, all as in PyTorch. `indices` holds ih * iw_size + iw, the place in the plane (n, c). A window that
