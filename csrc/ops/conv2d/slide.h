@@ -59,6 +59,12 @@ struct Slide {
   // long runs through memory are worth more: L2.
   static constexpr ptrdiff_t near_bytes = 24 << 10, far_bytes = 256 << 10;
 
+  // From beyond L2, kernels 3 wide go in blocks of 2 x 4 pixels, 2 x 2 with stride 2: a block passes all channels of
+  // its columns before the next, so narrow ones read memory nearly in order, and its way sets the pace, not loads. Ice
+  // Lake, blocks of 2 x 8 and these: 8 x 112x112x96 stride 2 4.94 and 2.54 ms, 28x28x192 246 and 212 us, stride 1 514
+  // and 419. From L2 the wide ones are 5 to 15 % ahead, with kernels 5 and 7 wide everywhere.
+  static constexpr int slim = 4;
+  static constexpr ptrdiff_t slim_from = 2 << 20;
   // x and y together from here on leave L2, and from there on most third-level caches.
   static constexpr ptrdiff_t ahead_from = 1 << 20, fetch_from = 4 << 20, far_from = 16 << 20;
 
@@ -128,8 +134,8 @@ struct Slide {
   }
 
   // One row of x, KW taps: up, those of the upper row of y (w0), and down, of the lower (w1).
-  template <int KW, int S, bool edge, bool groups, bool up, bool down, int R>
-  static inline __attribute__((always_inline)) void row(vec<T> (&sum)[R][P], const T* x, ptrdiff_t x_w, const T* w0,
+  template <int KW, int S, bool edge, bool groups, bool up, bool down, int R, int W>
+  static inline __attribute__((always_inline)) void row(vec<T> (&sum)[R][W], const T* x, ptrdiff_t x_w, const T* w0,
                                                         const T* w1, Range in, Index index, ptrdiff_t valid) {
     ptrdiff_t low = in.begin, high = in.end;
     asm("" : "+r"(low), "+r"(high));  // tested here, for each column: GCC makes loops of their own, and spills sums
@@ -139,10 +145,10 @@ struct Slide {
       if (down) tap[1][k] = load<T>(w1 + k * L);
     }
 #pragma GCC unroll 32
-    for (int i = 0; i < (P - 1) * S + KW; i++) {
+    for (int i = 0; i < (W - 1) * S + KW; i++) {
       if (!edge || (i >= low && i < high)) {
         vec<T> xv = wanted<groups>(x, index, valid);
-        UNROLL for (int p = 0; p < P; p++) if (i - p * S >= 0 && i - p * S < KW) {
+        UNROLL for (int p = 0; p < W; p++) if (i - p * S >= 0 && i - p * S < KW) {
           if (up) sum[0][p] += xv * tap[0][(i - p * S) % KW];
           if (down) sum[R - 1][p] += xv * tap[1][(i - p * S) % KW];
         }
@@ -153,28 +159,28 @@ struct Slide {
   }
 
   // The same for each channel of a group; depthwise has one.
-  template <int KW, int S, bool edge, bool groups, bool up, bool down, int R>
-  static inline __attribute__((always_inline)) void channels(vec<T> (&sum)[R][P], const Args& a, const T* x,
+  template <int KW, int S, bool edge, bool groups, bool up, bool down, int R, int W>
+  static inline __attribute__((always_inline)) void channels(vec<T> (&sum)[R][W], const Args& a, const T* x,
                                                              const T* w0, const T* w1, Range in, ptrdiff_t valid) {
-    if constexpr (!groups) return row<KW, S, edge, false, up, down, R>(sum, x, a.w.x, w0, w1, in, Index{}, valid);
+    if constexpr (!groups) return row<KW, S, edge, false, up, down>(sum, x, a.w.x, w0, w1, in, Index{}, valid);
     else
       for (ptrdiff_t i = 0; i < a.group_ic; i++, w0 += KW * L, w1 += KW * L)
-        row<KW, S, edge, true, up, down, R>(sum, x, a.w.x, w0, w1, in, a.index[i], valid);
+        row<KW, S, edge, true, up, down>(sum, x, a.w.x, w0, w1, in, a.index[i], valid);
   }
 
   // One row of x for one row of y, any number of taps.
-  template <int KW, int S, bool edge, bool groups, bool pieces, int R>
-  static inline __attribute__((always_inline)) void whole(vec<T> (&sum)[R][P], const Args& a, const Tile& t, const T* x,
+  template <int KW, int S, bool edge, bool groups, bool pieces, int R, int W>
+  static inline __attribute__((always_inline)) void whole(vec<T> (&sum)[R][W], const Args& a, const Tile& t, const T* x,
                                                           const T* w, ptrdiff_t valid) {
     if constexpr (!pieces) {
-      channels<KW, S, edge, groups, true, false, R>(sum, a, x, w, w, t.columns, valid);
+      channels<KW, S, edge, groups, true, false>(sum, a, x, w, w, t.columns, valid);
     } else {
       ptrdiff_t x_w = a.w.x;
       Range in = t.columns;
       for (ptrdiff_t i = 0; i < t.wide; i++, x += KW * x_w, w += KW * L, in.begin -= KW, in.end -= KW)
-        row<KW, S, edge, false, true, false, R>(sum, x, x_w, w, w, in, Index{}, valid);
+        row<KW, S, edge, false, true, false>(sum, x, x_w, w, w, in, Index{}, valid);
       for (ptrdiff_t i = 0; i < t.narrow; i++, x += (KW - 1) * x_w, w += (KW - 1) * L) {
-        row<KW - 1, S, edge, false, true, false, R>(sum, x, x_w, w, w, in, Index{}, valid);
+        row<KW - 1, S, edge, false, true, false>(sum, x, x_w, w, w, in, Index{}, valid);
         in.begin -= KW - 1, in.end -= KW - 1;
       }
     }
@@ -183,7 +189,7 @@ struct Slide {
   static ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
   static ptrdiff_t most(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 
-  template <int KW, int S, int R, bool edge, bool groups, bool pieces>
+  template <int KW, int S, int W, int R, bool edge, bool groups, bool pieces>
   static inline __attribute__((always_inline)) void tile(const Args& a, const Tile& t) noexcept {
     ptrdiff_t x_h = a.h.x, y_w = a.w.y, kh = a.h.kernel, down = a.h.stride;
     ptrdiff_t w_h = a.w.kernel * L * (groups ? a.group_ic : 1), w_d = kh * w_h, w_v = a.d.kernel * w_d;
@@ -193,58 +199,58 @@ struct Slide {
       ptrdiff_t c = groups ? first * a.group_oc : channel(a.c, v), x_c = groups ? first * a.group_ic : c;
       ptrdiff_t here = groups ? least(a.groups - first, a.together) : 0;
       ptrdiff_t lanes_y = groups ? here * a.group_oc : L, lanes_x = groups ? here * a.group_ic : L;
-      vec<T> sum[R][P], start = {};
+      vec<T> sum[R][W], start = {};
       if (a.bias) start = groups ? load_n<T>(a.bias + c, lanes_y) : load<T>(a.bias + c);
-      UNROLL for (int r = 0; r < R; r++) UNROLL for (int p = 0; p < P; p++) sum[r][p] = start;
+      UNROLL for (int r = 0; r < R; r++) UNROLL for (int p = 0; p < W; p++) sum[r][p] = start;
       const T *plane = t.x + x_c, *w = wv;
       for (ptrdiff_t j = t.ahead.begin; j < t.ahead.end; j++)
-        UNROLL for (int i = 0; i < P * S; i++) __builtin_prefetch(plane + j * x_h + (t.right + i) * a.w.x);
+        UNROLL for (int i = 0; i < W * S; i++) __builtin_prefetch(plane + j * x_h + (t.right + i) * a.w.x);
       for (ptrdiff_t d = 0; d < t.planes; d++, plane += a.d.dilation * a.d.x, w += w_d) {
         if constexpr (R == 1) {
           for (ptrdiff_t j = t.in.begin; j < t.in.end; j++)
-            whole<KW, S, edge, groups, pieces, R>(sum, a, t, plane + j * x_h, w + j * w_h, lanes_x);
+            whole<KW, S, edge, groups, pieces>(sum, a, t, plane + j * x_h, w + j * w_h, lanes_x);
         } else {
           ptrdiff_t j = t.in.begin, end = least(t.in.end, least(down, kh));
           for (; j < end; j++)
-            channels<KW, S, edge, groups, true, false, R>(sum, a, plane + j * x_h, w + j * w_h, w, t.columns, lanes_x);
+            channels<KW, S, edge, groups, true, false>(sum, a, plane + j * x_h, w + j * w_h, w, t.columns, lanes_x);
           for (end = least(t.in.end, kh); j < end; j++)
-            channels<KW, S, edge, groups, true, true, R>(sum, a, plane + j * x_h, w + j * w_h, w + (j - down) * w_h,
-                                                         t.columns, lanes_x);
+            channels<KW, S, edge, groups, true, true>(sum, a, plane + j * x_h, w + j * w_h, w + (j - down) * w_h,
+                                                      t.columns, lanes_x);
           for (j = most(j, down), end = t.in.end; j < end; j++)
-            channels<KW, S, edge, groups, false, true, R>(sum, a, plane + j * x_h, w, w + (j - down) * w_h, t.columns,
-                                                          lanes_x);
+            channels<KW, S, edge, groups, false, true>(sum, a, plane + j * x_h, w, w + (j - down) * w_h, t.columns,
+                                                       lanes_x);
         }
       }
       T* y = t.y + c;
       if (a.add || a.activation > ActRelu6) {
-        T kept[R * P * L];
-        UNROLL for (int r = 0; r < R; r++) UNROLL for (int p = 0; p < P; p++)
-            store<T>(kept + (r * P + p) * L, sum[r][p]);
-        finish(a, kept, y, R, edge ? t.count : P, lanes_y);
+        T kept[R * W * L];
+        UNROLL for (int r = 0; r < R; r++) UNROLL for (int p = 0; p < W; p++)
+            store<T>(kept + (r * W + p) * L, sum[r][p]);
+        finish(a, kept, W, y, R, edge ? t.count : W, lanes_y);
         continue;
       }
       if (a.activation) {
         Finish<T> simple(a.activation, nullptr, nullptr);
-        UNROLL for (int r = 0; r < R; r++) UNROLL for (int p = 0; p < P; p++) sum[r][p] = simple.clamp(sum[r][p]);
+        UNROLL for (int r = 0; r < R; r++) UNROLL for (int p = 0; p < W; p++) sum[r][p] = simple.clamp(sum[r][p]);
       }
       UNROLL for (int r = 0; r < R; r++, y += a.h.y) {
         if (t.stream && c == v * L && lanes_y == L) {
-          UNROLL for (int p = 0; p < P; p++) if (!edge || p < t.count) stream<T>(y + p * y_w, sum[r][p]);
+          UNROLL for (int p = 0; p < W; p++) if (!edge || p < t.count) stream<T>(y + p * y_w, sum[r][p]);
         } else if (lanes_y < L) {
-          UNROLL for (int p = 0; p < P; p++) if (!edge || p < t.count) store_n<T>(y + p * y_w, sum[r][p], lanes_y);
+          UNROLL for (int p = 0; p < W; p++) if (!edge || p < t.count) store_n<T>(y + p * y_w, sum[r][p], lanes_y);
         } else {
-          UNROLL for (int p = 0; p < P; p++) if (!edge || p < t.count) store<T>(y + p * y_w, sum[r][p]);
+          UNROLL for (int p = 0; p < W; p++) if (!edge || p < t.count) store<T>(y + p * y_w, sum[r][p]);
         }
       }
     }
   }
 
   // Any epilogue. y is written once, with finished numbers: blocks of two members may share channels.
-  static __attribute__((noinline)) void finish(const Args& a, const T* sums, T* y, ptrdiff_t rows, ptrdiff_t count,
-                                               ptrdiff_t n) noexcept {
+  static __attribute__((noinline)) void finish(const Args& a, const T* sums, int wide, T* y, ptrdiff_t rows,
+                                               ptrdiff_t count, ptrdiff_t n) noexcept {
     for (ptrdiff_t r = 0; r < rows; r++, y += a.h.y)
       for (ptrdiff_t p = 0; p < count; p++) {
-        vec<T> sum = load<T>(sums + (r * P + p) * L);
+        vec<T> sum = load<T>(sums + (r * wide + p) * L);
         if (a.add) sum += load_n<T>(a.add + (y - a.y) + p * a.w.y, n);
         store_n<T>(y + p * a.w.y, activate<T>(sum, a.activation), n);
       }
@@ -387,25 +393,29 @@ struct Slide {
     return place;
   }
 
-  template <int KW, int S, bool groups, bool pieces>
-  static void sweep(const Args& all, ptrdiff_t wide, ptrdiff_t narrow, const Team& team) noexcept {
-    constexpr int R = pieces || (KW != 3 && KW != 5 && (KW != 7 || groups)) ? 1 : pair;
+  // x and y together.
+  static ptrdiff_t bytes_of(const Args& a) {
+    return a.n * a.c * ptrdiff_t(sizeof(T)) * (a.d.in * a.h.in * a.w.in + a.d.out * a.h.out * a.w.out);
+  }
+
+  // Blocks of R rows of W pixels.
+  template <int R, int W, int KW, int S, bool groups, bool pieces>
+  static void blocks(const Args& all, ptrdiff_t wide, ptrdiff_t narrow, const Team& team) noexcept {
     // Rows of y that share rows of x go two by two; a dilated kernel that also strides shares none of that kind.
     bool rows_dilated = all.h.dilation > 1 && all.h.stride > 1;
     ptrdiff_t rows = rows_dilated ? 1 : R;
     ptrdiff_t phases_h = rows_dilated ? 1 : all.h.dilation, phases_w = all.w.dilation;
-    ptrdiff_t pairs = ceil_div(ceil_div(all.h.out, phases_h), rows), tiles = ceil_div(ceil_div(all.w.out, phases_w), P);
-    ptrdiff_t bytes =
-        all.n * all.c * ptrdiff_t(sizeof(T)) * (all.d.in * all.h.in * all.w.in + all.d.out * all.h.out * all.w.out);
+    ptrdiff_t pairs = ceil_div(ceil_div(all.h.out, phases_h), rows), tiles = ceil_div(ceil_div(all.w.out, phases_w), W);
+    ptrdiff_t bytes = bytes_of(all);
     // Vectors of channels that pass a strip together: as many as leave the rows under one block in L1.
-    ptrdiff_t under = (all.h.kernel + rows - 1) * ((P - 1) * S + all.w.kernel) * L * ptrdiff_t(sizeof(T));
+    ptrdiff_t under = (all.h.kernel + rows - 1) * ((W - 1) * S + all.w.kernel) * L * ptrdiff_t(sizeof(T));
     bool long_runs = all.w.kernel <= 3 || (S == 2 && bytes >= stream_bytes);
     ptrdiff_t slice = long_runs ? 16 : most(4, least(16, near_bytes / under)),
-              blocks = groups ? ceil_div(all.groups, all.together) : vectors(all.c);
-    ptrdiff_t slices = ceil_div(blocks, slice);
+              wanted = groups ? ceil_div(all.groups, all.together) : vectors(all.c);
+    ptrdiff_t slices = ceil_div(wanted, slice);
     bool in_strips = KW == 3 && !groups && !pieces && by_strips(all) && (S == 1 || bytes >= far_from);
     ptrdiff_t near = in_strips ? 2 * near_bytes : near_bytes;  // a strip wins by its length
-    ptrdiff_t strip = most(1, (all.h.stride == 1 ? near : far_bytes) / (under * least(slice, blocks)));
+    ptrdiff_t strip = most(1, (all.h.stride == 1 ? near : far_bytes) / (under * least(slice, wanted)));
     ptrdiff_t strips = ceil_div(tiles, strip);
     bool past = sizeof(vec<T>) == 64 && bytes >= stream_bytes &&
                 (uintptr_t(all.y) | uintptr_t(all.y_n | all.d.y | all.h.y | all.w.y) * sizeof(T)) % sizeof(vec<T>) == 0;
@@ -429,13 +439,13 @@ struct Slide {
       ptrdiff_t first = split(part, slices), od = split(part, all.d.out), n = part;
       Tile t;
       t.wide = wide, t.narrow = narrow, t.stream = past;
-      t.vectors = {blocks * first / slices, blocks * (first + 1) / slices};
+      t.vectors = {wanted * first / slices, wanted * (first + 1) / slices};
       ptrdiff_t id = od * a.d.stride - a.d.pad;
       Range kd = window(id, a.d.in, a.d.kernel, a.d.dilation);
       t.kd = kd.begin, t.planes = kd.end - kd.begin;
       const T* x = a.x + n * a.x_n + (id + kd.begin * a.d.dilation) * a.d.x + x_h + x_w;
       T* y = a.y + n * a.y_n + od * a.d.y + y_h + y_w;
-      ptrdiff_t parts = ceil_div(a.w.out, P), width = 0, wider = 0;  // the first `wider` are one pixel wider
+      ptrdiff_t parts = ceil_div(a.w.out, W), width = 0, wider = 0;  // the first `wider` are one pixel wider
       if (parts > 0) width = a.w.out / parts, wider = a.w.out % parts;
       for (ptrdiff_t row = oh.begin; row < oh.end && row < a.h.out; row += rows) {
         ptrdiff_t count = least(rows, a.h.out - row), ih = row * a.h.stride - a.h.pad;
@@ -455,7 +465,7 @@ struct Slide {
         // The next block lies below, or, in an image of one row, to the right.
         t.ahead = {0, 0}, t.right = KW / 2;
         ptrdiff_t below = (count - 1) * a.h.stride + a.h.kernel;
-        if (fetches && a.h.out == 1) t.ahead = t.in, t.right = P * S + KW / 2;
+        if (fetches && a.h.out == 1) t.ahead = t.in, t.right = W * S + KW / 2;
         else if (fetches && row + rows < oh.end) t.ahead = {below, least(below + rows * a.h.stride, a.h.in - ih)};
         for (ptrdiff_t i = left; i < parts && i < left + strip; i++) {
           ptrdiff_t ow = i * width + least(i, wider), iw = ow * S - a.w.pad;
@@ -463,15 +473,24 @@ struct Slide {
           t.columns = {-iw, least(a.w.in - iw, (t.count - 1) * S + a.w.kernel)};
           t.x = x + ih * (rows_dilated ? all.h.x : a.h.x) + iw * a.w.x;
           t.y = y + row * a.h.y + ow * a.w.y;
-          bool edge = t.columns.begin > 0 || t.columns.end < (P - 1) * S + a.w.kernel;
+          bool edge = t.columns.begin > 0 || t.columns.end < (W - 1) * S + a.w.kernel;
           if (count == 1)
-            edge ? tile<KW, S, 1, true, groups, pieces>(a, t) : tile<KW, S, 1, false, groups, pieces>(a, t);
+            edge ? tile<KW, S, W, 1, true, groups, pieces>(a, t) : tile<KW, S, W, 1, false, groups, pieces>(a, t);
           else if constexpr (R == 2)
-            edge ? tile<KW, S, 2, true, groups, false>(a, t) : tile<KW, S, 2, false, groups, false>(a, t);
+            edge ? tile<KW, S, W, 2, true, groups, false>(a, t) : tile<KW, S, W, 2, false, groups, false>(a, t);
         }
       }
     }
     if (past) stream_end();
+  }
+
+  template <int KW, int S, bool groups, bool pieces>
+  static void sweep(const Args& a, ptrdiff_t wide, ptrdiff_t narrow, const Team& team) noexcept {
+    constexpr int R = pieces || (KW != 3 && KW != 5 && (KW != 7 || groups)) ? 1 : pair;
+    if constexpr (R == 2 && KW == 3 && !groups)
+      if (a.h.out > 1 && bytes_of(a) >= slim_from)
+        return blocks<2, slim / S, KW, S, groups, pieces>(a, wide, narrow, team);
+    blocks<R, P, KW, S, groups, pieces>(a, wide, narrow, team);
   }
 
   template <int KW>
