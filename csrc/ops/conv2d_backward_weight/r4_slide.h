@@ -17,7 +17,7 @@ struct conv2d_backward_weight_r4_slide : Plain<Conv2d> {
   // dy and x together from here on are asked for ahead: a vector of channels after the other is an order of lines that
   // no CPU foresees. Ice Lake, microseconds without and with, 3x3: 8 x 112x112x96 stride 2 7140 and 3530, 28x28x192 321
   // and 267, 8 x 56x56x144 4130 and 2580; of 4.8 MB nothing is gained, from L2 (28x28x96) 22 became 26.
-  static constexpr ptrdiff_t fetch_from = 5 << 20;
+  static constexpr ptrdiff_t fetch_from = 4 << 20;
 
   static const char* supports(const Conv2d& a) {
     if (a.ic != a.groups || a.oc != a.groups) return "needs one input and one output channel per group";
