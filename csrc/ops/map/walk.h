@@ -37,11 +37,11 @@ inline void walk(const Map& a, const Team& team, F body) {
 // `count` vectors, dense. Never inlined: the compiler may fuse other multiply-adds in another copy of f, and then the
 // same number would give other bits at the end of a row or in a strided array.
 template <class T, class F>
-__attribute__((noinline)) void dense_vectors(const T* in, const T* dy, T* out, ptrdiff_t count, F f) {
+__attribute__((noinline)) void dense_vectors(const T* in, const T* dy, T* out, ptrdiff_t count, F f, bool past) {
   constexpr ptrdiff_t L = lanes<T>;
   for (ptrdiff_t i = 0; i < count * L; i += L) {
-    if constexpr (requires(vec<T> v) { f(v); }) store<T>(out + i, f(load<T>(in + i)));
-    else store<T>(out + i, f(load<T>(in + i), load<T>(dy + i)));
+    if constexpr (requires(vec<T> v) { f(v); }) put<T>(out + i, f(load<T>(in + i)), past);
+    else put<T>(out + i, f(load<T>(in + i), load<T>(dy + i)), past);
   }
 }
 
@@ -58,17 +58,21 @@ inline void map_vectors(const Map& a, const Team& team, F f) {
   constexpr int last = map_rank - 1;
   ptrdiff_t in_step = a.in_stride[last], dy_step = a.dy_stride[last], out_step = a.out_stride[last];
   bool dense = in_step == 1 && out_step == 1 && (!a.dy || dy_step == 1);
+  ptrdiff_t bytes = sizeof(T);
+  for (int64_t length : a.shape) bytes *= length;
+  bool past = dense && a.out != a.dy && goes_past<T>(a.out, a.in, 0, bytes);
   walk<T>(a, team, [&](const T* in, const T* dy, T* out, ptrdiff_t n) {
     ptrdiff_t i = dense ? n / L * L : 0;
-    dense_vectors<T>(in, dy, out, i / L, f);
+    dense_vectors<T>(in, dy, out, i / L, f, past && uintptr_t(out) % sizeof(vec<T>) == 0);
     T buffer[room], dy_buffer[room];
     for (; i < n; i += room) {
       ptrdiff_t count = n - i < room ? n - i : room;
       ptrdiff_t whole = (count + L - 1) / L;
       gather(buffer, in + i * in_step, in_step, count, whole * L);
       if (a.dy) gather(dy_buffer, dy + i * dy_step, dy_step, count, whole * L);
-      dense_vectors<T>(buffer, dy_buffer, buffer, whole, f);
+      dense_vectors<T>(buffer, dy_buffer, buffer, whole, f, false);
       for (ptrdiff_t k = 0; k < count; k++) out[(i + k) * out_step] = buffer[k];
     }
   });
+  if (past) stream_end();
 }

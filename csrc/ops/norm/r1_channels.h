@@ -189,6 +189,7 @@ struct norm_r1_channels : Plain<Norm> {
   static void apply_all(const Norm& a, const NormPieces& p, const T* tables, const Team& team) noexcept {
     constexpr ptrdiff_t step = 16;  // rows that share one look into the tables
     ptrdiff_t blocks = (p.rows + step - 1) / step;
+    bool past = sizeof(vec<T>) == 64 && goes_past<T>(a.y, a.x, p.y_s | p.y_n, a.n * a.s * a.c * sizeof(T));
     Range items = share(p.images * blocks, team);
     from_the_end(items, [&](ptrdiff_t i) {
       ptrdiff_t image = i / blocks, r = i % blocks * step, count = NormPieces::min(step, p.rows - r), c = 0;
@@ -198,16 +199,17 @@ struct norm_r1_channels : Plain<Norm> {
       T* y = static_cast<T*>(a.y) + at;
       const T* table = tables + image * 3 * p.width;
       for (; c + panel * L <= p.c; c += panel * L)
-        apply_block<panel, adds, clips>(x + c, p.x_s, add + c, y + c, p.y_s, count, table + c, p.width, L);
+        apply_block<panel, adds, clips>(x + c, p.x_s, add + c, y + c, p.y_s, count, table + c, p.width, L, past);
       for (; c < p.c; c += L)
-        apply_block<1, adds, clips>(x + c, p.x_s, add + c, y + c, p.y_s, count, table + c, p.width, p.c - c);
+        apply_block<1, adds, clips>(x + c, p.x_s, add + c, y + c, p.y_s, count, table + c, p.width, p.c - c, past);
     });
+    if (past) stream_end();
   }
 
   template <int V, bool adds, bool clips>
   static inline __attribute__((always_inline)) void apply_block(const T* x, ptrdiff_t x_s, const T* add, T* y,
                                                                 ptrdiff_t y_s, ptrdiff_t count, const T* table,
-                                                                ptrdiff_t width, ptrdiff_t n) {
+                                                                ptrdiff_t width, ptrdiff_t n, bool past) {
     vec<T> mean[V], scale[V], shift[V];
     UNROLL for (int v = 0; v < V; v++) {
       mean[v] = load<T>(table + v * L);
@@ -219,7 +221,7 @@ struct norm_r1_channels : Plain<Norm> {
         vec<T> z = ((n >= L ? load<T>(x + v * L) : load_n<T>(x, n)) - mean[v]) * scale[v] + shift[v];
         if constexpr (adds) z += n >= L ? load<T>(add + v * L) : load_n<T>(add, n);
         if constexpr (clips) z = z <= T(0) ? vec<T>{} : z;
-        if (n >= L) store<T>(y + v * L, z);
+        if (n >= L) put<T>(y + v * L, z, past);
         else store_n<T>(y, z, n);
       }
   }

@@ -209,6 +209,7 @@ struct norm_backward_r1_channels : Plain<Norm> {
   static void apply(const Norm& a, const NormPieces& p, const T* stats, const T* tables, const Team& team) noexcept {
     constexpr ptrdiff_t step = 16;  // rows that share one look into the tables
     ptrdiff_t blocks = (p.rows + step - 1) / step;
+    bool past = sizeof(vec<T>) == 64 && goes_past<T>(a.dx, a.y, p.dx_s | p.dx_n, a.n * a.s * a.c * sizeof(T));
     Range items = share(p.images * blocks, team);
     from_the_end(items, [&](ptrdiff_t i) {
       ptrdiff_t image = i / blocks, r = i % blocks * step, count = NormPieces::min(step, p.rows - r), c = 0;
@@ -218,15 +219,17 @@ struct norm_backward_r1_channels : Plain<Norm> {
       const T* mean = stats + image * 4 * p.width;
       const T* table = tables + image * 3 * p.width;
       for (; c + panel * L <= p.c; c += panel * L)
-        apply_block<panel, clips>(p, x + c, dy + c, dx + c, count, mean + c, table + c, L);
-      for (; c < p.c; c += L) apply_block<1, clips>(p, x + c, dy + c, dx + c, count, mean + c, table + c, p.c - c);
+        apply_block<panel, clips>(p, x + c, dy + c, dx + c, count, mean + c, table + c, L, past);
+      for (; c < p.c; c += L)
+        apply_block<1, clips>(p, x + c, dy + c, dx + c, count, mean + c, table + c, p.c - c, past);
     });
+    if (past) stream_end();
   }
 
   template <int V, bool clips>
   static inline __attribute__((always_inline)) void apply_block(const NormPieces& p, const T* x, const T* dy, T* dx,
                                                                 ptrdiff_t count, const T* mean, const T* table,
-                                                                ptrdiff_t n) {
+                                                                ptrdiff_t n, bool past) {
     ptrdiff_t x_s = p.x_s, y_s = p.y_s, dx_s = p.dx_s;
     vec<T> m[V], scale[V], shift[V], k1[V], k2[V], k3[V];
     UNROLL for (int v = 0; v < V; v++) {
@@ -241,7 +244,7 @@ struct norm_backward_r1_channels : Plain<Norm> {
         vec<T> g = n >= L ? load<T>(dy + v * L) : load_n<T>(dy, n);
         vec<T> d = (n >= L ? load<T>(x + v * L) : load_n<T>(x, n)) - m[v];
         if constexpr (clips) g = passed(g, d, scale[v], shift[v]);
-        if (n >= L) store<T>(dx + v * L, g * k1[v] + (d * k2[v] + k3[v]));
+        if (n >= L) put<T>(dx + v * L, g * k1[v] + (d * k2[v] + k3[v]), past);
         else store_n<T>(dx, g * k1[v] + (d * k2[v] + k3[v]), n);
       }
   }
