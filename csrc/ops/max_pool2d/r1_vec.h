@@ -88,26 +88,36 @@ struct max_pool2d_r1_vec : Plain<Pool2d> {
     }
   }
 
-  // All channels of one output if nobody asks for places.
+  // All channels of one output if nobody asks for places; four vectors together read neighbouring lines of memory.
   static inline __attribute__((always_inline)) void largest(const Taps& t, const T* x, T* y,
                                                             ptrdiff_t channels) noexcept {
-    constexpr int L = lanes<T>;
-    auto window = [=](ptrdiff_t c, auto load_x) __attribute__((always_inline)) {
-      vec<T> best = broadcast<T>(-__builtin_inff());
-      for (ptrdiff_t h = 0; h < t.rows; h++)
-        for (ptrdiff_t w = 0; w < t.columns; w++) {
-          vec<T> value = load_x(x + h * t.down + w * t.right + c);
-          best = (value > best) | (value != value) ? value : best;
-        }
-      return best;
-    };
+    constexpr int L = lanes<T>, panel = 4;
+    auto load_x = [](const T* p) __attribute__((always_inline)) { return load<T>(p); };
     ptrdiff_t c = 0;
-    for (; c + L <= channels; c += L)
-      store<T>(y + c, window(c, [](const T* p) __attribute__((always_inline)) { return load<T>(p); }));
+    for (; c + panel * L <= channels; c += panel * L) {
+      vec<T> best[panel];
+      largest_of(t, x + c, load_x, best);
+      UNROLL for (int v = 0; v < panel; v++) store<T>(y + c + v * L, best[v]);
+    }
+    vec<T> best[1];
+    for (; c + L <= channels; c += L) {
+      largest_of(t, x + c, load_x, best);
+      store<T>(y + c, best[0]);
+    }
     ptrdiff_t some = channels - c;
-    if (some > 0)
-      store_n<T>(y + c, window(c, [some](const T* p) __attribute__((always_inline)) { return load_n<T>(p, some); }),
-                 some);
+    if (some <= 0) return;
+    largest_of(t, x + c, [some](const T* p) __attribute__((always_inline)) { return load_n<T>(p, some); }, best);
+    store_n<T>(y + c, best[0], some);
+  }
+  template <int V, class Load>
+  static inline __attribute__((always_inline)) void largest_of(const Taps& t, const T* x, Load load_x,
+                                                               vec<T> (&best)[V]) {
+    UNROLL for (int v = 0; v < V; v++) best[v] = broadcast<T>(-__builtin_inff());
+    for (ptrdiff_t h = 0; h < t.rows; h++)
+      for (ptrdiff_t w = 0; w < t.columns; w++) UNROLL for (int v = 0; v < V; v++) {
+          vec<T> value = load_x(x + h * t.down + w * t.right + v * lanes<T>);
+          best[v] = (value > best[v]) | (value != value) ? value : best[v];
+        }
   }
 
   // The largest elements of the window, and where they are. If all is -inf nothing is larger than `best`, and the first
