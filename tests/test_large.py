@@ -1,0 +1,136 @@
+"""Arrays that leave the caches: some loops go other ways there (stores past the caches, lines that are asked
+for ahead, narrower blocks). The results are those of small parts, bit for bit: of small integers where the order
+of the sums may be another one."""
+
+import numpy as np
+import pytest
+
+import loopnest
+from loopnest import nn
+from loopnest.nn import functional as F
+
+MB = 1 << 20
+
+
+def images(n: int, c: int, h: int, w: int, integers: bool = False) -> np.ndarray:
+    """Channels innermost in memory."""
+    rng = np.random.default_rng(n * c * h * w)
+    made = rng.integers(-3, 4, (n, h, w, c)) if integers else rng.standard_normal((n, h, w, c), np.float32)
+    return np.ascontiguousarray(made, np.float32).transpose(0, 3, 1, 2)
+
+
+def same(large: np.ndarray, small: np.ndarray) -> None:
+    assert large.shape == small.shape
+    assert np.array_equal(
+        np.ascontiguousarray(large).view(np.uint32), np.ascontiguousarray(small).view(np.uint32)
+    )
+
+
+def one_by_one(f, *arrays: np.ndarray) -> np.ndarray:
+    return np.concatenate([f(*(a[i : i + 1] for a in arrays)) for i in range(len(arrays[0]))])
+
+
+# From 2 MB on (blocks), 4 MB (the weights' gradient asks ahead), 8 and 16 MB (the others do); widths that leave
+# blocks of every size, channels that fill a vector in part.
+DEPTHWISE = [
+    ((6, 96, 30, 33), 1),
+    ((6, 96, 30, 33), 2),
+    ((3, 40, 64, 61), 1),
+    ((3, 40, 64, 61), 2),
+    ((12, 33, 75, 74), 1),
+    ((10, 130, 58, 59), 2),
+    ((4, 24, 150, 150), 2),
+]
+
+
+@pytest.mark.parametrize(("shape", "stride"), DEPTHWISE, ids=str)
+@pytest.mark.parametrize("activation", [None, "silu"])
+def test_depthwise(shape, stride, activation):
+    n, c, h, w = shape
+    x = images(*shape, integers=True)
+    weight = np.random.default_rng(1).integers(-3, 4, (c, 1, 3, 3)).astype(np.float32)
+    bias = np.arange(c, dtype=np.float32)
+    assert x.nbytes >= 1.5 * MB
+
+    def run(x):
+        return loopnest.ops.conv2d(x, weight, bias, stride=stride, padding=1, groups=c, activation=activation)
+
+    same(run(x), one_by_one(run, x))
+
+
+@pytest.mark.parametrize(("shape", "stride"), DEPTHWISE, ids=str)
+def test_depthwise_gradients(shape, stride):
+    n, c, h, w = shape
+    x = images(*shape, integers=True)
+    dy = images(n, c, (h - 1) // stride + 1, (w - 1) // stride + 1, integers=True)
+    layer = nn.Conv2d(c, c, 3, stride=stride, padding=1, groups=c)
+    layer.weight.detach()[...] = np.random.default_rng(2).integers(-3, 4, layer.weight.shape)
+
+    def gradients(x, dy):
+        given = loopnest.tensor(x, requires_grad=True)
+        layer.weight.grad = layer.bias.grad = None
+        layer(given).backward(loopnest.tensor(dy))
+        return [np.array(t.grad) for t in (given, layer.weight, layer.bias)]
+
+    whole = gradients(x, dy)
+    parts = [gradients(x[i : i + 1], dy[i : i + 1]) for i in range(n)]
+    same(whole[0], np.concatenate([dx for dx, _, _ in parts]))
+    same(whole[1], np.sum([dw for _, dw, _ in parts], 0))
+    same(whole[2], np.sum([db for _, _, db in parts], 0))
+
+
+@pytest.mark.parametrize("f", [F.relu, F.sigmoid, F.gelu, F.silu], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("size", [9 * MB // 4, 9 * MB // 4 + 13])
+def test_functions(f, size):
+    x = np.random.default_rng(3).standard_normal(size, np.float32)
+    for start in (0, 5):  # of a vector in memory, and beside it
+        large = loopnest.tensor(x)[start:]
+        parts = [f(loopnest.tensor(np.array(p))).numpy() for p in np.array_split(x[start:], 7)]
+        same(f(large).numpy(), np.concatenate(parts))
+
+
+@pytest.mark.parametrize("channels", [24, 64, 100])
+@pytest.mark.parametrize("activation", [False, True])
+def test_norms(channels, activation):
+    x, dy = (images(6, channels, 9 * MB // 4 // 6 // channels // 64 + 1, 64) * s for s in (1, 0.5))
+    layer = nn.InstanceNorm2d(channels, affine=True)
+    layer.weight.detach()[...] = np.linspace(0.5, 2, channels)
+
+    def run(x, dy):
+        given = loopnest.tensor(x, requires_grad=True)
+        y = F.relu(layer(given)) if activation else layer(given)
+        y.backward(loopnest.tensor(dy))
+        return y.detach().numpy(), given.grad.numpy()
+
+    assert x.nbytes >= 8 * MB
+    for k in range(2):
+        same(run(x, dy)[k], one_by_one(lambda *part, k=k: run(*part)[k], x, dy))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [9 * MB // 4, 9 * MB // 4 + 7])
+def test_arithmetic(size, dtype):
+    rng = np.random.default_rng(4)
+    a, b = (rng.standard_normal(size).astype(dtype) for _ in range(2))
+    ours_a, ours_b = loopnest.tensor(a), loopnest.tensor(b)
+    for start in (0, 3):
+        x, y, p, q = ours_a[start:], ours_b[start:], a[start:], b[start:]
+        for ours, theirs in ((x + y, p + q), (x - y, p - q), (x * y, p * q), (x / y, p / q)):
+            assert np.array_equal(ours.numpy(), theirs)
+        for ours, theirs in ((x * 3, p * 3), (1 - x, 1 - p), (x / 3, p / dtype(3))):
+            assert np.array_equal(ours.numpy(), theirs)
+    x += y
+    assert np.array_equal(x.numpy(), p + q)
+
+
+@pytest.mark.parametrize("kernel", [2, 3, 16])
+@pytest.mark.parametrize("channels", [5, 64, 72, 100])
+def test_pools_of_many_channels(channels, kernel):
+    """Panels of four vectors, what is left of them, and what is left of a vector."""
+    x = images(2, channels, 34, 35, integers=True)
+    stride = 1 if kernel == 3 else kernel
+    window = np.lib.stride_tricks.sliding_window_view(x, (kernel, kernel), (2, 3))[:, :, ::stride, ::stride]
+    large = F.max_pool2d(loopnest.tensor(x), kernel, stride).numpy()
+    assert np.array_equal(large, window.max((4, 5)))
+    mean = F.avg_pool2d(loopnest.tensor(x), kernel, stride).numpy()
+    assert np.array_equal(mean, (window.sum((4, 5), dtype=np.float32) / np.float32(kernel * kernel)))
