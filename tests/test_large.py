@@ -1,6 +1,6 @@
 """Arrays that leave the caches: some loops go other ways there (stores past the caches, lines that are asked
-for ahead, narrower blocks). The results are those of small parts, bit for bit: of small integers where the order
-of the sums may be another one."""
+for ahead, narrower blocks). The results are those of small parts, bit for bit: of small integers where the
+order of the sums may be another one."""
 
 import numpy as np
 import pytest
@@ -30,8 +30,8 @@ def one_by_one(f, *arrays: np.ndarray) -> np.ndarray:
     return np.concatenate([f(*(a[i : i + 1] for a in arrays)) for i in range(len(arrays[0]))])
 
 
-# From 2 MB on (blocks), 4 MB (the weights' gradient asks ahead), 8 and 16 MB (the others do); widths that leave
-# blocks of every size, channels that fill a vector in part.
+# From 2 MB on (blocks), 4 MB (the weights' gradient asks ahead), 8 and 16 MB (the others do); widths that
+# leave blocks of every size, channels that fill a vector in part.
 DEPTHWISE = [
     ((6, 96, 30, 33), 1),
     ((6, 96, 30, 33), 2),
@@ -46,8 +46,7 @@ DEPTHWISE = [
 @pytest.mark.parametrize(("shape", "stride"), DEPTHWISE, ids=str)
 @pytest.mark.parametrize("activation", [None, "silu"])
 def test_depthwise(shape, stride, activation):
-    n, c, h, w = shape
-    x = images(*shape, integers=True)
+    c, x = shape[1], images(*shape, integers=True)
     weight = np.random.default_rng(1).integers(-3, 4, (c, 1, 3, 3)).astype(np.float32)
     bias = np.arange(c, dtype=np.float32)
     assert x.nbytes >= 1.5 * MB
