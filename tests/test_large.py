@@ -106,6 +106,38 @@ def test_norms(channels, activation):
         same(run(x, dy)[k], one_by_one(lambda *part, k=k: run(*part)[k], x, dy))
 
 
+@pytest.mark.parametrize("channels", [96, 100])
+def test_layer_norm(channels):
+    rows = 9 * MB // 4 // channels
+    x, dy = (np.random.default_rng(seed).standard_normal((rows, channels), np.float32) for seed in (5, 6))
+
+    def run(x, dy):
+        given = loopnest.tensor(x, requires_grad=True)
+        y = F.layer_norm(given, (channels,))
+        y.backward(loopnest.tensor(dy))
+        return y.detach().numpy(), given.grad.numpy()
+
+    for k in range(2):
+        parts = [run(a, b)[k] for a, b in zip(np.array_split(x, 5), np.array_split(dy, 5), strict=True)]
+        same(run(x, dy)[k], np.concatenate(parts))
+
+
+@pytest.mark.parametrize("channels", [64, 100])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_gradient_of_overlapping_windows(channels, stride):
+    x = images(4, channels, 9 * MB // 16 // channels // 64 + 1, 64, integers=True)
+
+    dy = images(*F.max_pool2d(loopnest.tensor(x), 3, stride, 1).shape, integers=True)
+    assert x.nbytes >= 8 * MB
+
+    def gradient(x, dy):
+        given = loopnest.tensor(x, requires_grad=True)
+        F.max_pool2d(given, 3, stride, 1).backward(loopnest.tensor(dy))
+        return given.grad.numpy()
+
+    same(gradient(x, dy), one_by_one(gradient, x, dy))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("size", [9 * MB // 4, 9 * MB // 4 + 7])
 def test_arithmetic(size, dtype):

@@ -67,6 +67,10 @@ def test_two_threads_do_no_more_than_twice_the_work_of_one():
             ["model name\t: Intel(R)  Core(TM) i7-8700", "cpu family\t: 6", "model\t: 158"],
             "Intel(R) Core(TM) i7-8700",
         ),
+        (
+            ["model name : Intel(R) Xeon(R) Processor @ 2.80GHz", "cpu family : 6", "model : 106"],
+            "Intel(R) Xeon(R) Processor @ 2.80GHz, family 6 model 106",
+        ),
         (["Hardware : Some Board"], "Some Board"),
     ],
 )

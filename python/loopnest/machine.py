@@ -24,7 +24,8 @@ MiB = 1 << 20
 def cpu_name() -> str:
     """The CPU's name as the system gives it, or the architecture where it gives none.
 
-    A virtual machine may hide the model: where the name has no number, x86's family and model are added.
+    A virtual machine may hide the model: where the name has no number but that of its clock, x86's family
+    and model are added.
     """
     try:
         info = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
@@ -36,7 +37,7 @@ def cpu_name() -> str:
         return " ".join(found[1].split()) if found else ""
 
     name = line("model name|Model|Hardware") or platform.processor() or platform.machine()
-    hidden = not re.search(r"\d", name) and line("cpu family")
+    hidden = not re.search(r"\d", name.split("@")[0]) and line("cpu family")
     return f"{name}, family {line('cpu family')} model {line('model')}" if hidden else name
 
 

@@ -20,6 +20,7 @@ struct norm_r2_rows : Plain<Norm> {
     const T* bias = static_cast<const T*>(a.bias);      // [c] or null
     Range rows = share(a.n, team, 16);                  // 16: no two members write into one line of mean
     if (a.c == 0) return;
+    bool past = goes_past<T>(a.y, a.x, a.y_n, a.n * a.c * sizeof(T));
     for (ptrdiff_t n = rows.begin; n < rows.end; n++) {
       const T* x = static_cast<const T*>(a.x) + n * a.x_n;  // [c]
       T* y = static_cast<T*>(a.y) + n * a.y_n;              // [c]
@@ -34,14 +35,15 @@ struct norm_r2_rows : Plain<Norm> {
       static_cast<T*>(a.var)[n] = var;
       T rstd = get_lane<T>(reciprocal_root<T>(broadcast<T>(var + T(a.eps))), 0);
       if (weight && bias)
-        write(x, y, a.c, mean, rstd,
+        write(x, y, a.c, mean, rstd, past,
               [=](ptrdiff_t c, ptrdiff_t k, vec<T> h) { return h * part(weight, c, k) + part(bias, c, k); });
       else if (weight)
-        write(x, y, a.c, mean, rstd, [=](ptrdiff_t c, ptrdiff_t k, vec<T> h) { return h * part(weight, c, k); });
+        write(x, y, a.c, mean, rstd, past, [=](ptrdiff_t c, ptrdiff_t k, vec<T> h) { return h * part(weight, c, k); });
       else
-        write(x, y, a.c, mean, rstd,
+        write(x, y, a.c, mean, rstd, past,
               [=](ptrdiff_t c, ptrdiff_t k, vec<T> h) { return bias ? h + part(bias, c, k) : h; });
     }
+    if (past) stream_end();
   }
 
   static inline vec<T> part(const T* p, ptrdiff_t c, ptrdiff_t k) {
@@ -60,9 +62,9 @@ struct norm_r2_rows : Plain<Norm> {
   }
 
   template <class F>
-  static inline void write(const T* x, T* y, ptrdiff_t count, T mean, T rstd, F f) {
+  static inline void write(const T* x, T* y, ptrdiff_t count, T mean, T rstd, bool past, F f) {
     ptrdiff_t c = 0;
-    for (; c + L <= count; c += L) store<T>(y + c, f(c, L, (load<T>(x + c) - mean) * rstd));
+    for (; c + L <= count; c += L) put<T>(y + c, f(c, L, (load<T>(x + c) - mean) * rstd), past);
     if (c < count) store_n<T>(y + c, f(c, count - c, (load_n<T>(x + c, count - c) - mean) * rstd), count - c);
   }
 };

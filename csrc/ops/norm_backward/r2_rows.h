@@ -27,13 +27,15 @@ struct norm_backward_r2_rows : Plain<Norm> {
   static void run(const Norm& a, const Team& team) noexcept {
     bool affine = a.dweight || a.dbias;
     T* parts = static_cast<T*>(a.workspace.scratch);
+    bool past = goes_past<T>(a.dx, a.y, a.dx_n, a.n * a.c * sizeof(T));
     ptrdiff_t count = pieces(a), rows = (a.n + count - 1) / count, step = 2 * width(a);
     Range items = share(count, team);
     for (ptrdiff_t i = items.begin; i < items.end; i++) {
       T* part = parts + i * step;
       for (ptrdiff_t c = 0; affine && c < step; c += L) store<T>(part + c, vec<T>{});
-      for (ptrdiff_t n = i * rows; n < (i + 1) * rows && n < a.n; n++) row(a, n, affine ? part : nullptr);
+      for (ptrdiff_t n = i * rows; n < (i + 1) * rows && n < a.n; n++) row(a, n, affine ? part : nullptr, past);
     }
+    if (past) stream_end();
     if (!affine) return;
     team.barrier(&team);
     Range vectors = share(width(a) / L, team);
@@ -49,7 +51,7 @@ struct norm_backward_r2_rows : Plain<Norm> {
 
   static vec<T> part_of(const T* p, ptrdiff_t c, ptrdiff_t k) { return k >= L ? load<T>(p + c) : load_n<T>(p + c, k); }
 
-  static void row(const Norm& a, ptrdiff_t n, T* part) noexcept {
+  static void row(const Norm& a, ptrdiff_t n, T* part, bool past) noexcept {
     const T* x = static_cast<const T*>(a.x) + n * a.x_n;   // [c]
     const T* dy = static_cast<const T*>(a.y) + n * a.y_n;  // [c]
     const T* weight = static_cast<const T*>(a.weight);     // [c] or null
@@ -80,7 +82,7 @@ struct norm_backward_r2_rows : Plain<Norm> {
       vec<T> g = part_of(dy, c, k) * rstd;
       if (weight) g = g * part_of(weight, c, k);
       vec<T> result = g + ((part_of(x, c, k) - mean) * k2 + k3);
-      if (k >= L) store<T>(dx + c, result);
+      if (k >= L) put<T>(dx + c, result, past);
       else store_n<T>(dx + c, result, k);
     }
   }
