@@ -44,15 +44,16 @@ DEPTHWISE = [
 
 
 @pytest.mark.parametrize(("shape", "stride"), DEPTHWISE, ids=str)
-@pytest.mark.parametrize("activation", [None, "silu"])
-def test_depthwise(shape, stride, activation):
+@pytest.mark.parametrize(("dilation", "activation"), [(1, None), (1, "silu"), (2, None)])
+def test_depthwise(shape, stride, dilation, activation):
     c, x = shape[1], images(*shape, integers=True)
     weight = np.random.default_rng(1).integers(-3, 4, (c, 1, 3, 3)).astype(np.float32)
     bias = np.arange(c, dtype=np.float32)
     assert x.nbytes >= 1.5 * MB
 
     def run(x):
-        return loopnest.ops.conv2d(x, weight, bias, stride=stride, padding=1, groups=c, activation=activation)
+        how = {"stride": stride, "padding": dilation, "dilation": dilation, "activation": activation}
+        return loopnest.ops.conv2d(x, weight, bias, groups=c, **how)
 
     same(run(x), one_by_one(run, x))
 

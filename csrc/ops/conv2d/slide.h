@@ -398,11 +398,13 @@ struct Slide {
     return a.n * a.c * ptrdiff_t(sizeof(T)) * (a.d.in * a.h.in * a.w.in + a.d.out * a.h.out * a.w.out);
   }
 
+  // Rows of y that share rows of x go two by two; a dilated kernel that also strides shares none of that kind.
+  static bool apart(const Axis& h) { return h.dilation > 1 && h.stride > 1; }
+
   // Blocks of R rows of W pixels.
   template <int R, int W, int KW, int S, bool groups, bool pieces>
   static void blocks(const Args& all, ptrdiff_t wide, ptrdiff_t narrow, const Team& team) noexcept {
-    // Rows of y that share rows of x go two by two; a dilated kernel that also strides shares none of that kind.
-    bool rows_dilated = all.h.dilation > 1 && all.h.stride > 1;
+    bool rows_dilated = apart(all.h);
     ptrdiff_t rows = rows_dilated ? 1 : R;
     ptrdiff_t phases_h = rows_dilated ? 1 : all.h.dilation, phases_w = all.w.dilation;
     ptrdiff_t pairs = ceil_div(ceil_div(all.h.out, phases_h), rows), tiles = ceil_div(ceil_div(all.w.out, phases_w), W);
@@ -488,7 +490,7 @@ struct Slide {
   static void sweep(const Args& a, ptrdiff_t wide, ptrdiff_t narrow, const Team& team) noexcept {
     constexpr int R = pieces || (KW != 3 && KW != 5 && (KW != 7 || groups)) ? 1 : pair;
     if constexpr (R == 2 && KW == 3 && !groups)
-      if (a.h.out > 1 && bytes_of(a) >= slim_from)
+      if (a.h.out > 1 && !apart(a.h) && bytes_of(a) >= slim_from)
         return blocks<2, slim / S, KW, S, groups, pieces>(a, wide, narrow, team);
     blocks<R, P, KW, S, groups, pieces>(a, wide, narrow, team);
   }
