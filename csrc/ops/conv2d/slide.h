@@ -1,9 +1,9 @@
 // The depthwise convolution of conv1d, conv2d and conv3d and, with stride 1, of their gradients of x: r9_slide's loops,
 // over volumes, so that one copy of the code serves them all.
 //
-// A block is 8 pixels of one row of y, or of two, for one vector of channels. It walks down the rows of x under it;
-// each row's taps wait in registers, and each vector of x is loaded once and meets all taps of all kernel rows that see
-// it.
+// A block is 8 pixels of one row of y, or of two (fewer from beyond L2), for one vector of channels. It walks down the
+// rows of x under it; each row's taps wait in registers, and each vector of x is loaded once and meets all taps of all
+// kernel rows that see it.
 //
 //   loads for a multiply-add, 3x3:   one row   10 x + 3 w for 24        two rows   40 x + 18 w for 144
 //   registers, 7x7, two rows:        16 sums + 14 taps + 1 of x = 31 of 32; with 16 registers one row, 8 + 7 + 1

@@ -50,7 +50,7 @@ struct conv2d_backward_weight_r4_slide : Plain<Conv2d> {
     T* total;             // of tap (kh, kw): [G, kw of the kernel, L]
     T* bias;              // or null
     // What the next tile will need of dy and of x, in the order in which it lies in memory: from channel `at` of `line`
-    // on. Or null: nothing is asked for.
+    // on, `columns` pixels before its next row begins. Or null: nothing is asked for.
     const T *y_ahead, *x_ahead;
     ptrdiff_t at, line, columns;
   };
