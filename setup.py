@@ -165,15 +165,17 @@ def isa_library(name: str, flags: list[str]) -> tuple[str, dict]:
     }
 
 
+BINDINGS = sorted(glob("csrc/bind/*.cpp") + glob("csrc/ops/*/bind.cpp"))
+
+
 def bindings() -> list[str]:
     """All sources that include pybind11, in two units, one for each core.
 
     Its headers and templates take most of a unit's time: two take 44 s, 22 single files took up to 300 s.
     """
-    sources = sorted(glob("csrc/bind/*.cpp") + glob("csrc/ops/*/bind.cpp"))
     units = [Path(f"build/bind_{k}.cpp") for k in range(2)]
     for k, unit in enumerate(units):
-        text = "".join(f'#include "{source.removeprefix("csrc/")}"\n' for source in sources[k :: len(units)])
+        text = "".join(f'#include "{source.removeprefix("csrc/")}"\n' for source in BINDINGS[k :: len(units)])
         if not unit.exists() or unit.read_text() != text:
             unit.parent.mkdir(exist_ok=True)
             unit.write_text(text)
@@ -194,7 +196,7 @@ def core() -> Extension:
         # As objects, not as libraries: only so is the module linked anew when nothing but a rung has changed.
         extra_objects=[f"{OBJECTS}/libloopnest_{name}.a" for name, _ in ISAS],
         extra_link_args=["-pthread", "-Wl,--exclude-libs,ALL"],
-        depends=HEADERS,
+        depends=[*HEADERS, *BINDINGS],
         language="c++",
     )
 
