@@ -476,6 +476,14 @@ def matmul(Tensor input not None, Tensor other not None):
     """The matrix product, as torch.matmul: matrices, batches of them (leading axes broadcast) and vectors.
 
     Floats go through the gemm ladder, matrix by matrix; whole numbers through NumPy.
+
+    ValueError for shapes that do not fit, TypeError for two different dtypes.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.matmul(loopnest.tensor([[1.0, 2.0], [3.0, 4.0]]), loopnest.tensor([[1.0], [1.0]]))
+      tensor([[3.],
+              [7.]])
     """
     cdef ndarray a = settled(input), b = settled(other)
     cdef MatmulBackward node
@@ -547,11 +555,25 @@ cdef Tensor of_result(str title, ndarray y, Tensor x, object grad):
 
 
 def exp(Tensor input not None):
+    """e to the power of every element.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.exp(loopnest.tensor([0.0, 1.0]))
+      tensor([1.0000, 2.7183])
+    """
     return of_result("ExpBackward", numpy.asarray(numpy.exp(as_float(input))), input, lambda g,
                      y: (numpy.asarray(g * y),))
 
 
 def sqrt(Tensor input not None):
+    """The square root of every element; NaN below 0.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.sqrt(loopnest.tensor([4.0, 9.0]))
+      tensor([2., 3.])
+    """
     with numpy.errstate(invalid="ignore"):
         y = numpy.asarray(numpy.sqrt(as_float(input)))
     return of_result("SqrtBackward", y, input, _sqrt_grad)
@@ -563,6 +585,13 @@ def _sqrt_grad(g, y):
 
 
 def log(Tensor input not None):
+    """The natural logarithm of every element; -inf at 0, NaN below.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.log(loopnest.tensor([1.0, 10.0]))
+      tensor([0.0000, 2.3026])
+    """
     with numpy.errstate(divide="ignore", invalid="ignore"):
         y = numpy.asarray(numpy.log(as_float(input)))
     return close("LogBackward", y, (input,), _log_grad, (input,))
@@ -579,7 +608,15 @@ cdef Tensor absolute(Tensor x):
 
 
 def clamp(Tensor input not None, min=None, max=None):
-    """Between min and max; the gradient is 1 inside and at the bounds, 0 outside."""
+    """Between min and max; the gradient is 1 inside and at the bounds, 0 outside.
+
+    One of both may be None; ValueError if both are.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.clamp(loopnest.tensor([-2.0, 0.5, 2.0]), min=0)
+      tensor([0.0000, 0.5000, 2.0000])
+    """
     if min is None and max is None:
         raise ValueError("clamp: expected min or max, got neither")
 
@@ -596,7 +633,14 @@ def clamp(Tensor input not None, min=None, max=None):
 
 
 def where(condition, input, other):
-    """Elements of input where condition holds, of other elsewhere."""
+    """Elements of input where condition holds, of other elsewhere; all three are broadcast.
+
+    Example:
+      >>> import loopnest
+      >>> x = loopnest.tensor([-1.0, 2.0])
+      >>> loopnest.where(x > 0, x, 0.0)
+      tensor([0., 2.])
+    """
     cdef Tensor x = tensor_of(input), y = tensor_of(other)
     cdef ndarray mask = array_of(condition).astype(bool)
     kind = promoted(settled(x), settled(y))

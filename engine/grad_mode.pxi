@@ -12,7 +12,14 @@ cdef bint recording() noexcept:
 
 
 def is_grad_enabled():
-    """True if operators record what they do (in this thread)."""
+    """True if operators record what they do (in this thread).
+
+    Example:
+      >>> import loopnest
+      >>> with loopnest.no_grad():
+      ...     loopnest.is_grad_enabled()
+      False
+    """
     return grad_mode
 
 
@@ -49,19 +56,42 @@ class _GradMode:
 
 
 class no_grad(_GradMode):
-    """Operators inside do not record: `with no_grad():`, or `@no_grad()` above a function."""
+    """Operators inside do not record: `with no_grad():`, or `@no_grad()` above a function.
+
+    Example:
+      >>> import loopnest
+      >>> x = loopnest.tensor([1.0], requires_grad=True)
+      >>> with loopnest.no_grad():
+      ...     (x * 2).requires_grad
+      False
+    """
 
     _mode = False
 
 
 class enable_grad(_GradMode):
-    """Operators inside record again, also within `no_grad`."""
+    """Operators inside record again, also within `no_grad`.
+
+    Example:
+      >>> import loopnest
+      >>> x = loopnest.tensor([1.0], requires_grad=True)
+      >>> with loopnest.no_grad(), loopnest.enable_grad():
+      ...     (x * 2).requires_grad
+      True
+    """
 
     _mode = True
 
 
 def set_grad_enabled(bint mode):
-    """Sets the grad mode of this thread, and may be used as a context manager that puts the old mode back."""
+    """Sets the grad mode of this thread, and may be used as a context manager that puts the old mode back.
+
+    Example:
+      >>> import loopnest
+      >>> with loopnest.set_grad_enabled(False):
+      ...     loopnest.is_grad_enabled()
+      False
+    """
     global grad_mode
     before = grad_mode
     context = (enable_grad if mode else no_grad)()

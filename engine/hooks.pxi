@@ -110,6 +110,14 @@ def queue_callback(callback):
     """Calls callback() at the end of the backward that is running in this thread, after all hooks.
 
     Raises RuntimeError if none is running. For hooks that start what has to be finished then.
+
+    Example:
+      >>> from loopnest import autograd, tensor
+      >>> x = tensor([3.0], requires_grad=True)
+      >>> hook = lambda leaf: autograd.queue_callback(lambda: print("done"))
+      >>> handle = x.register_post_accumulate_grad_hook(hook)
+      >>> (x * x).backward()
+      done
     """
     if watch_now is NULL:
         raise RuntimeError("queue_callback: no backward is running in this thread; call it from a hook")

@@ -233,17 +233,35 @@ cdef Tensor activation(int op, Tensor input):
 
 
 def relu(Tensor input not None):
-    """max(x, 0), element by element; NaN stays NaN."""
+    """max(x, 0), element by element; NaN stays NaN.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.relu(loopnest.tensor([-1.0, 2.0]))
+      tensor([0., 2.])
+    """
     return activation(0, input)
 
 
 def sigmoid(Tensor input not None):
-    """1 / (1 + exp(-x)), element by element."""
+    """1 / (1 + exp(-x)), element by element.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.sigmoid(loopnest.tensor([0.0, 2.0]))
+      tensor([0.5000, 0.8808])
+    """
     return activation(1, input)
 
 
 def tanh(Tensor input not None):
-    """The hyperbolic tangent, element by element."""
+    """The hyperbolic tangent, element by element.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.tanh(loopnest.tensor([0.0, 1.0]))
+      tensor([0.0000, 0.7616])
+    """
     return activation(2, input)
 
 

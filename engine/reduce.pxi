@@ -195,7 +195,13 @@ cdef object extreme(Tensor x, object dim, bint keepdim, bint largest):
 
 
 def softmax(Tensor input not None, int dim, dtype=None):
-    """exp(x) / sum of exp(x) along dim; the largest element is taken out first, so that nothing overflows."""
+    """exp(x) / sum of exp(x) along dim; the largest element is taken out first, so that nothing overflows.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.softmax(loopnest.tensor([0.0, 0.0]), 0)
+      tensor([0.5000, 0.5000])
+    """
     if dtype is not None:
         input = cast(input, dtype)
     cdef int axis = axis_of(input, dim, 0)
@@ -219,7 +225,13 @@ def softmax(Tensor input not None, int dim, dtype=None):
 
 
 def log_softmax(Tensor input not None, int dim, dtype=None):
-    """x - log(sum of exp(x)) along dim."""
+    """x - log(sum of exp(x)) along dim.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.log_softmax(loopnest.tensor([0.0, 0.0]), 0)
+      tensor([-0.6931, -0.6931])
+    """
     if dtype is not None:
         input = cast(input, dtype)
     cdef int axis = axis_of(input, dim, 0)

@@ -63,7 +63,16 @@ cdef Tensor reshaped(Tensor x, ndarray a):
 
 
 def reshape(Tensor input not None, shape):
-    """As torch.reshape: a view if the memory allows it, otherwise a copy in C order."""
+    """As torch.reshape: a view if the memory allows it, otherwise a copy in C order; -1 is what is left over.
+
+    ValueError if the numbers of elements differ.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.reshape(loopnest.arange(6), (2, -1))
+      tensor([[0, 1, 2],
+              [3, 4, 5]])
+    """
     try:
         return reshaped(input, shaped(settled(input), shape))
     except (ValueError, TypeError):
@@ -90,6 +99,13 @@ cdef int axis_of(Tensor x, int dim, int extra) except -1:
 
 
 def flatten(Tensor input not None, int start_dim=0, int end_dim=-1):
+    """One axis instead of the axes start_dim ... end_dim; a view where memory allows it.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.flatten(loopnest.zeros(2, 3, 4), 1).shape
+      (2, 12)
+    """
     cdef int first = axis_of(input, start_dim, 0), last = axis_of(input, end_dim, 0)
     if first > last:
         raise ValueError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim} (input "
@@ -105,6 +121,13 @@ def flatten(Tensor input not None, int start_dim=0, int end_dim=-1):
 
 
 def squeeze(Tensor input not None, dim=None):
+    """Without the axes of length 1: all of them, or those that dim names (an axis or several). A view.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.squeeze(loopnest.zeros(1, 3, 1)).shape
+      (3,)
+    """
     cdef tuple shape = input.shape
     if dim is None:
         return reshaped(input, settled(input).reshape([n for n in shape if n != 1]))
@@ -114,6 +137,13 @@ def squeeze(Tensor input not None, dim=None):
 
 
 def unsqueeze(Tensor input not None, int dim):
+    """A new axis of length 1 at the place dim, a view.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.unsqueeze(loopnest.zeros(3), 0).shape
+      (1, 3)
+    """
     cdef int axis = axis_of(input, dim, 1)
     return reshaped(input, numpy.expand_dims(settled(input), axis))
 
@@ -139,6 +169,13 @@ cdef Tensor permuted(Tensor x, object order):
 
 
 def permute(Tensor input not None, dims):
+    """The axes in the order dims, a view; every axis once, ValueError otherwise.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.permute(loopnest.zeros(2, 3, 4), (2, 0, 1)).shape
+      (4, 2, 3)
+    """
     order = [axis_of(input, d, 0) for d in dims]
     if sorted(order) != list(range(input.ndim)):
         raise ValueError(f"permute: expected every axis of a tensor of shape {input.shape} once, got "
@@ -147,6 +184,13 @@ def permute(Tensor input not None, dims):
 
 
 def transpose(Tensor input not None, int dim0, int dim1):
+    """Two axes exchanged, a view. IndexError for an axis that does not exist.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.transpose(loopnest.zeros(2, 3, 4), 0, 2).shape
+      (4, 3, 2)
+    """
     cdef int a = axis_of(input, dim0, 0), b = axis_of(input, dim1, 0)
     order = list(range(cnp.PyArray_NDIM(settled(input))))
     if order:
@@ -159,7 +203,16 @@ cdef Tensor transpose_all(Tensor x):
 
 
 def expand(Tensor input not None, sizes):
-    """A view with axes of length 1 repeated; -1 keeps a length."""
+    """A view with axes of length 1 repeated; -1 keeps a length, new axes come first.
+
+    ValueError for sizes that do not fit.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.expand(loopnest.tensor([[1], [2]]), (-1, 3))
+      tensor([[1, 1, 1],
+              [2, 2, 2]])
+    """
     cdef tuple shape = input.shape
     sizes = tuple(sizes)
     extra = len(sizes) - len(shape)
@@ -384,7 +437,13 @@ cdef ndarray joined(list arrays, int axis):
 
 
 def cat(tensors, int dim=0):
-    """Tensors one after the other along an axis that exists."""
+    """Tensors one after the other along an axis that exists; ValueError for shapes that do not fit.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.cat([loopnest.tensor([[1, 2]]), loopnest.tensor([[3, 4]])], 1)
+      tensor([[1, 2, 3, 4]])
+    """
     cdef tuple inputs = tuple([tensor_of(t) for t in tensors])
     if not inputs:
         raise ValueError("cat: expected at least one tensor")
@@ -406,7 +465,14 @@ concat = cat
 
 
 def stack(tensors, int dim=0):
-    """Tensors of one shape side by side along a new axis."""
+    """Tensors of one shape side by side along a new axis; ValueError for different shapes.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.stack([loopnest.tensor([1, 2]), loopnest.tensor([3, 4])])
+      tensor([[1, 2],
+              [3, 4]])
+    """
     cdef tuple inputs = tuple([tensor_of(t) for t in tensors])
     if not inputs:
         raise ValueError("stack: expected at least one tensor")
@@ -419,14 +485,26 @@ def stack(tensors, int dim=0):
 
 
 def unbind(Tensor input not None, int dim=0):
-    """The slices along an axis, which goes away."""
+    """The slices along an axis, which goes away; a tuple of views.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.unbind(loopnest.tensor([[1, 2], [3, 4]]))
+      (tensor([1, 2]), tensor([3, 4]))
+    """
     cdef int axis = axis_of(input, dim, 0)
     before = (slice(None),) * axis
     return tuple([getitem(input, (*before, i)) for i in range(input.shape[axis])])
 
 
 def split(Tensor input not None, split_size, int dim=0):
-    """Pieces of split_size (the last one may be shorter), or of the sizes in a list."""
+    """Pieces of split_size (the last one may be shorter), or of the sizes in a list; a tuple of views.
+
+    Example:
+      >>> import loopnest
+      >>> [piece.tolist() for piece in loopnest.split(loopnest.arange(5), 2)]
+      [[0, 1], [2, 3], [4]]
+    """
     cdef int axis = axis_of(input, dim, 0)
     length = input.shape[axis]
     if isinstance(split_size, int):
@@ -447,7 +525,13 @@ def split(Tensor input not None, split_size, int dim=0):
 
 
 def chunk(Tensor input not None, int chunks, int dim=0):
-    """At most `chunks` pieces of one length (the last one may be shorter)."""
+    """At most `chunks` pieces of one length (the last one may be shorter); a tuple of views.
+
+    Example:
+      >>> import loopnest
+      >>> [piece.tolist() for piece in loopnest.chunk(loopnest.arange(5), 2)]
+      [[0, 1, 2], [3, 4]]
+    """
     if chunks < 1:
         raise ValueError(f"chunk: expected at least 1 chunk, got {chunks}")
     length = input.shape[axis_of(input, dim, 0)]
@@ -455,7 +539,14 @@ def chunk(Tensor input not None, int chunks, int dim=0):
 
 
 def flip(Tensor input not None, dims):
-    """The axes `dims` the other way round; a copy."""
+    """The axes `dims` the other way round; a copy.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.flip(loopnest.tensor([[1, 2], [3, 4]]), (0,))
+      tensor([[3, 4],
+              [1, 2]])
+    """
     axes = tuple([axis_of(input, d, 0) for d in ((dims,) if isinstance(dims, int) else dims)])
     return close("FlipBackward", numpy.flip(settled(input), axes).copy(), (input,),
                  lambda g: (numpy.flip(g, axes),), ())

@@ -43,39 +43,92 @@ cdef Tensor pointwise(str title, Tensor x, object f, object slope):
 
 
 def sin(Tensor input not None):
+    """The sine of every element, in radians.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.sin(loopnest.tensor([0.0, 1.0]))
+      tensor([0.0000, 0.8415])
+    """
     return pointwise("SinBackward", input, numpy.sin, lambda g, a: g * numpy.cos(a))
 
 
 def cos(Tensor input not None):
+    """The cosine of every element, in radians.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.cos(loopnest.tensor([0.0, 1.0]))
+      tensor([1.0000, 0.5403])
+    """
     return pointwise("CosBackward", input, numpy.cos, lambda g, a: -g * numpy.sin(a))
 
 
 def log1p(Tensor input not None):
-    """log(1 + x), exact for small x."""
+    """log(1 + x), exact for small x.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.log1p(loopnest.tensor([0.0, 1.0]))
+      tensor([0.0000, 0.6931])
+    """
     return pointwise("Log1PBackward", input, numpy.log1p, lambda g, a: g / (1 + a))
 
 
 def expm1(Tensor input not None):
-    """exp(x) - 1, exact for small x."""
+    """exp(x) - 1, exact for small x.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.expm1(loopnest.tensor([0.0, 1.0]))
+      tensor([0.0000, 1.7183])
+    """
     return pointwise("Expm1Backward", input, numpy.expm1, lambda g, a: g * numpy.exp(a))
 
 
 def log2(Tensor input not None):
+    """The logarithm to base 2 of every element.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.log2(loopnest.tensor([1.0, 8.0]))
+      tensor([0., 3.])
+    """
     return pointwise("Log2Backward", input, numpy.log2, lambda g, a: g / (a * numpy.log(2).astype(a.dtype)))
 
 
 def log10(Tensor input not None):
+    """The logarithm to base 10 of every element.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.log10(loopnest.tensor([1.0, 1000.0]))
+      tensor([0., 3.])
+    """
     return pointwise("Log10Backward", input, numpy.log10,
                      lambda g, a: g / (a * numpy.log(10).astype(a.dtype)))
 
 
 def rsqrt(Tensor input not None):
-    """1 / sqrt(x)"""
+    """1 / sqrt(x), element by element.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.rsqrt(loopnest.tensor([1.0, 4.0]))
+      tensor([1.0000, 0.5000])
+    """
     return pointwise("RsqrtBackward", input, lambda a: 1 / numpy.sqrt(a),
                      lambda g, a: g * (a.dtype.type(-0.5) / (a * numpy.sqrt(a))))
 
 
 def reciprocal(Tensor input not None):
+    """1 / x, element by element; inf at 0.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.reciprocal(loopnest.tensor([1.0, 4.0]))
+      tensor([1.0000, 0.2500])
+    """
     return pointwise("ReciprocalBackward", input, lambda a: 1 / a, lambda g, a: -g / (a * a))
 
 
@@ -86,23 +139,57 @@ cdef Tensor stepped(str title, Tensor x, object f):
 
 
 def sign(Tensor input not None):
+    """-1, 0 or 1, element by element; the gradient is 0.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.sign(loopnest.tensor([-3.0, 0.0, 2.0]))
+      tensor([-1.,  0.,  1.])
+    """
     return stepped("SignBackward", input, numpy.sign)
 
 
 def floor(Tensor input not None):
+    """The next whole number below, element by element; the gradient is 0.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.floor(loopnest.tensor([-1.5, 1.5]))
+      tensor([-2.,  1.])
+    """
     return stepped("FloorBackward", input, numpy.floor)
 
 
 def ceil(Tensor input not None):
+    """The next whole number above, element by element; the gradient is 0.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.ceil(loopnest.tensor([-1.5, 1.5]))
+      tensor([-1.,  2.])
+    """
     return stepped("CeilBackward", input, numpy.ceil)
 
 
 def trunc(Tensor input not None):
+    """Every element without its fraction; the gradient is 0.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.trunc(loopnest.tensor([-1.5, 1.5]))
+      tensor([-1.,  1.])
+    """
     return stepped("TruncBackward", input, numpy.trunc)
 
 
 def round_(Tensor input not None, int decimals=0):
-    """To the nearest whole number (or `decimals` places), halves to even."""
+    """To the nearest whole number (or `decimals` places), halves to even; the gradient is 0.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.round(loopnest.tensor([0.5, 1.5, 2.25]))
+      tensor([0., 2., 2.])
+    """
     return stepped("RoundBackward", input, lambda a: numpy.round(a, decimals))
 
 
@@ -131,17 +218,38 @@ cdef Tensor chosen(str title, object input, object other, object ufunc):
 
 
 def maximum(input, other):
-    """The larger of two, element by element; NaN wins."""
+    """The larger of two, element by element, both broadcast; NaN wins.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.maximum(loopnest.tensor([1.0, 5.0]), loopnest.tensor([3.0, 2.0]))
+      tensor([3., 5.])
+    """
     return chosen("MaximumBackward", input, other, numpy.maximum)
 
 
 def minimum(input, other):
-    """The smaller of two, element by element; NaN wins."""
+    """The smaller of two, element by element, both broadcast; NaN wins.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.minimum(loopnest.tensor([1.0, 5.0]), loopnest.tensor([3.0, 2.0]))
+      tensor([1., 2.])
+    """
     return chosen("MinimumBackward", input, other, numpy.minimum)
 
 
 def masked_fill(Tensor input not None, mask, value):
-    """`value` where mask holds, the input elsewhere."""
+    """`value` (one number) where mask holds, the input elsewhere; the mask is broadcast.
+
+    TypeError for a mask that is not bool, ValueError for one that does not fit.
+
+    Example:
+      >>> import loopnest
+      >>> x = loopnest.tensor([1.0, -2.0])
+      >>> loopnest.masked_fill(x, x < 0, 0.0)
+      tensor([1., 0.])
+    """
     cdef ndarray where = array_of(mask)
     cdef Tensor filler = tensor_of(value)
     if where.dtype.kind != "b":
@@ -164,44 +272,112 @@ def masked_fill(Tensor input not None, mask, value):
 
 
 def logical_and(input, other):
+    """True where both are not 0, element by element, both broadcast.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.logical_and(loopnest.tensor([0, 1, 2]), loopnest.tensor([1, 1, 0]))
+      tensor([False,  True, False])
+    """
     return wrap(numpy.asarray(numpy.logical_and(array_of(input), array_of(other))))
 
 
 def logical_or(input, other):
+    """True where at least one of both is not 0, element by element, both broadcast.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.logical_or(loopnest.tensor([0, 1, 0]), loopnest.tensor([1, 1, 0]))
+      tensor([ True,  True, False])
+    """
     return wrap(numpy.asarray(numpy.logical_or(array_of(input), array_of(other))))
 
 
 def logical_xor(input, other):
+    """True where one of both is not 0 and the other is, element by element, both broadcast.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.logical_xor(loopnest.tensor([0, 1, 0]), loopnest.tensor([1, 1, 0]))
+      tensor([ True, False, False])
+    """
     return wrap(numpy.asarray(numpy.logical_xor(array_of(input), array_of(other))))
 
 
 def logical_not(input):
+    """True where the input is 0.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.logical_not(loopnest.tensor([0, 1]))
+      tensor([ True, False])
+    """
     return wrap(numpy.asarray(numpy.logical_not(array_of(input))))
 
 
 def isnan(input):
+    """True where the input is NaN.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.isnan(loopnest.tensor([1.0, float("nan")]))
+      tensor([False,  True])
+    """
     return wrap(numpy.asarray(numpy.isnan(array_of(input))))
 
 
 def isinf(input):
+    """True where the input is inf or -inf.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.isinf(loopnest.tensor([1.0, float("-inf")]))
+      tensor([False,  True])
+    """
     return wrap(numpy.asarray(numpy.isinf(array_of(input))))
 
 
 def isfinite(input):
+    """True where the input is neither infinite nor NaN.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.isfinite(loopnest.tensor([1.0, float("inf")]))
+      tensor([ True, False])
+    """
     return wrap(numpy.asarray(numpy.isfinite(array_of(input))))
 
 
 def isclose(input, other, double rtol=1e-5, double atol=1e-8, bint equal_nan=False):
+    """True where |input - other| <= atol + rtol * |other|; with equal_nan also where both are NaN.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.isclose(loopnest.tensor([1.0, 2.0]), loopnest.tensor([1.0, 2.1]))
+      tensor([ True, False])
+    """
     return wrap(numpy.asarray(numpy.isclose(array_of(input), array_of(other), rtol, atol, equal_nan)))
 
 
 def allclose(input, other, double rtol=1e-5, double atol=1e-8, bint equal_nan=False):
-    """True if |input - other| <= atol + rtol * |other| everywhere."""
+    """True if |input - other| <= atol + rtol * |other| everywhere; a bool.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.allclose(loopnest.tensor([1.0, 2.0]), loopnest.tensor([1.0, 2.1]), rtol=0.1)
+      True
+    """
     return bool(numpy.allclose(array_of(input), array_of(other), rtol, atol, equal_nan))
 
 
 def equal(input, other):
-    """True if shape and elements are equal."""
+    """True if shape and elements are equal; a bool.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.equal(loopnest.tensor([1, 2]), loopnest.tensor([1, 2]))
+      True
+    """
     return bool(numpy.array_equal(array_of(input), array_of(other)))
 
 
@@ -215,14 +391,26 @@ cdef int need_rank(str op, str name, Tensor t, int rank) except -1:
 
 
 def mm(Tensor input not None, Tensor mat2 not None):
-    """(m, k) by (k, n)"""
+    """The product of two matrices, (m, k) by (k, n); ValueError for anything else.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.mm(loopnest.tensor([[1.0, 2.0]]), loopnest.tensor([[3.0], [4.0]]))
+      tensor([[11.]])
+    """
     need_rank("mm", "input", input, 2)
     need_rank("mm", "mat2", mat2, 2)
     return matmul(input, mat2)
 
 
 def bmm(Tensor input not None, Tensor mat2 not None):
-    """(b, m, k) by (b, k, n), matrix by matrix."""
+    """(b, m, k) by (b, k, n), matrix by matrix; ValueError for anything else.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.bmm(loopnest.ones(5, 2, 3), loopnest.ones(5, 3, 4)).shape
+      (5, 2, 4)
+    """
     need_rank("bmm", "input", input, 3)
     need_rank("bmm", "mat2", mat2, 3)
     if input.shape[0] != mat2.shape[0]:
@@ -231,21 +419,40 @@ def bmm(Tensor input not None, Tensor mat2 not None):
 
 
 def mv(Tensor input not None, Tensor vec not None):
-    """(m, k) by (k)"""
+    """A matrix times a vector, (m, k) by (k) -> (m); ValueError for anything else.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.mv(loopnest.tensor([[1.0, 2.0], [3.0, 4.0]]), loopnest.tensor([1.0, 1.0]))
+      tensor([3., 7.])
+    """
     need_rank("mv", "input", input, 2)
     need_rank("mv", "vec", vec, 1)
     return matmul(input, vec)
 
 
 def dot(Tensor input not None, Tensor other not None):
-    """(k) by (k)"""
+    """The sum of the products of two vectors, (k) by (k); ValueError for anything else.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.dot(loopnest.tensor([1.0, 2.0]), loopnest.tensor([3.0, 4.0]))
+      tensor(11.)
+    """
     need_rank("dot", "input", input, 1)
     need_rank("dot", "other", other, 1)
     return matmul(input, other)
 
 
 def outer(Tensor input not None, Tensor vec2 not None):
-    """(m) by (n) -> (m, n), every product."""
+    """(m) by (n) -> (m, n), every product; ValueError for anything but vectors.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.outer(loopnest.tensor([1.0, 2.0]), loopnest.tensor([3.0, 4.0]))
+      tensor([[3., 4.],
+              [6., 8.]])
+    """
     need_rank("outer", "input", input, 1)
     need_rank("outer", "vec2", vec2, 1)
     return unsqueeze(input, 1) * unsqueeze(vec2, 0)
@@ -300,6 +507,11 @@ def einsum(str equation, *operands):
 
     Pairs are multiplied from left to right, each as one (batched) matrix product on the gemm kernel. Knows
     implicit results, "..." and labels repeated in one operand (diagonals).
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.einsum("ij,j->i", loopnest.tensor([[1.0, 2.0], [3.0, 4.0]]), loopnest.tensor([1.0, 1.0]))
+      tensor([3., 7.])
     """
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])
@@ -407,17 +619,37 @@ cdef Tensor furthest(Tensor x, object dim, bint keepdim, int function, str title
 
 
 def amax(Tensor input not None, dim=None, bint keepdim=False):
-    """The largest element along dim (an axis, several, or all); equal ones share the gradient."""
+    """The largest element along dim (an axis, several, or all); equal ones share the gradient.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.amax(loopnest.tensor([[1.0, 5.0], [7.0, 3.0]]), 1)
+      tensor([5., 7.])
+    """
     return furthest(input, dim, keepdim, AMAX, "AmaxBackward")
 
 
 def amin(Tensor input not None, dim=None, bint keepdim=False):
-    """The smallest element along dim (an axis, several, or all); equal ones share the gradient."""
+    """The smallest element along dim (an axis, several, or all); equal ones share the gradient.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.amin(loopnest.tensor([[1.0, 5.0], [7.0, 3.0]]), (0, 1))
+      tensor(1.)
+    """
     return furthest(input, dim, keepdim, AMIN, "AminBackward")
 
 
 def prod(Tensor input not None, dim=None, bint keepdim=False):
-    """The product along one axis, or of all elements. Zeros are no trouble for the gradient."""
+    """The product along one axis, or of all elements. Zeros are no trouble for the gradient.
+
+    Whole numbers give int64; TypeError for several axes.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.prod(loopnest.tensor([[1, 2], [3, 4]]), 1)
+      tensor([ 2, 12])
+    """
     cdef tuple axes = axes_of(input, dim)
     cdef tuple shape = shape_of(settled(input))
     if isinstance(dim, (tuple, list)):
@@ -438,7 +670,13 @@ def prod(Tensor input not None, dim=None, bint keepdim=False):
 
 
 def logsumexp(Tensor input not None, dim, bint keepdim=False):
-    """log(sum of exp(x)) along dim, without overflow."""
+    """log(sum of exp(x)) along dim (an axis or several), without overflow.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.logsumexp(loopnest.tensor([1000.0, 1000.0]), 0)
+      tensor(1000.6932)
+    """
     cdef tuple axes = axes_of(input, dim)
     a = as_float(input)
     with quiet():
@@ -456,7 +694,15 @@ def logsumexp(Tensor input not None, dim, bint keepdim=False):
 
 
 def norm(Tensor input not None, p=2, dim=None, bint keepdim=False):
-    """(sum of |x|^p)^(1/p) along dim; p may be inf. Its gradient at 0 is 0."""
+    """(sum of |x|^p)^(1/p) along dim (an axis, several, or all); p may be inf. Its gradient at 0 is 0.
+
+    ValueError for p <= 0.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.norm(loopnest.tensor([3.0, 4.0])), loopnest.norm(loopnest.tensor([3.0, -4.0]), p=1)
+      (tensor(5.), tensor(7.))
+    """
     cdef tuple axes = axes_of(input, dim)
     p = float("inf") if p == "inf" else 2.0 if p is None or p == "fro" else float(p)
     if p == float("inf"):
@@ -501,7 +747,13 @@ cdef ndarray running_sums(ndarray a, int axis, bint back):
 
 
 def cumsum(Tensor input not None, int dim):
-    """Sums of all elements up to each, along dim."""
+    """Sums of all elements up to each, along dim; whole numbers give int64.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.cumsum(loopnest.tensor([1, 2, 3]), 0)
+      tensor([1, 3, 6])
+    """
     cdef int axis = axis_of(input, dim, 0)
     cdef ndarray a = settled(input)
     if cnp.PyArray_NDIM(a) == 0:
@@ -511,16 +763,35 @@ def cumsum(Tensor input not None, int dim):
 
 
 def count_nonzero(Tensor input not None, dim=None):
+    """How many elements along dim (an axis, several, or all) are not 0; int64.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.count_nonzero(loopnest.tensor([[0, 1], [2, 3]]), 0)
+      tensor([1, 2])
+    """
     return wrap(numpy.asarray(numpy.count_nonzero(settled(input), axis=axes_of(input, dim)), numpy.int64))
 
 
 def any_(Tensor input not None, dim=None, bint keepdim=False):
-    """True where at least one element along dim is not 0."""
+    """True where at least one element along dim (an axis, several, or all) is not 0.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.any(loopnest.tensor([[0, 1], [0, 0]]), 1)
+      tensor([ True, False])
+    """
     return wrap(numpy.asarray(numpy.any(settled(input), axis=axes_of(input, dim), keepdims=keepdim)))
 
 
 def all_(Tensor input not None, dim=None, bint keepdim=False):
-    """True where no element along dim is 0."""
+    """True where no element along dim (an axis, several, or all) is 0.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.all(loopnest.tensor([[0, 1], [1, 1]]), 1)
+      tensor([False,  True])
+    """
     return wrap(numpy.asarray(numpy.all(settled(input), axis=axes_of(input, dim), keepdims=keepdim)))
 
 
@@ -548,7 +819,13 @@ cdef ndarray order_of(ndarray a, int axis, bint descending):
 
 
 def sort(Tensor input not None, int dim=-1, bint descending=False, bint stable=True):
-    """(values, indices) in order along dim; equal elements stay in their order, NaN counts as the largest."""
+    """(values, indices) in order along dim; equal elements stay in their order, NaN counts as the largest.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.sort(loopnest.tensor([3, 1, 2]))
+      (values=tensor([1, 2, 3]), indices=tensor([1, 2, 0]))
+    """
     cdef int axis = axis_of(input, dim, 0)
     if cnp.PyArray_NDIM(settled(input)) == 0:
         return Extreme((input.clone(), wrap(numpy.asarray(0))))
@@ -557,7 +834,13 @@ def sort(Tensor input not None, int dim=-1, bint descending=False, bint stable=T
 
 
 def argsort(Tensor input not None, int dim=-1, bint descending=False, bint stable=True):
-    """The indices that sort gives."""
+    """The indices that sort gives, int64.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.argsort(loopnest.tensor([3, 1, 2]))
+      tensor([1, 2, 0])
+    """
     return sort(input.detach(), dim, descending, stable)[1]
 
 
@@ -575,7 +858,13 @@ cdef ndarray best_of(ndarray a, int axis, int64_t k, bint largest):
 
 
 def topk(Tensor input not None, k, int dim=-1, bint largest=True, bint sorted=True):
-    """(values, indices) of the k largest (or smallest) elements along dim, in falling (rising) order."""
+    """(values, indices) of the k largest (or smallest) elements along dim, in falling (rising) order.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.topk(loopnest.tensor([3, 1, 2]), 2)
+      (values=tensor([3, 2]), indices=tensor([0, 2]))
+    """
     cdef int axis = axis_of(input, dim, 0)
     cdef ndarray a = settled(input)
     if cnp.PyArray_NDIM(a) == 0:
@@ -595,18 +884,37 @@ def topk(Tensor input not None, k, int dim=-1, bint largest=True, bint sorted=Tr
 
 
 def unique(input):
-    """The different elements in rising order."""
+    """The different elements in rising order, along one axis.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.unique(loopnest.tensor([3, 1, 3]))
+      tensor([1, 3])
+    """
     return wrap(numpy.unique(array_of(input)))
 
 
 def bincount(input, weights=None, int minlength=0):
-    """How often each of 0, 1, 2 ... appears (or the sum of its weights)."""
+    """How often each of 0, 1, 2 ... appears (or the sum of its weights), at least minlength of them.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.bincount(loopnest.tensor([0, 2, 2]))
+      tensor([1, 0, 2])
+    """
     w = None if weights is None else array_of(weights)
     return wrap(numpy.bincount(array_of(input), w, minlength))
 
 
 def nonzero(Tensor input not None, bint as_tuple=False):
-    """The places that are not 0, one row each; or, as_tuple, one tensor per axis."""
+    """The places that are not 0, one row each; or, as_tuple, one tensor per axis.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.nonzero(loopnest.tensor([[0, 5], [6, 0]]))
+      tensor([[0, 1],
+              [1, 0]])
+    """
     at = numpy.nonzero(settled(input))
     return tuple([wrap(i) for i in at]) if as_tuple else wrap(numpy.stack(at, 1))
 
@@ -654,7 +962,16 @@ cdef ndarray added_at(tuple shape, tuple at, ndarray g, bint distinct):
 
 
 def gather(Tensor input not None, int dim, index):
-    """out[i][j][k] = input[index[i][j][k]][j][k] for dim 0, and so on; as torch.gather."""
+    """out[i][j][k] = input[index[i][j][k]][j][k] for dim 0, and so on; as torch.gather.
+
+    The result has the index's shape. IndexError for an index out of range.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.gather(loopnest.tensor([[1, 2], [3, 4]]), 1, loopnest.tensor([[0], [1]]))
+      tensor([[1],
+              [4]])
+    """
     cdef ndarray at = index_array("gather", index)
     cdef int axis = axis_of(input, dim, 0)
     cdef tuple where = places("gather", input, axis, at), shape = shape_of(settled(input))
@@ -664,7 +981,13 @@ def gather(Tensor input not None, int dim, index):
 
 
 def scatter_add(Tensor input not None, int dim, index, src):
-    """input with src[i][j][k] added at [index[i][j][k]][j][k] for dim 0, and so on; a new tensor."""
+    """input with src[i][j][k] added at [index[i][j][k]][j][k] for dim 0, and so on; a new tensor.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.scatter_add(loopnest.zeros(3), 0, loopnest.tensor([0, 0, 2]), loopnest.ones(3))
+      tensor([2., 0., 1.])
+    """
     cdef ndarray at = index_array("scatter_add", index)
     cdef Tensor source = tensor_of(src)
     cdef tuple where = places("scatter_add", input, axis_of(input, dim, 0), at)
@@ -677,7 +1000,13 @@ def scatter_add(Tensor input not None, int dim, index, src):
 
 
 def scatter(Tensor input not None, int dim, index, src):
-    """input with src[i][j][k] (or one number) put at [index[i][j][k]][j][k] for dim 0, and so on; new."""
+    """input with src[i][j][k] (or one number) put at [index[i][j][k]][j][k] for dim 0, and so on; new.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.scatter(loopnest.zeros(3), 0, loopnest.tensor([2, 0]), loopnest.tensor([5.0, 7.0]))
+      tensor([7., 0., 5.])
+    """
     cdef ndarray at = index_array("scatter", index)
     cdef tuple where = places("scatter", input, axis_of(input, dim, 0), at)
     cdef Tensor source = tensor_of(src)
@@ -715,7 +1044,14 @@ cdef ndarray padded(ndarray g, tuple shape):
 
 
 def index_select(Tensor input not None, int dim, index):
-    """The slices `index` (1 axis) along dim."""
+    """The slices `index` (1 axis) along dim; a copy. IndexError for an index out of range.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.index_select(loopnest.tensor([[1, 2], [3, 4]]), 1, loopnest.tensor([1, 1]))
+      tensor([[2, 2],
+              [4, 4]])
+    """
     cdef ndarray at = index_array("index_select", index)
     cdef int axis = axis_of(input, dim, 0)
     if at.ndim > 1:
@@ -725,7 +1061,13 @@ def index_select(Tensor input not None, int dim, index):
 
 
 def index_add(Tensor input not None, int dim, index, Tensor source not None, alpha=1):
-    """input with the slices of source added at `index` (1 axis) along dim; a new tensor."""
+    """input with the slices of source added at `index` (1 axis) along dim; a new tensor.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.index_add(loopnest.zeros(3), 0, loopnest.tensor([0, 0]), loopnest.tensor([1.0, 2.0]))
+      tensor([3., 0., 0.])
+    """
     cdef ndarray at = index_array("index_add", index)
     cdef int axis = axis_of(input, dim, 0)
     if at.ndim != 1:
@@ -744,7 +1086,14 @@ def index_add(Tensor input not None, int dim, index, Tensor source not None, alp
 
 
 def masked_select(Tensor input not None, mask):
-    """The elements where mask holds, in one row."""
+    """The elements where mask holds, in one row. TypeError for a mask that is not bool.
+
+    Example:
+      >>> import loopnest
+      >>> x = loopnest.tensor([[1, 2], [3, 4]])
+      >>> loopnest.masked_select(x, x > 2)
+      tensor([3, 4])
+    """
     cdef ndarray where = array_of(mask)
     if where.dtype.kind != "b":
         raise TypeError(f"masked_select: expected a mask of dtype bool, got {where.dtype}")
@@ -753,7 +1102,15 @@ def masked_select(Tensor input not None, mask):
 
 
 def take_along_dim(Tensor input not None, indices, int dim):
-    """As gather, with axes of length 1 of the index repeated."""
+    """As gather, with axes of length 1 of the index repeated.
+
+    Example:
+      >>> import loopnest
+      >>> x = loopnest.tensor([[3, 1], [2, 4]])
+      >>> loopnest.take_along_dim(x, x.argsort(1), 1)
+      tensor([[1, 3],
+              [2, 4]])
+    """
     cdef ndarray at = index_array("take_along_dim", indices)
     cdef int axis = axis_of(input, dim, 0)
     shape = list(numpy.broadcast_shapes(*[tuple([1 if i == axis else n for i, n in enumerate(s)])
@@ -766,7 +1123,13 @@ def take_along_dim(Tensor input not None, indices, int dim):
 # Shape
 
 def narrow(Tensor input not None, int dim, start, length):
-    """The slices start ... start + length - 1 along dim, a view."""
+    """The slices start ... start + length - 1 along dim, a view. IndexError where they do not fit.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.narrow(loopnest.arange(6), 0, 2, 3)
+      tensor([2, 3, 4])
+    """
     cdef int axis = axis_of(input, dim, 0)
     whole = input.shape[axis]
     start = start + whole if start < 0 else start
@@ -777,12 +1140,24 @@ def narrow(Tensor input not None, int dim, start, length):
 
 
 def select(Tensor input not None, int dim, index):
-    """The slice `index` along dim, without that axis; a view."""
+    """The slice `index` along dim, without that axis; a view.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.select(loopnest.tensor([[1, 2], [3, 4]]), 1, 0)
+      tensor([1, 3])
+    """
     return getitem(input, (slice(None),) * axis_of(input, dim, 0) + (index,))
 
 
 def movedim(Tensor input not None, source, destination):
-    """The axes `source` at the places `destination`, the others in their order."""
+    """The axes `source` at the places `destination`, the others in their order; a view.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.movedim(loopnest.zeros(2, 3, 4), 0, -1).shape
+      (3, 4, 2)
+    """
     first = [axis_of(input, d, 0) for d in ((source,) if isinstance(source, int) else source)]
     last = [axis_of(input, d, 0) for d in ((destination,) if isinstance(destination, int) else destination)]
     if len(first) != len(last) or len(set(first)) != len(first) or len(set(last)) != len(last):
@@ -800,7 +1175,13 @@ cdef list sorted_pairs(list a, list b):
 
 
 def unflatten(Tensor input not None, int dim, sizes):
-    """An axis split into several; one of the sizes may be -1."""
+    """An axis split into several; one of the sizes may be -1. ValueError if they do not make its length.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.unflatten(loopnest.zeros(2, 12), 1, (3, -1)).shape
+      (2, 3, 4)
+    """
     cdef int axis = axis_of(input, dim, 0)
     shape = input.shape
     sizes = list(sizes)
@@ -813,7 +1194,13 @@ def unflatten(Tensor input not None, int dim, sizes):
 
 
 def roll(Tensor input not None, shifts, dims=None):
-    """Elements moved along dims, those that fall out at the end come in at the beginning."""
+    """Elements moved along dims, those that fall out at the end come in at the beginning; a copy.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.roll(loopnest.arange(4), 1)
+      tensor([3, 0, 1, 2])
+    """
     if dims is None:
         axes = None
         if not isinstance(shifts, int):
@@ -829,7 +1216,14 @@ def roll(Tensor input not None, shifts, dims=None):
 
 
 def repeat(Tensor input not None, *sizes):
-    """The tensor sizes[i] times along axis i; new axes come first."""
+    """The tensor sizes[i] times along axis i; new axes come first. A copy.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.tensor([1, 2]).repeat(2, 2)
+      tensor([[1, 2, 1, 2],
+              [1, 2, 1, 2]])
+    """
     times = tuple(sizes[0]) if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
     cdef tuple shape = shape_of(settled(input))
     if len(times) < len(shape):
@@ -846,13 +1240,25 @@ def repeat(Tensor input not None, *sizes):
 
 
 def tile(Tensor input not None, dims):
-    """As repeat; missing sizes are 1."""
+    """As repeat; missing sizes are 1.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.tile(loopnest.tensor([[1, 2]]), (2,))
+      tensor([[1, 2, 1, 2]])
+    """
     times = (dims,) if isinstance(dims, int) else tuple(dims)
     return repeat(input, (1,) * (input.ndim - len(times)) + times)
 
 
 def repeat_interleave(Tensor input not None, repeats, dim=None):
-    """Each element (slice) along dim `repeats` times, one after the other."""
+    """Each element (slice) along dim `repeats` times, one after the other.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.repeat_interleave(loopnest.tensor([1, 2]), 2)
+      tensor([1, 1, 2, 2])
+    """
     x = reshape(input, -1) if dim is None else input
     axis = 0 if dim is None else axis_of(x, dim, 0)
     counts = array_of(repeats)
@@ -861,7 +1267,13 @@ def repeat_interleave(Tensor input not None, repeats, dim=None):
 
 
 def diagonal(Tensor input not None, int offset=0, int dim1=0, int dim2=1):
-    """The diagonal of two axes, as a new last axis."""
+    """The diagonal of two axes, as a new last axis; a copy. offset > 0 lies above, < 0 below.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.diagonal(loopnest.tensor([[1, 2], [3, 4]]))
+      tensor([1, 4])
+    """
     cdef int a = axis_of(input, dim1, 0), b = axis_of(input, dim2, 0)
     cdef tuple shape = shape_of(settled(input))
     if a == b:
@@ -886,17 +1298,40 @@ cdef Tensor triangle(Tensor x, int diagonal, object f, str title):
 
 
 def tril(Tensor input not None, int diagonal=0):
-    """The lower triangle of the last two axes, zeros above."""
+    """The lower triangle of the last two axes, zeros above; the diagonal may be moved up.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.tril(loopnest.ones(2, 2))
+      tensor([[1., 0.],
+              [1., 1.]])
+    """
     return triangle(input, diagonal, numpy.tril, "TrilBackward")
 
 
 def triu(Tensor input not None, int diagonal=0):
-    """The upper triangle of the last two axes, zeros below."""
+    """The upper triangle of the last two axes, zeros below; the diagonal may be moved up.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.triu(loopnest.ones(2, 2), 1)
+      tensor([[0., 1.],
+              [0., 0.]])
+    """
     return triangle(input, diagonal, numpy.triu, "TriuBackward")
 
 
 def unfold(Tensor input not None, int dimension, size, step):
-    """Windows of `size` along an axis, `step` apart, as a new last axis: Tensor.unfold."""
+    """Windows of `size` along an axis, `step` apart, as a new last axis: Tensor.unfold.
+
+    ValueError where no window fits.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.arange(5).unfold(0, 3, 2)
+      tensor([[0, 1, 2],
+              [2, 3, 4]])
+    """
     cdef int axis = axis_of(input, dimension, 0)
     cdef tuple shape = shape_of(settled(input))
     if not 0 < size <= shape[axis] or step < 1:
@@ -915,7 +1350,15 @@ def unfold(Tensor input not None, int dimension, size, step):
 
 
 def meshgrid(*tensors, str indexing="ij"):
-    """Every combination of coordinates, one tensor per axis."""
+    """Every combination of coordinates, one tensor per axis; indexing "ij" (rows first) or "xy".
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.meshgrid(loopnest.arange(2), loopnest.arange(2))
+      (tensor([[0, 0],
+              [1, 1]]), tensor([[0, 1],
+              [0, 1]]))
+    """
     given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
     return tuple([wrap(a.copy()) for a in numpy.meshgrid(*[array_of(t) for t in given], indexing=indexing)])
 
@@ -924,23 +1367,51 @@ def meshgrid(*tensors, str indexing="ij"):
 # New tensors
 
 def linspace(start, end, steps, dtype=None):
-    """`steps` numbers from start to end, both included, evenly spaced; float32."""
+    """`steps` numbers from start to end, both included, evenly spaced; float32 unless dtype says otherwise.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.linspace(0, 1, 5)
+      tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
+    """
     if steps < 0:
         raise ValueError(f"linspace: expected at least 0 steps, got {steps}")
     return wrap(numpy.linspace(float(start), float(end), steps).astype(dtype or numpy.float32))
 
 
 def eye(n, m=None, dtype=None):
-    """Ones on the diagonal of an (n, m) matrix, zeros elsewhere."""
+    """Ones on the diagonal of an (n, m) matrix, zeros elsewhere; m is n, dtype float32 unless given.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.eye(2)
+      tensor([[1., 0.],
+              [0., 1.]])
+    """
     return wrap(numpy.eye(n, m, dtype=dtype or numpy.float32))
 
 
 def full_like(Tensor input not None, fill_value, dtype=None):
+    """Another tensor's shape and dtype, filled with a value.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.full_like(loopnest.zeros(2), 7)
+      tensor([7., 7.])
+    """
     return wrap(numpy.full_like(settled(input), fill_value, dtype=dtype))
 
 
 def one_hot(Tensor tensor not None, num_classes=-1):
-    """Whole numbers as rows of zeros with a one: (...) -> (..., num_classes), int64."""
+    """Whole numbers as rows of zeros with a one: (...) -> (..., num_classes), int64.
+
+    Example:
+      >>> import loopnest
+      >>> from loopnest.nn import functional as F
+      >>> F.one_hot(loopnest.tensor([1, 0]), 3)
+      tensor([[0, 1, 0],
+              [1, 0, 0]])
+    """
     cdef ndarray at = index_array("one_hot", tensor)
     classes = num_classes
     if classes == -1:
@@ -962,19 +1433,39 @@ cdef object source(object generator):
 
 
 def rand_like(Tensor input not None, dtype=None):
-    """Uniform in [0, 1), of the input's shape and dtype."""
+    """Random numbers of the input's shape and dtype, uniform in [0, 1).
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.rand_like(loopnest.zeros(2, 3)).shape
+      (2, 3)
+    """
     kind = numpy.dtype(dtype or settled(input).dtype)
     return wrap(numpy.asarray(default_generator().random(input.shape, dtype=kind)))
 
 
 def randn_like(Tensor input not None, dtype=None):
-    """Normal, mean 0, variance 1, of the input's shape and dtype."""
+    """Random numbers of the input's shape and dtype, normal with mean 0 and variance 1.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.randn_like(loopnest.zeros(2, 3)).shape
+      (2, 3)
+    """
     kind = numpy.dtype(dtype or settled(input).dtype)
     return wrap(numpy.asarray(default_generator().standard_normal(input.shape, dtype=kind)))
 
 
 def bernoulli(Tensor input not None, generator=None):
-    """1 with the probability that the input says, otherwise 0."""
+    """1 with the probability that the input says, otherwise 0; of the input's shape and dtype.
+
+    ValueError for probabilities outside [0, 1].
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.bernoulli(loopnest.tensor([0.0, 1.0]))
+      tensor([0., 1.])
+    """
     cdef ndarray p = as_float(input)
     if not bool(((p >= 0) & (p <= 1)).all()):
         raise ValueError("bernoulli: expected probabilities between 0 and 1")
@@ -989,6 +1480,11 @@ def multinomial(Tensor input not None, num_samples, bint replacement=False, gene
         num_samples: how many per row; without replacement at most as many as there are chances above 0.
     Returns:
         int64, (num_samples) or (rows, num_samples).
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.multinomial(loopnest.tensor([0.0, 1.0, 0.0]), 3, replacement=True)
+      tensor([1, 1, 1])
     """
     cdef ndarray p = as_float(input).astype(numpy.float64)
     if p.ndim not in (1, 2) or num_samples < 1:
@@ -1015,24 +1511,48 @@ def multinomial(Tensor input not None, num_samples, bint replacement=False, gene
 
 
 def new_zeros(Tensor self not None, *size, dtype=None):
-    """Zeros of a size, of this tensor's dtype."""
+    """Zeros of a size, of this tensor's dtype: new_zeros(2, 3) or new_zeros((2, 3)).
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.tensor([1]).new_zeros(2)
+      tensor([0, 0])
+    """
     shape = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
     return wrap(numpy.zeros(shape, dtype or settled(self).dtype))
 
 
 def new_ones(Tensor self not None, *size, dtype=None):
-    """Ones of a size, of this tensor's dtype."""
+    """Ones of a size, of this tensor's dtype: new_ones(2, 3) or new_ones((2, 3)).
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.tensor([1]).new_ones(2)
+      tensor([1, 1])
+    """
     shape = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
     return wrap(numpy.ones(shape, dtype or settled(self).dtype))
 
 
 def new_full(Tensor self not None, size, fill_value, dtype=None):
-    """A size filled with a value, of this tensor's dtype."""
+    """A size filled with a value, of this tensor's dtype.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.tensor([1]).new_full((2,), 7)
+      tensor([7, 7])
+    """
     return wrap(numpy.full(size, fill_value, dtype or settled(self).dtype))
 
 
 def new_tensor(Tensor self not None, data, dtype=None):
-    """A copy of data, of this tensor's dtype."""
+    """A copy of data, of this tensor's dtype.
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.tensor([1.0]).new_tensor([1, 2])
+      tensor([1., 2.])
+    """
     return wrap(array_of(data).astype(dtype or settled(self).dtype))
 
 

@@ -78,19 +78,41 @@ void bind_machine(py::module_& m) {
 }
 
 void bind_threads(py::module_& m) {
-  m.def("get_num_threads", &pool_threads);
+  m.def("get_num_threads", &pool_threads, R"(How many threads a kernel may use.
+
+Example:
+  >>> import loopnest
+  >>> loopnest.get_num_threads() >= 1
+  True
+)");
   m.def("available_threads", &pool_available, "What affinity, container quota and OMP_NUM_THREADS leave.");
-  m.def("set_num_threads", [](int64_t n) {
-    Error e;
-    if (!pool_set_threads(n, e)) raise(e);
-  });
+  m.def(
+      "set_num_threads",
+      [](int64_t n) {
+        Error e;
+        if (!pool_set_threads(n, e)) raise(e);
+      },
+      R"(How many threads a kernel may use from now on; ValueError for less than 1. Results are the same bits.
+
+Example:
+  >>> import loopnest
+  >>> loopnest.set_num_threads(loopnest.get_num_threads())
+)");
   m.def("get_precision", [] { return precision_name(get_precision()); });
   m.def("set_precision", [](const std::string& name) {
     Error e;
     if (!set_precision(name.c_str(), e)) raise(e);
   });
   m.def("get_flush_denormal", &pool_flush_denormal);
-  m.def("set_flush_denormal", &pool_set_flush_denormal);
+  m.def("set_flush_denormal", &pool_set_flush_denormal,
+        R"(Whether kernels take denormal numbers as 0 (they do at first).
+
+Numbers below 1.2e-38 cost 100 cycles and more on some CPUs. The thread's own mode is what it was behind a kernel.
+
+Example:
+  >>> import loopnest
+  >>> loopnest.set_flush_denormal(True)
+)");
 }
 
 void bind_arena(py::module_& m) {
