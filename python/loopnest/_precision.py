@@ -38,7 +38,13 @@ def set_precision(name: str) -> None:
 
 
 def get_precision() -> str:
-    """What `set_precision` has set: "fast", "high" or "exact"."""
+    """What `set_precision` has set: "fast", "high" or "exact".
+
+    Example:
+      >>> import loopnest
+      >>> loopnest.get_precision() in ("fast", "high", "exact")
+      True
+    """
     return _core.get_precision()
 
 

@@ -27,7 +27,7 @@ __all__ = [
 
 
 class GradcheckError(RuntimeError):
-    """What backward() computed is not what differences say."""
+    """What backward() computed is not what differences say: gradcheck raises it."""
 
 
 def gradcheck(

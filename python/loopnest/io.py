@@ -49,7 +49,13 @@ def save(
 
 
 def dumps(state_dict: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> bytes:
-    """What `save` writes, as bytes. Raises TypeError for values that are no arrays."""
+    """What `save` writes, as bytes. Raises TypeError for values that are no arrays.
+
+    Example:
+      >>> import loopnest.io
+      >>> loopnest.io.loads(loopnest.io.dumps({"w": loopnest.tensor([1.0, 2.0])}))
+      {'w': tensor([1., 2.])}
+    """
     if not isinstance(state_dict, Mapping):
         raise TypeError(f"save: expected state_dict to be dict-like, got {type(state_dict).__name__}")
     arrays = {}
@@ -70,6 +76,15 @@ def write_whole(target: Path, content: bytes) -> None:
 
     It is written under another name beside `target` and renamed. A process that was killed meanwhile leaves
     that file: the next to write takes it away, unless its writer still holds its lock.
+
+    Example:
+      >>> import tempfile
+      >>> from pathlib import Path
+      >>> from loopnest.io import write_whole
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     write_whole(Path(folder) / "a.txt", b"whole")
+      ...     (Path(folder) / "a.txt").read_bytes()
+      b'whole'
     """
     _sweep(target)
     beside = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
@@ -115,12 +130,25 @@ def load(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """Read a safetensors file into name -> Tensor, for load_state_dict.
 
     Raises ValueError for a file that is damaged or no safetensors file, OSError if it cannot be read.
+
+    Example:
+      >>> import loopnest.io, tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     loopnest.io.save({"w": loopnest.tensor([1.0, 2.0])}, f"{folder}/w.safetensors")
+      ...     loopnest.io.load(f"{folder}/w.safetensors")
+      {'w': tensor([1., 2.])}
     """
     return loads(Path(path).read_bytes(), os.fspath(path))
 
 
 def loads(content: bytes, name: str = "the content") -> dict[str, Tensor]:
-    """`load` for bytes. Raises ValueError that calls them `name` if they are damaged or no safetensors."""
+    """`load` for bytes. Raises ValueError that calls them `name` if they are damaged or no safetensors.
+
+    Example:
+      >>> import loopnest.io
+      >>> loopnest.io.loads(loopnest.io.dumps({"w": loopnest.tensor([1.0, 2.0])}))["w"]
+      tensor([1., 2.])
+    """
     library, errors = require("safetensors.numpy", "io"), require("safetensors", "io")
     try:
         arrays = library.load(content)
@@ -134,7 +162,13 @@ def loads(content: bytes, name: str = "the content") -> dict[str, Tensor]:
 
 
 def header(content: bytes) -> dict[str, str]:
-    """The metadata of whole safetensors content (`loads` tells whether it is): 8 bytes length, then JSON."""
+    """The metadata of whole safetensors content (`loads` tells whether it is): 8 bytes length, then JSON.
+
+    Example:
+      >>> import loopnest.io
+      >>> loopnest.io.header(loopnest.io.dumps({}, {"made": "today"}))
+      {'made': 'today'}
+    """
     length = int.from_bytes(content[:8], "little")
     return dict(json.loads(content[8 : 8 + length]).get("__metadata__") or {})
 
@@ -143,6 +177,13 @@ def metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     """The texts that `save` kept in a safetensors file's header; empty if there are none.
 
     Raises ValueError for a file that is damaged or no safetensors file, OSError if it cannot be read.
+
+    Example:
+      >>> import loopnest.io, tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     loopnest.io.save({"w": loopnest.zeros(2)}, f"{folder}/w.safetensors", {"made": "today"})
+      ...     loopnest.io.metadata(f"{folder}/w.safetensors")
+      {'made': 'today'}
     """
     errors = require("safetensors", "io")
     try:

@@ -26,6 +26,11 @@ def cpu_name() -> str:
 
     A virtual machine may hide the model: where the name has no number but that of its clock, x86's family
     and model are added.
+
+    Example:
+      >>> from loopnest import machine
+      >>> len(machine.cpu_name()) > 0
+      True
     """
     try:
         info = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
@@ -45,6 +50,11 @@ def caches(root: Path = CACHES) -> list[dict[str, int]]:
     """Data and unified caches of CPU 0 from sysfs, smallest level first; empty where the system says nothing.
 
     Each is {"level": 1, "bytes": 32768, "shared_by": number of CPUs that share it}.
+
+    Example:
+      >>> from loopnest import machine
+      >>> all(cache["bytes"] > 0 for cache in machine.caches())
+      True
     """
     found = []
     for index in sorted(root.glob("index*")):
@@ -71,7 +81,13 @@ def _count_cpus(text: str) -> int:
 
 
 def memory_bytes() -> int:
-    """Main memory available now, in bytes; 1 GiB where the system does not say."""
+    """Main memory available now, in bytes; 1 GiB where the system does not say.
+
+    Example:
+      >>> from loopnest import machine
+      >>> machine.memory_bytes() > 0
+      True
+    """
     try:
         found = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
     except OSError:
@@ -86,6 +102,11 @@ def levels(known: list[dict[str, int]] | None = None, available: int | None = No
     to be; for L3 eight times L2, but at most half of L3; for memory twice the last cache (a cyclic read of
     more than a cache's size finds little of it there), at least 256 MiB, at most 1 GiB and a quarter of
     what is available.
+
+    Example:
+      >>> from loopnest import machine
+      >>> machine.levels([{"level": 1, "bytes": 32768}, {"level": 2, "bytes": 1 << 20}], 1 << 32)
+      [('L1', 16384), ('L2', 262144), ('memory', 268435456)]
     """
     sizes = {cache["level"]: cache["bytes"] for cache in (caches() if known is None else known)}
     sizes = sizes or {1: 32 << 10, 2: 512 << 10}  # small enough for anything of the last fifteen years
@@ -102,6 +123,11 @@ def rate(work: Callable[[int], float], seconds: float) -> float:
 
     Rounds are doubled until one run lasts 0.3 ms (so that the clock's own 0.1 us is nothing); then runs are
     repeated for `seconds`, at least three of them.
+
+    Example:
+      >>> from loopnest import machine
+      >>> machine.rate(lambda rounds: sum(1 for _ in range(rounds)), seconds=0.01) > 0
+      True
     """
     rounds, seen = 1, 0
     while (
@@ -122,7 +148,13 @@ def rate(work: Callable[[int], float], seconds: float) -> float:
 
 
 def measure_peak(isa: str, seconds: float = 0.2) -> float:
-    """Multiply-adds of `isa` on one core, in GFLOP/s (one multiply-add is two operations; float32)."""
+    """Multiply-adds of `isa` on one core, in GFLOP/s (one multiply-add is two operations; float32).
+
+    Example:
+      >>> from loopnest import machine
+      >>> machine.measure_peak("scalar", seconds=0.01) > 0
+      True
+    """
     from loopnest import _core
 
     return rate(lambda rounds: _core.measure_fma(isa, 1000 * rounds), seconds) / 1e9
@@ -136,6 +168,12 @@ class Peak:
     `now()`: the same for 0.2 ms right after something else has run, at the clock that this has left behind.
     Some CPUs lower their clock while a kernel loads its operands (a Xeon by 15 %, for several ms after), so
     this is the peak that the kernel could have had.
+
+    Example:
+      >>> from loopnest import machine
+      >>> peak = machine.Peak("scalar")
+      >>> peak.alone > 0, peak.now() > 0
+      (True, True)
     """
 
     def __init__(self, isa: str) -> None:
@@ -162,6 +200,11 @@ def measure_peak_threads(isa: str, threads: int, seconds: float = 0.2) -> float:
     """The same on `threads` threads at once, all together, in GFLOP/s.
 
     The best of runs of about 1 ms, from the start of the first thread to the end of the last.
+
+    Example:
+      >>> from loopnest import machine
+      >>> machine.measure_peak_threads("scalar", threads=1, seconds=0.01) > 0
+      True
     """
     from loopnest import _core
 
@@ -194,20 +237,38 @@ def measure_peak_threads(isa: str, threads: int, seconds: float = 0.2) -> float:
 
 
 def peak(isa: str, threads: int = 1, dtype: str = "float32", seconds: float = 0.2) -> float:
-    """Multiply-adds of `isa` on `threads` threads in GFLOP/s. float64 has half as many lanes."""
+    """Multiply-adds of `isa` on `threads` threads in GFLOP/s. float64 has half as many lanes.
+
+    Example:
+      >>> from loopnest import machine
+      >>> machine.peak("scalar", seconds=0.01) > 0
+      True
+    """
     value = measure_peak(isa, seconds) if threads == 1 else measure_peak_threads(isa, threads, seconds)
     return value / 2 if dtype == "float64" and isa != "scalar" else value
 
 
 def isas() -> list[str]:
-    """The ISAs that this process may use, slowest first (LOOPNEST_ISA narrows them)."""
+    """The ISAs that this process may use, slowest first (LOOPNEST_ISA narrows them).
+
+    Example:
+      >>> from loopnest import machine
+      >>> len(machine.isas()) > 0
+      True
+    """
     from loopnest import _core
 
     return list(_core.isas())
 
 
 def measure_bandwidth(isa: str, size: int, seconds: float = 0.2) -> float:
-    """Reading an array of `size` bytes over and over on one core, in GB/s (1e9 bytes)."""
+    """Reading an array of `size` bytes over and over on one core, in GB/s (1e9 bytes).
+
+    Example:
+      >>> from loopnest import machine
+      >>> machine.measure_bandwidth(machine.isas()[-1], 1 << 14, seconds=0.01) > 0
+      True
+    """
     from loopnest import _core
 
     count = max(size // 4, 1024) // 1024 * 1024
@@ -219,7 +280,13 @@ def measure_bandwidth(isa: str, size: int, seconds: float = 0.2) -> float:
 
 
 def describe() -> dict[str, Any]:
-    """What can be said without measuring: {"cpu", "threads", "isas", "caches"}; ISAs slowest first."""
+    """What can be said without measuring: {"cpu", "threads", "isas", "caches"}; ISAs slowest first.
+
+    Example:
+      >>> from loopnest import machine
+      >>> sorted(machine.describe())
+      ['caches', 'cpu', 'cpus', 'isas', 'threads']
+    """
     from loopnest import get_num_threads
 
     return {
@@ -238,6 +305,11 @@ def measure(seconds: float = 0.2, each: Callable[[str, str, float], None] | None
     "isa", "gflops"}; "bandwidths" [{"level", "bytes", "gbs"}], nearest level first, read with the best ISA.
     `each` is called with (kind, name, value) after every measurement, kind "peak", "threads" or
     "bandwidth".
+
+    Example:
+      >>> from loopnest import machine
+      >>> sorted(set(machine.measure(seconds=0.2)) - set(machine.describe()))  # doctest: +SKIP
+      ['bandwidths', 'peak_threads', 'peaks']
     """
     machine = describe()
     tell = each or (lambda *_: None)

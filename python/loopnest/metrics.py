@@ -91,7 +91,13 @@ def f1(predicted: Any, target: Any, average: str | None = "macro") -> Any:
 
 
 def iou(predicted: Any, target: Any) -> float:
-    """Intersection over union of two masks (truth values of one shape); 1 where both are empty."""
+    """Intersection over union of two masks (truth values of one shape); 1 where both are empty.
+
+    Example:
+      >>> from loopnest import metrics
+      >>> metrics.iou([1, 1, 0, 0], [1, 0, 1, 0])
+      0.3333333333333333
+    """
     said, true = _array(predicted).astype(bool), _array(target).astype(bool)
     if said.shape != true.shape:
         raise ValueError(f"iou: expected masks of one shape, got {said.shape} and {true.shape}")
@@ -100,7 +106,13 @@ def iou(predicted: Any, target: Any) -> float:
 
 
 def perplexity(nats: float) -> float:
-    """exp of a mean cross-entropy in nats."""
+    """exp of a mean cross-entropy in nats.
+
+    Example:
+      >>> from loopnest import metrics
+      >>> metrics.perplexity(0.0)
+      1.0
+    """
     return math.exp(nats)
 
 
@@ -122,7 +134,13 @@ def edit_distance(a: Sequence[Any], b: Sequence[Any]) -> int:
 
 def error_rate(predicted: Sequence[Sequence[Any]], target: Sequence[Sequence[Any]]) -> float:
     """Edit distances of all sequences together, over the targets' length together (word or character error
-    rate). May exceed 1."""
+    rate). May exceed 1.
+
+    Example:
+      >>> from loopnest import metrics
+      >>> metrics.error_rate(["kitten", "cat"], ["sitting", "cat"])
+      0.3
+    """
     if len(predicted) != len(target):
         raise ValueError(f"error_rate: {len(predicted)} predictions for {len(target)} targets")
     length = sum(len(t) for t in target)

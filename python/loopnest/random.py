@@ -44,6 +44,7 @@ class Generator:
         return self.manual_seed(int(np.random.SeedSequence().generate_state(1)[0])).initial_seed()
 
     def initial_seed(self) -> int:
+        """The seed that the generator last started from."""
         return self._seed
 
     def get_state(self) -> dict[str, Any]:
@@ -51,6 +52,7 @@ class Generator:
         return self.numpy.bit_generator.state  # type: ignore[return-value]
 
     def set_state(self, state: dict[str, Any]) -> None:
+        """Go on where get_state() was asked; ValueError for anything else."""
         _restore(self.numpy, state)
 
 
@@ -76,5 +78,14 @@ def get_rng_state() -> dict[str, Any]:
 
 
 def set_rng_state(state: dict[str, Any]) -> None:
-    """Put the default generator where get_rng_state() found it."""
+    """Put the default generator where get_rng_state() found it.
+
+    Example:
+      >>> import loopnest
+      >>> state = loopnest.get_rng_state()
+      >>> first = loopnest.randn(3).tolist()
+      >>> loopnest.set_rng_state(state)
+      >>> loopnest.randn(3).tolist() == first
+      True
+    """
     _restore(default_generator(), state)

@@ -47,7 +47,7 @@ def receptive_field(
     Raises ValueError if the result has another number of axes, or no places.
 
     Example:
-      >>> from loopnest import nn
+      >>> from loopnest import nn, receptive_field
       >>> net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 4, 3, dilation=2))
       >>> field = receptive_field(net, (1, 40, 40))
       >>> field.size, field.stride

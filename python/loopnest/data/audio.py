@@ -18,7 +18,14 @@ Where = str | os.PathLike[str] | None
 
 class Spoken(NamedTuple):
     """Recordings of one digit each: sounds float32 (samples,), -1 to 1, all at `rate`; digit, speaker and
-    test (n,): which of them are held back."""
+    test (n,): which of them are held back.
+
+    Example:
+      >>> from loopnest import data
+      >>> recordings = data.spoken_digits()  # doctest: +SKIP
+      >>> len(recordings.sounds), recordings.rate  # doctest: +SKIP
+      (900, 8000)
+    """
 
     sounds: list[np.ndarray]
     digit: np.ndarray
@@ -29,7 +36,14 @@ class Spoken(NamedTuple):
 
 
 def mu_law(codes: np.ndarray) -> np.ndarray:
-    """8-bit mu-law codes (mu 255) to float32 samples, -1 to 1 (ITU-T G.711's curve, not its code table)."""
+    """8-bit mu-law codes (mu 255) to float32 samples, -1 to 1 (ITU-T G.711's curve, not its code table).
+
+    Example:
+      >>> import numpy as np
+      >>> from loopnest.data import mu_law
+      >>> mu_law(np.array([0, 255], np.uint8)).tolist()
+      [-1.0, 1.0]
+    """
     y = codes.astype(np.float32) / 255 * 2 - 1
     return (np.sign(y) * (256 ** np.abs(y) - 1) / 255).astype(np.float32)
 
@@ -41,6 +55,17 @@ def read_wav(path: str | os.PathLike[str], rate: int | None = None) -> tuple[np.
     filtered away and does not come back as another tone).
 
     Raises ValueError for a file that is no sound or holds none, FileNotFoundError for one that is not there.
+
+    Example:
+      >>> import tempfile, wave
+      >>> from loopnest.data import read_wav
+      >>> with tempfile.NamedTemporaryFile(suffix=".wav") as file:
+      ...     with wave.open(file.name, "wb") as out:
+      ...         out.setparams((1, 2, 8000, 0, "NONE", ""))
+      ...         out.writeframes(bytes(200))
+      ...     sound, rate = read_wav(file.name)
+      >>> sound.shape, rate
+      ((100,), 8000)
     """
     library = require("soundfile", "data")
     if not Path(path).is_file():
@@ -62,7 +87,13 @@ def read_wav(path: str | os.PathLike[str], rate: int | None = None) -> tuple[np.
 def mel_bank(
     bands: int = 40, bins: int = 129, rate: int = 8000, low: float = 60, high: float = 3800
 ) -> np.ndarray:
-    """Triangular filters (bands, bins), evenly spaced on the mel scale 2595 log10(1 + f / 700)."""
+    """Triangular filters (bands, bins), evenly spaced on the mel scale 2595 log10(1 + f / 700).
+
+    Example:
+      >>> from loopnest.data.audio import mel_bank
+      >>> mel_bank(bands=40, bins=129).shape
+      (40, 129)
+    """
 
     def mel(f: float) -> float:
         return 2595 * np.log10(1 + f / 700)
@@ -75,7 +106,14 @@ def mel_bank(
 
 def log_mel(sound: np.ndarray, rate: int = 8000, bands: int = 40) -> np.ndarray:
     """Log-mel frames float32 (frames, bands) of a sound: 32 ms windows (Hann), 16 ms apart, each recording
-    shifted and scaled to mean 0 and deviation 1."""
+    shifted and scaled to mean 0 and deviation 1.
+
+    Example:
+      >>> import numpy as np
+      >>> from loopnest.data import log_mel
+      >>> log_mel(np.sin(np.arange(8000)), rate=8000).shape
+      (61, 40)
+    """
     window = round(0.032 * rate)
     hop = window // 2
     x = np.pad(np.asarray(sound, np.float64), (0, max(0, window - len(sound))))
@@ -92,6 +130,12 @@ def spoken_digits(data: Where = None) -> Spoken:
 
     A folder may also hold wav files of its own, named digit_speaker_index.wav as there: then these are taken,
     and index 0 to 4 is held back.
+
+    Example:
+      >>> from loopnest import data
+      >>> recordings = data.spoken_digits()  # doctest: +SKIP
+      >>> recordings.speakers[0]  # doctest: +SKIP
+      'george'
     """
     place = folder(data)
     if place is not None and not (place / "fsdd_900_mulaw.npz").is_file() and any(place.glob("*.wav")):

@@ -87,7 +87,14 @@ def pad_collate(value: float = 0, batch_first: bool = True) -> Callable[[Any], A
 
 
 def as_batch(value: Any) -> Any:
-    """Arrays inside tuples, lists and dicts to Tensors, float64 to float32; everything else as it is."""
+    """Arrays inside tuples, lists and dicts to Tensors, float64 to float32; everything else as it is.
+
+    Example:
+      >>> import numpy as np
+      >>> from loopnest.data.collate import as_batch
+      >>> as_batch({"x": np.zeros(2), "name": "a"})
+      {'x': tensor([0., 0.]), 'name': 'a'}
+    """
     if isinstance(value, np.ndarray):
         return _tensor(value)
     if isinstance(value, Mapping):

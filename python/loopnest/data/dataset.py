@@ -16,6 +16,16 @@ class Dataset:
     """Anything with `__getitem__(index)` and `__len__()`; this class is there to inherit from, and for `+`.
 
     A method `__getitems__(indices)`, where there is one, fetches a whole batch at once.
+
+    Example:
+      >>> from loopnest.data import Dataset
+      >>> class Squares(Dataset):
+      ...     def __getitem__(self, index):
+      ...         return index * index
+      ...     def __len__(self):
+      ...         return 5
+      >>> len(Squares() + Squares()), (Squares() + Squares())[6]
+      (10, 1)
     """
 
     def __getitem__(self, index: int) -> Any:
@@ -40,7 +50,7 @@ class TensorDataset(Dataset):
       >>> import numpy as np
       >>> from loopnest.data import TensorDataset
       >>> pairs = TensorDataset(np.arange(6).reshape(3, 2), np.array([7, 8, 9]))
-      >>> len(pairs), pairs[1][1]
+      >>> len(pairs), int(pairs[1][1])
       (3, 8)
     """
 
@@ -69,6 +79,11 @@ class Subset(Dataset):
     """Those samples of a data set whose indices are given.
 
     Raises IndexError for an index outside the data set.
+
+    Example:
+      >>> from loopnest.data import Subset
+      >>> list(Subset(["a", "b", "c"], [2, 0]))
+      ['c', 'a']
     """
 
     def __init__(self, dataset: Any, indices: Sequence[int] | np.ndarray) -> None:
@@ -91,7 +106,16 @@ class Subset(Dataset):
 
 
 class ConcatDataset(Dataset):
-    """Several data sets one behind the other."""
+    """Several data sets one behind the other.
+
+    Raises ValueError for none, IndexError for an index outside their length together.
+
+    Example:
+      >>> from loopnest.data import ConcatDataset
+      >>> both = ConcatDataset([["a", "b"], ["c"]])
+      >>> len(both), both[2]
+      (3, 'c')
+    """
 
     def __init__(self, datasets: Sequence[Any]) -> None:
         self.datasets = list(datasets)

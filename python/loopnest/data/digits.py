@@ -19,6 +19,11 @@ class Digits(NamedTuple):
 
     `x_train` (1347, 8, 8) and `x_test` (450, 8, 8) are float32, 0 paper to 1 ink; `y_train` and `y_test` are
     int64, 0 to 9. (The lengths are those of scikit-learn 1.x.)
+
+    Example:
+      >>> from loopnest.data import digits
+      >>> digits()._fields
+      ('x_train', 'y_train', 'x_test', 'y_test')
     """
 
     x_train: np.ndarray
@@ -33,6 +38,12 @@ def held_back(labels: np.ndarray) -> np.ndarray:
     Takes labels (n,) of any integer dtype, returns bool (n,). No random number is involved, so the split is
     the same on every machine and for every NumPy, and it holds a quarter of every class. (It is a split
     over images, not over writers: both parts hold images by the same people.)
+
+    Example:
+      >>> import numpy as np
+      >>> from loopnest.data.digits import held_back
+      >>> held_back(np.array([7, 7, 7, 7, 7])).tolist()
+      [False, False, False, True, False]
     """
     labels = np.asarray(labels)
     test = np.zeros(labels.shape, bool)

@@ -18,7 +18,15 @@ IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x
 
 
 class Images(NamedTuple):
-    """Labelled images, split: x uint8 (n, h, w) grey, y int64 (n,)."""
+    """Labelled images, split: x uint8 (n, h, w) grey, y int64 (n,).
+
+    Example:
+      >>> import numpy as np
+      >>> from loopnest.data import Images
+      >>> x, y = np.zeros((2, 28, 28), np.uint8), np.array([3, 5])
+      >>> Images(x, y, x, y).x_train.shape
+      (2, 28, 28)
+    """
 
     x_train: np.ndarray
     y_train: np.ndarray
@@ -30,6 +38,15 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     """An array in MNIST's idx format, plain or gzip: magic number, sizes, numbers, all big-endian.
 
     Returns an array of the file's shape in the machine's byte order. Raises ValueError for anything else.
+
+    Example:
+      >>> import tempfile
+      >>> from loopnest.data import read_idx
+      >>> with tempfile.NamedTemporaryFile() as file:
+      ...     _ = file.write(bytes([0, 0, 8, 1, 0, 0, 0, 3]) + b"abc")
+      ...     file.flush()
+      ...     read_idx(file.name).tolist()
+      [97, 98, 99]
     """
     raw = content(path)
     if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in IDX_TYPES:
@@ -54,6 +71,11 @@ def mnist(data: Where = None) -> Images:
 
     A folder may also hold MNIST's four idx files (train-images-idx3-ubyte and so on, plain or .gz), or those
     of a set in the same format: then these are taken, whole.
+
+    Example:
+      >>> from loopnest import data
+      >>> data.mnist("path/to/data").x_train.shape  # doctest: +SKIP
+      (10000, 28, 28)
     """
     from loopnest.data.sets import folder
 
@@ -88,6 +110,16 @@ def read_image(
     their darkest value becomes 0 and their brightest 255 (microscopes fill 12 of 16 bits).
 
     Raises ValueError for a file that is no picture, FileNotFoundError for one that is not there.
+
+    Example:
+      >>> import tempfile
+      >>> from PIL import Image
+      >>> from loopnest.data import read_image
+      >>> with tempfile.NamedTemporaryFile(suffix=".png") as file:
+      ...     Image.new("L", (4, 3), 200).save(file.name)
+      ...     image = read_image(file.name, size=(6, 8))
+      >>> image.shape, int(image.max())
+      ((6, 8), 200)
     """
     image_module, turn = require("PIL.Image", "data"), require("PIL.ImageOps", "data")
     try:
@@ -117,6 +149,19 @@ def image_folder(path: str | os.PathLike[str], size: tuple[int, int] = (28, 28))
 
     Returns the images, resized to `size`, and the classes' names. Raises ValueError where there are no two
     classes with at least five pictures each.
+
+    Example:
+      >>> import tempfile, pathlib
+      >>> from PIL import Image
+      >>> from loopnest.data import image_folder
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     for name in "cat", "dog":
+      ...         (pathlib.Path(folder) / name).mkdir()
+      ...         for k in range(5):
+      ...             Image.new("L", (8, 8)).save(f"{folder}/{name}/{k}.png")
+      ...     images, classes = image_folder(folder)
+      >>> images.x_train.shape, images.y_test.tolist(), classes
+      ((8, 28, 28), [0, 1], ['cat', 'dog'])
     """
     place = Path(path)
     classes = sorted(p.name for p in place.iterdir() if p.is_dir())
@@ -137,7 +182,14 @@ def image_folder(path: str | os.PathLike[str], size: tuple[int, int] = (28, 28))
 
 class Cells(NamedTuple):
     """Microscope images with the nuclei in them: lists of (image uint8 (h, w), label uint16 (h, w)); in a
-    label 0 is background and 1..n are the nuclei. `other`: images of other sizes than the rest."""
+    label 0 is background and 1..n are the nuclei. `other`: images of other sizes than the rest.
+
+    Example:
+      >>> from loopnest import data
+      >>> image, label = data.nuclei("path/to/data").train[0]  # doctest: +SKIP
+      >>> image.shape == label.shape  # doctest: +SKIP
+      True
+    """
 
     train: list[tuple[np.ndarray, np.ndarray]]
     test: list[tuple[np.ndarray, np.ndarray]]
@@ -146,7 +198,13 @@ class Cells(NamedTuple):
 
 def nuclei(data: Where = None) -> Cells:
     """Cell nuclei, fluorescence (Data Science Bowl 2018, BBBC038): 36 images, 10 held back, 3 of other
-    sizes."""
+    sizes.
+
+    Example:
+      >>> from loopnest import data
+      >>> len(data.nuclei("path/to/data").test)  # doctest: +SKIP
+      10
+    """
     with np.load(find("nuclei_dsb2018_46.npz", data)) as z:
 
         def part(name: str) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -157,13 +215,26 @@ def nuclei(data: Where = None) -> Cells:
 
 
 class Film(NamedTuple):
-    """A film of one channel: frames uint8 (t, h, w), valid bool (h, w)."""
+    """A film of one channel: frames uint8 (t, h, w), valid bool (h, w).
+
+    Example:
+      >>> import numpy as np
+      >>> from loopnest.data import Film
+      >>> Film(np.zeros((4, 8, 8), np.uint8), np.ones((8, 8), bool)).frames.shape
+      (4, 8, 8)
+    """
 
     frames: np.ndarray
     valid: np.ndarray
 
 
 def radar(data: Where = None) -> Film:
-    """Weather radar over Finland, 40 frames five minutes apart (FMI, CC BY 4.0); dBZ = 0.5 * code - 32."""
+    """Weather radar over Finland, 40 frames five minutes apart (FMI, CC BY 4.0); dBZ = 0.5 * code - 32.
+
+    Example:
+      >>> from loopnest import data
+      >>> len(data.radar("path/to/data").frames)  # doctest: +SKIP
+      40
+    """
     with np.load(find("radar_fmi_20160928_4km.npz", data)) as z:
         return Film(z["frames"], z["valid"])

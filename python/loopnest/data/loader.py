@@ -209,4 +209,5 @@ class Drawn:
         return {"epoch": self._epoch, "done": self._done}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where state_dict() was taken."""
         self._epoch, self._done = int(state["epoch"]), int(state["done"])

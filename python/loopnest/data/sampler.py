@@ -11,7 +11,14 @@ from loopnest.engine.tape import default_generator
 
 
 def source(generator: Any = None) -> np.random.Generator:
-    """The NumPy generator behind `generator`: a loopnest.Generator, a NumPy one, or None for the default."""
+    """The NumPy generator behind `generator`: a loopnest.Generator, a NumPy one, or None for the default.
+
+    Example:
+      >>> import loopnest
+      >>> from loopnest.data.sampler import source
+      >>> source(loopnest.Generator()).random() < 1
+      True
+    """
     if generator is None:
         return default_generator()
     inner = getattr(generator, "numpy", generator)
@@ -21,11 +28,29 @@ def source(generator: Any = None) -> np.random.Generator:
 
 
 def permutation(count: int, generator: Any = None) -> np.ndarray:
+    """The numbers 0 to count - 1 in random order, int64 (count,).
+
+    Example:
+      >>> from loopnest.data.sampler import permutation
+      >>> sorted(permutation(4).tolist())
+      [0, 1, 2, 3]
+    """
     return source(generator).permutation(count)
 
 
 class Sampler:
-    """Base of the samplers: iterating gives indices; `len` says how many."""
+    """Base of the samplers: iterating gives indices; `len` says how many.
+
+    Example:
+      >>> from loopnest.data import Sampler
+      >>> class EverySecond(Sampler):
+      ...     def __iter__(self):
+      ...         return iter(range(0, 6, 2))
+      ...     def __len__(self):
+      ...         return 3
+      >>> list(EverySecond())
+      [0, 2, 4]
+    """
 
     def __iter__(self) -> Iterator[int]:
         raise NotImplementedError
@@ -35,7 +60,13 @@ class Sampler:
 
 
 class SequentialSampler(Sampler):
-    """0, 1, 2, ..."""
+    """The samples in their order: 0, 1, 2, ...
+
+    Example:
+      >>> from loopnest.data import SequentialSampler
+      >>> list(SequentialSampler("abc"))
+      [0, 1, 2]
+    """
 
     def __init__(self, data_source: Any) -> None:
         self.data_source = data_source
@@ -48,7 +79,13 @@ class SequentialSampler(Sampler):
 
 
 class RandomSampler(Sampler):
-    """Every sample once in a random order, new each time; with `replacement`, `num_samples` drawn freely."""
+    """Every sample once in a random order, new each time; with `replacement`, `num_samples` drawn freely.
+
+    Example:
+      >>> from loopnest.data import RandomSampler
+      >>> sorted(RandomSampler("abc"))
+      [0, 1, 2]
+    """
 
     def __init__(
         self,
@@ -77,7 +114,15 @@ class RandomSampler(Sampler):
 
 
 class BatchSampler(Sampler):
-    """Puts another sampler's indices into lists of `batch_size`; the last may be shorter, or is dropped."""
+    """Puts another sampler's indices into lists of `batch_size`; the last may be shorter, or is dropped.
+
+    Raises ValueError for a batch_size below 1.
+
+    Example:
+      >>> from loopnest.data import BatchSampler
+      >>> list(BatchSampler(range(5), 2))
+      [[0, 1], [2, 3], [4]]
+    """
 
     def __init__(self, sampler: Any, batch_size: int, drop_last: bool = False) -> None:
         if not isinstance(batch_size, (int, np.integer)) or isinstance(batch_size, bool) or batch_size <= 0:

@@ -17,7 +17,14 @@ Where = str | os.PathLike[str] | None
 
 class Series(NamedTuple):
     """One number after the other: values float64 (t,), their times as written, what they are, how many
-    steps a season has (0: none), and how many gaps were filled."""
+    steps a season has (0: none), and how many gaps were filled.
+
+    Example:
+      >>> import numpy as np
+      >>> from loopnest.data import Series
+      >>> Series(np.array([1.0, 2.0]), ["January", "February"], "rain", "mm", 12).season
+      12
+    """
 
     values: np.ndarray
     times: list[str]
@@ -41,6 +48,11 @@ def series(name: str, data: Where = None) -> Series:
     """A public series by name: airline, sunspots, temperature, co2, sp500.
 
     Raises ValueError for another name.
+
+    Example:
+      >>> from loopnest import data
+      >>> len(data.series("airline").values)  # doctest: +SKIP
+      144
     """
     if name not in PUBLIC:
         raise ValueError(f"series: expected one of {', '.join(PUBLIC)}, got {name!r}")
@@ -146,7 +158,14 @@ def _number(text: str) -> float | None:
 
 
 class Rolls(NamedTuple):
-    """Piano rolls: lists of float32 (t, 88), 1 where a key sounds."""
+    """Piano rolls: lists of float32 (t, 88), 1 where a key sounds.
+
+    Example:
+      >>> import numpy as np
+      >>> from loopnest.data import Rolls
+      >>> Rolls([np.zeros((7, 88), np.float32)], [], []).train[0].shape
+      (7, 88)
+    """
 
     train: list[np.ndarray]
     dev: list[np.ndarray]
@@ -154,7 +173,13 @@ class Rolls(NamedTuple):
 
 
 def chorales(data: Where = None) -> Rolls:
-    """Bach's chorales (JSB, Boulanger-Lewandowski et al. 2012): 229, 76 and 77 sequences. Needs SciPy."""
+    """Bach's chorales (JSB, Boulanger-Lewandowski et al. 2012): 229, 76 and 77 sequences. Needs SciPy.
+
+    Example:
+      >>> from loopnest import data
+      >>> [len(part) for part in data.chorales()]  # doctest: +SKIP
+      [229, 76, 77]
+    """
     library = require("scipy.io", "data")
     held = library.loadmat(find("JSB_Chorales.mat", data))
 

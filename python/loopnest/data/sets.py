@@ -20,7 +20,13 @@ GITHUB = "https://raw.githubusercontent.com"
 
 
 class File(NamedTuple):
-    """A file of a data set: its public place, and the checksum of its content (not of a .gz around it)."""
+    """A file of a data set: its public place, and the checksum of its content (not of a .gz around it).
+
+    Example:
+      >>> from loopnest.data.sets import FILES
+      >>> FILES["names.txt.gz"].url.rsplit("/", 1)[1]
+      'names.txt'
+    """
 
     url: str | None
     sha256: str | None
@@ -120,11 +126,23 @@ FILES: dict[str, File] = {
 
 
 class DataMissing(FileNotFoundError):
-    """A data set is not where it was looked for; the message says where that was and what to do."""
+    """A data set is not where it was looked for; the message says where that was and what to do.
+
+    Example:
+      >>> from loopnest import data
+      >>> issubclass(data.DataMissing, FileNotFoundError)
+      True
+    """
 
 
 def folder(data: str | os.PathLike[str] | None = None) -> Path | None:
-    """The folder of data sets: `data`, or LOOPNEST_DATA, or None. Raises DataMissing if it does not exist."""
+    """The folder of data sets: `data`, or LOOPNEST_DATA, or None. Raises DataMissing if it does not exist.
+
+    Example:
+      >>> from loopnest.data.sets import folder
+      >>> folder("/").is_dir()
+      True
+    """
     name = data if data is not None else os.environ.get("LOOPNEST_DATA") or None
     if name is None:
         return None
@@ -146,6 +164,15 @@ def find(name: str, data: str | os.PathLike[str] | None = None) -> Path:
 
     Raises DataMissing with what to do where the file is not there and cannot be fetched; ValueError for a
     download whose checksum is wrong.
+
+    Example:
+      >>> import tempfile
+      >>> from pathlib import Path
+      >>> from loopnest.data.sets import find
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     _ = (Path(folder) / "names.txt").write_text("ada\\n")
+      ...     find("names.txt.gz", folder).name
+      'names.txt'
     """
     place = folder(data)
     if place is not None:
@@ -189,13 +216,33 @@ def _download(name: str, file: File) -> Path:
 
 
 def content(path: str | os.PathLike[str]) -> bytes:
-    """The bytes of a file, unpacked if it is gzip (told by its first two bytes, not by its name)."""
+    """The bytes of a file, unpacked if it is gzip (told by its first two bytes, not by its name).
+
+    Example:
+      >>> import gzip, tempfile
+      >>> from loopnest.data.sets import content
+      >>> with tempfile.NamedTemporaryFile() as file:
+      ...     _ = file.write(gzip.compress(b"text"))
+      ...     file.flush()
+      ...     content(file.name)
+      b'text'
+    """
     raw = Path(path).read_bytes()
     return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
 
 
 def lines(path: str | os.PathLike[str], encoding: str = "utf-8") -> list[str]:
     """The lines of a text, split at "\\n" alone (str.splitlines also splits at 0x85, which texts contain);
-    an empty piece behind the last "\\n" is left out."""
+    an empty piece behind the last "\\n" is left out.
+
+    Example:
+      >>> import tempfile
+      >>> from loopnest.data.sets import lines
+      >>> with tempfile.NamedTemporaryFile() as file:
+      ...     _ = file.write("one\\ntwo\\n".encode())
+      ...     file.flush()
+      ...     lines(file.name)
+      ['one', 'two']
+    """
     parts = content(path).decode(encoding).split("\n")
     return parts[:-1] if parts[-1] == "" else parts

@@ -66,7 +66,13 @@ class Vocabulary:
 
     @classmethod
     def of_characters(cls, text: str) -> Vocabulary:
-        """Every character that occurs, in the order of their code points."""
+        """Every character that occurs, in the order of their code points.
+
+        Example:
+          >>> from loopnest.data import Vocabulary
+          >>> Vocabulary.of_characters("banana").tokens
+          ['a', 'b', 'n']
+        """
         return cls(sorted(set(text)))
 
     @classmethod
@@ -78,7 +84,13 @@ class Vocabulary:
         size: int | None = None,
     ) -> Vocabulary:
         """The special tokens, then every word that occurs at least `minimum` times, the most frequent first
-        (ties by alphabet), at most `size` tokens in all."""
+        (ties by alphabet), at most `size` tokens in all.
+
+        Example:
+          >>> from loopnest.data import Vocabulary
+          >>> Vocabulary.of_words([["a", "dog"], ["a", "cat"]]).tokens
+          ['<pad>', '<unk>', 'a', 'cat', 'dog']
+        """
         count = Counter(word for sentence in sentences for word in sentence)
         kept = [w for w, n in count.items() if n >= minimum and w not in special]
         kept.sort(key=lambda w: (-count[w], w))
@@ -145,11 +157,18 @@ class BytePairs:
         return np.array(self._tokenizer.encode(text).ids, np.int64)
 
     def decode(self, numbers: Iterable[int]) -> str:
+        """Numbers back to text."""
         return self._tokenizer.decode([int(k) for k in numbers])
 
 
 class Sentences(NamedTuple):
-    """Labelled sentences, split: lists of (text, label), and the labels' names."""
+    """Labelled sentences, split: lists of (text, label), and the labels' names.
+
+    Example:
+      >>> from loopnest.data import Sentences
+      >>> Sentences([("good", 1)], [], [("bad", 0)], ["negative", "positive"]).classes[1]
+      'positive'
+    """
 
     train: list[tuple[str, int]]
     dev: list[tuple[str, int]]
@@ -169,7 +188,13 @@ def _labelled(path: Path, encoding: str) -> list[tuple[str, int]]:
 
 
 def mr(data: Where = None) -> Sentences:
-    """Sentences of film reviews, negative or positive (Pang, Lee 2005): 10,662, every tenth held back."""
+    """Sentences of film reviews, negative or positive (Pang, Lee 2005): 10,662, every tenth held back.
+
+    Example:
+      >>> from loopnest import data
+      >>> data.mr().classes  # doctest: +SKIP
+      ['negative', 'positive']
+    """
     rows = [
         (text, label)
         for label, part in enumerate(("neg", "pos"))
@@ -180,7 +205,13 @@ def mr(data: Where = None) -> Sentences:
 
 
 def sst2(data: Where = None) -> Sentences:
-    """Stanford Sentiment Treebank, two classes, whole sentences (Socher et al. 2013), its own split."""
+    """Stanford Sentiment Treebank, two classes, whole sentences (Socher et al. 2013), its own split.
+
+    Example:
+      >>> from loopnest import data
+      >>> data.sst2().classes  # doctest: +SKIP
+      ['negative', 'positive']
+    """
     train, dev, test = (
         _labelled(find(f"stsa.binary.{part}.gz", data), "utf-8") for part in ("train", "dev", "test")
     )
@@ -188,7 +219,13 @@ def sst2(data: Where = None) -> Sentences:
 
 
 def trec(data: Where = None) -> Sentences:
-    """Questions by the kind of their answer (Li, Roth 2002), its own test part; a tenth of the rest: dev."""
+    """Questions by the kind of their answer (Li, Roth 2002), its own test part; a tenth of the rest: dev.
+
+    Example:
+      >>> from loopnest import data
+      >>> data.trec().classes[:2]  # doctest: +SKIP
+      ['description', 'entity']
+    """
     rows = _labelled(find("TREC.train.all.gz", data), "latin-1")
     test = _labelled(find("TREC.test.all.gz", data), "latin-1")
     names = ["description", "entity", "abbreviation", "human", "location", "number"]
@@ -196,7 +233,13 @@ def trec(data: Where = None) -> Sentences:
 
 
 def tweets(data: Where = None) -> Sentences:
-    """Tweets to six US airlines (CrowdFlower): negative, neutral or positive; every tenth held back."""
+    """Tweets to six US airlines (CrowdFlower): negative, neutral or positive; every tenth held back.
+
+    Example:
+      >>> from loopnest import data
+      >>> data.tweets("path/to/data").classes  # doctest: +SKIP
+      ['negative', 'neutral', 'positive']
+    """
     classes = ["negative", "neutral", "positive"]
     rows = [line.split("\t", 1) for line in lines(find("airline_tweets_even.tsv.gz", data)) if line.strip()]
     return _tenths([(text, classes.index(label)) for label, text in rows], classes)
@@ -208,6 +251,16 @@ def sentences(path: str | os.PathLike[str]) -> Sentences:
     Labels may be any words; every tenth line is held back for testing, every tenth for choosing.
 
     Raises ValueError for a line without a tab, and for fewer than 2 labels or 20 lines.
+
+    Example:
+      >>> import tempfile
+      >>> from loopnest.data import sentences
+      >>> with tempfile.NamedTemporaryFile() as file:
+      ...     _ = file.write(b"good\\tI like it\\nbad\\tI do not\\n" * 10)
+      ...     file.flush()
+      ...     found = sentences(file.name)
+      >>> len(found.train), found.classes
+      (16, ['bad', 'good'])
     """
     pairs = []
     for number, line in enumerate(lines(path), 1):
@@ -226,7 +279,17 @@ def sentences(path: str | os.PathLike[str]) -> Sentences:
 
 
 def plain(path: str | os.PathLike[str], encoding: str = "utf-8") -> str:
-    """A text file of one's own (or its .gz), whole. Raises ValueError for bytes that are not `encoding`."""
+    """A text file of one's own (or its .gz), whole. Raises ValueError for bytes that are not `encoding`.
+
+    Example:
+      >>> import tempfile
+      >>> from loopnest.data.text import plain
+      >>> with tempfile.NamedTemporaryFile() as file:
+      ...     _ = file.write(b"a text")
+      ...     file.flush()
+      ...     plain(file.name)
+      'a text'
+    """
     try:
         return content(path).decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -234,17 +297,35 @@ def plain(path: str | os.PathLike[str], encoding: str = "utf-8") -> str:
 
 
 def shakespeare(data: Where = None) -> str:
-    """1,115,394 characters of Shakespeare's plays, as in char-rnn (Karpathy 2015)."""
+    """1,115,394 characters of Shakespeare's plays, as in char-rnn (Karpathy 2015).
+
+    Example:
+      >>> from loopnest import data
+      >>> data.shakespeare()[:13]  # doctest: +SKIP
+      'First Citizen'
+    """
     return plain(find("tinyshakespeare.txt.gz", data))
 
 
 def names(data: Where = None) -> list[str]:
-    """32,033 first names (US Social Security Administration)."""
+    """32,033 first names (US Social Security Administration).
+
+    Example:
+      >>> from loopnest import data
+      >>> len(data.names())  # doctest: +SKIP
+      32033
+    """
     return [name for name in lines(find("names.txt.gz", data)) if name]
 
 
 class Pairs(NamedTuple):
-    """Sentence pairs (source, target), split."""
+    """Sentence pairs (source, target), split.
+
+    Example:
+      >>> from loopnest.data import Pairs
+      >>> Pairs([("ein Hund", "a dog")], [], []).train[0][1]
+      'a dog'
+    """
 
     train: list[tuple[str, str]]
     dev: list[tuple[str, str]]
@@ -252,7 +333,13 @@ class Pairs(NamedTuple):
 
 
 def multi30k(data: Where = None, source: str = "de", target: str = "en") -> Pairs:
-    """Captions in German and English (Elliott et al. 2016): 12,000 pairs to train on, val, test2016."""
+    """Captions in German and English (Elliott et al. 2016): 12,000 pairs to train on, val, test2016.
+
+    Example:
+      >>> from loopnest import data
+      >>> len(data.multi30k("path/to/data").train)  # doctest: +SKIP
+      12000
+    """
 
     def part(name: str) -> list[tuple[str, str]]:
         both = [lines(find(f"multi30k.{name}.{language}.gz", data)) for language in (source, target)]

@@ -4,7 +4,14 @@ from loopnest import nn
 
 
 class LeNet5(nn.Module):
-    """(N, 1, 32, 32) images (digits of 28 x 28 with a frame of 2) to (N, classes) scores."""
+    """(N, 1, 32, 32) images (digits of 28 x 28 with a frame of 2) to (N, classes) scores.
+
+    Example:
+      >>> import loopnest
+      >>> from loopnest import models
+      >>> models.LeNet5()(loopnest.zeros(2, 1, 32, 32)).shape
+      (2, 10)
+    """
 
     def __init__(self, num_classes: int = 10) -> None:
         super().__init__()
@@ -23,9 +30,16 @@ class LeNet5(nn.Module):
         )
 
     def forward(self, x):
+        """(N, 1, 32, 32) -> (N, num_classes)."""
         return self.classifier(self.features(x))
 
 
 def lenet5(num_classes: int = 10) -> LeNet5:
-    """LeNet-5 for 32 x 32 images of one channel; 61,706 parameters."""
+    """LeNet-5 for 32 x 32 images of one channel; 61,706 parameters.
+
+    Example:
+      >>> from loopnest import models
+      >>> sum(p.numel() for p in models.lenet5().parameters())
+      61706
+    """
     return LeNet5(num_classes)

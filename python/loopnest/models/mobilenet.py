@@ -15,7 +15,14 @@ SETTINGS = (
 
 
 def layer(inp: int, oup: int, kernel: int, stride: int = 1, groups: int = 1):
-    """Convolution, batch norm, ReLU6."""
+    """Convolution, batch norm, ReLU6.
+
+    Example:
+      >>> import loopnest
+      >>> from loopnest.models.mobilenet import layer
+      >>> layer(3, 32, 3, stride=2).eval()(loopnest.zeros(1, 3, 8, 8)).shape
+      (1, 32, 4, 4)
+    """
     return nn.Sequential(
         nn.Conv2d(inp, oup, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(oup),
@@ -24,7 +31,14 @@ def layer(inp: int, oup: int, kernel: int, stride: int = 1, groups: int = 1):
 
 
 class InvertedResidual(nn.Module):
-    """1x1 up, depthwise 3x3, 1x1 down, and the way around them where sizes agree."""
+    """1x1 up, depthwise 3x3, 1x1 down, and the way around them where sizes agree.
+
+    Example:
+      >>> import loopnest
+      >>> from loopnest.models.mobilenet import InvertedResidual
+      >>> InvertedResidual(8, 8, stride=1, expand_ratio=6).eval()(loopnest.zeros(1, 8, 4, 4)).shape
+      (1, 8, 4, 4)
+    """
 
     def __init__(self, inp: int, oup: int, stride: int, expand_ratio: int) -> None:
         super().__init__()
@@ -38,11 +52,19 @@ class InvertedResidual(nn.Module):
         )
 
     def forward(self, x):
+        """(N, inp, H, W) -> (N, oup, H / stride, W / stride)."""
         return x + self.conv(x) if self.use_res_connect else self.conv(x)
 
 
 class MobileNetV2(nn.Module):
-    """(N, 3, 224, 224) images to (N, classes) scores; torchvision's names."""
+    """(N, 3, 224, 224) images to (N, classes) scores; torchvision's names.
+
+    Example:
+      >>> import loopnest
+      >>> from loopnest import models
+      >>> models.MobileNetV2(num_classes=10).eval()(loopnest.zeros(1, 3, 64, 64)).shape
+      (1, 10)
+    """
 
     def __init__(self, num_classes: int = 1000, dropout: float = 0.2) -> None:
         super().__init__()
@@ -56,9 +78,16 @@ class MobileNetV2(nn.Module):
         self.classifier = nn.Sequential(nn.Dropout(p=dropout), nn.Linear(1280, num_classes))
 
     def forward(self, x):
+        """(N, 3, H, W) -> (N, num_classes)."""
         return self.classifier(self.features(x).mean((2, 3)))
 
 
 def mobilenet_v2(num_classes: int = 1000) -> MobileNetV2:
-    """MobileNetV2 of width 1; 3,504,872 parameters."""
+    """MobileNetV2 of width 1; 3,504,872 parameters.
+
+    Example:
+      >>> from loopnest import models
+      >>> sum(p.numel() for p in models.mobilenet_v2().parameters())
+      3504872
+    """
     return MobileNetV2(num_classes)

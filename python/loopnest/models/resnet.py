@@ -6,7 +6,14 @@ from loopnest import nn
 
 
 class Bottleneck(nn.Module):
-    """1x1 down, 3x3, 1x1 up, and the way around them."""
+    """1x1 down, 3x3, 1x1 up, and the way around them.
+
+    Example:
+      >>> import loopnest
+      >>> from loopnest.models.resnet import Bottleneck
+      >>> Bottleneck(32, 8).eval()(loopnest.zeros(1, 32, 4, 4)).shape
+      (1, 32, 4, 4)
+    """
 
     def __init__(self, inplanes: int, planes: int, stride: int = 1, downsample=None) -> None:
         super().__init__()
@@ -20,6 +27,7 @@ class Bottleneck(nn.Module):
         self.downsample = downsample
 
     def forward(self, x):
+        """(N, inplanes, H, W) -> (N, 4 * planes, H / stride, W / stride)."""
         way = x if self.downsample is None else self.downsample(x)
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.relu(self.bn2(self.conv2(out)))
@@ -28,7 +36,14 @@ class Bottleneck(nn.Module):
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3, and the way around them."""
+    """Two 3x3, and the way around them.
+
+    Example:
+      >>> import loopnest
+      >>> from loopnest.models.resnet import BasicBlock
+      >>> BasicBlock(8, 8).eval()(loopnest.zeros(1, 8, 4, 4)).shape
+      (1, 8, 4, 4)
+    """
 
     def __init__(self, inplanes: int, planes: int, stride: int = 1, downsample=None) -> None:
         super().__init__()
@@ -40,13 +55,21 @@ class BasicBlock(nn.Module):
         self.downsample = downsample
 
     def forward(self, x):
+        """(N, inplanes, H, W) -> (N, planes, H / stride, W / stride)."""
         way = x if self.downsample is None else self.downsample(x)
         out = self.relu(self.bn1(self.conv1(x)))
         return self.relu(self.bn2(self.conv2(out)) + way)
 
 
 def stage(block, inplanes: int, planes: int, out: int, blocks: int, stride: int):
-    """`blocks` blocks; the first changes the number of channels and has the stride."""
+    """`blocks` blocks; the first changes the number of channels and has the stride.
+
+    Example:
+      >>> import loopnest
+      >>> from loopnest.models.resnet import BasicBlock, stage
+      >>> stage(BasicBlock, 8, 16, 16, blocks=2, stride=2).eval()(loopnest.zeros(1, 8, 4, 4)).shape
+      (1, 16, 2, 2)
+    """
     downsample = None
     if stride != 1 or inplanes != out:
         downsample = nn.Sequential(
@@ -57,7 +80,14 @@ def stage(block, inplanes: int, planes: int, out: int, blocks: int, stride: int)
 
 
 class ResNet(nn.Module):
-    """(N, 3, 224, 224) images to (N, classes) scores; torchvision's names."""
+    """(N, 3, 224, 224) images to (N, classes) scores; torchvision's names.
+
+    Example:
+      >>> import loopnest
+      >>> from loopnest import models
+      >>> models.ResNet((1, 1, 1, 1), num_classes=10).eval()(loopnest.zeros(1, 3, 64, 64)).shape
+      (1, 10)
+    """
 
     def __init__(self, layers=(3, 4, 6, 3), num_classes: int = 1000) -> None:
         super().__init__()
@@ -72,6 +102,7 @@ class ResNet(nn.Module):
         self.fc = nn.Linear(2048, num_classes)
 
     def forward(self, x):
+        """(N, 3, H, W) -> (N, num_classes)."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(x.mean((2, 3)))
@@ -79,7 +110,14 @@ class ResNet(nn.Module):
 
 class CifarResNet(nn.Module):
     """(N, 3, 32, 32) images to (N, classes) scores: 6 n + 2 layers, 1x1 convolutions where the way changes
-    size."""
+    size.
+
+    Example:
+      >>> import loopnest
+      >>> from loopnest import models
+      >>> models.CifarResNet(n=1).eval()(loopnest.zeros(1, 3, 32, 32)).shape
+      (1, 10)
+    """
 
     def __init__(self, n: int = 3, num_classes: int = 10) -> None:
         super().__init__()
@@ -92,16 +130,29 @@ class CifarResNet(nn.Module):
         self.fc = nn.Linear(64, num_classes)
 
     def forward(self, x):
+        """(N, 3, H, W) -> (N, num_classes)."""
         x = self.relu(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.fc(x.mean((2, 3)))
 
 
 def resnet50(num_classes: int = 1000) -> ResNet:
-    """ResNet-50 v1.5; 25,557,032 parameters."""
+    """ResNet-50 v1.5; 25,557,032 parameters.
+
+    Example:
+      >>> from loopnest import models
+      >>> sum(p.numel() for p in models.resnet50().parameters())
+      25557032
+    """
     return ResNet((3, 4, 6, 3), num_classes)
 
 
 def resnet20(num_classes: int = 10) -> CifarResNet:
-    """ResNet-20 for CIFAR; 272,474 parameters."""
+    """ResNet-20 for CIFAR; 272,474 parameters.
+
+    Example:
+      >>> from loopnest import models
+      >>> sum(p.numel() for p in models.resnet20().parameters())
+      272474
+    """
     return CifarResNet(3, num_classes)

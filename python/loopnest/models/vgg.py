@@ -6,7 +6,14 @@ CHANNELS = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 
 
 
 class VGG(nn.Module):
-    """(N, 3, 224, 224) images (of this size only) to (N, classes) scores; torchvision's names."""
+    """(N, 3, 224, 224) images (of this size only) to (N, classes) scores; torchvision's names.
+
+    Example:
+      >>> import loopnest
+      >>> from loopnest import models
+      >>> models.VGG()(loopnest.zeros(1, 3, 224, 224)).shape  # doctest: +SKIP
+      (1, 1000)
+    """
 
     def __init__(self, num_classes: int = 1000, dropout: float = 0.5) -> None:
         super().__init__()
@@ -30,9 +37,16 @@ class VGG(nn.Module):
         )
 
     def forward(self, x):
+        """(N, 3, 224, 224) -> (N, num_classes)."""
         return self.classifier(self.features(x).flatten(1))
 
 
 def vgg16(num_classes: int = 1000) -> VGG:
-    """VGG-16 without batch norm; 138,357,544 parameters."""
+    """VGG-16 without batch norm; 138,357,544 parameters.
+
+    Example:
+      >>> from loopnest import models
+      >>> sum(p.numel() for p in models.vgg16().parameters())  # doctest: +SKIP
+      138357544
+    """
     return VGG(num_classes)

@@ -22,6 +22,14 @@ class Callback:
     Attributes:
       first_rank_only: of several ranks that train together only rank 0 calls it: for what writes or shows.
       per_rank: whether checkpoints keep every rank's state; False: rank 0's is everybody's.
+
+    Example:
+      >>> from loopnest.train import Callback
+      >>> class Losses(Callback):
+      ...     def epoch(self, trainer, record):
+      ...         print(record["epoch"], record["loss"])
+      >>> Losses().epoch(None, {"epoch": 1, "loss": 0.5})
+      1 0.5
     """
 
     first_rank_only = False
@@ -40,9 +48,11 @@ class Callback:
         """Training has ended, by itself or by an exception."""
 
     def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps of this callback: a dict of numbers, texts, lists and arrays."""
         return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with what state_dict returned."""
 
 
 class EarlyStopping(Callback):
@@ -52,6 +62,19 @@ class EarlyStopping(Callback):
       monitor: a column of the history, such as "loss" or what `validate` returns.
       mode: "min" or "max": what is better.
       restore_best: go back to the weights of the best epoch at the end.
+      least: by how much it must be better to count.
+
+    Raises ValueError for another mode, and at the end of an epoch for a column that is not there.
+
+    Example:
+      >>> from types import SimpleNamespace
+      >>> from loopnest.train import EarlyStopping
+      >>> stopping = EarlyStopping("loss", patience=1, restore_best=False)
+      >>> trainer = SimpleNamespace(stop=False)
+      >>> for loss in 0.5, 0.6:
+      ...     stopping.epoch(trainer, {"loss": loss})
+      >>> trainer.stop
+      True
     """
 
     per_rank = False  # weights and figures are the same on all
@@ -73,6 +96,7 @@ class EarlyStopping(Callback):
         self.weights: dict[str, Any] | None = None
 
     def epoch(self, trainer: Trainer, record: dict[str, Any]) -> None:
+        """Keeps the best weights, or counts one more epoch without a gain and asks the trainer to stop."""
         if self.monitor not in record:
             raise ValueError(f"EarlyStopping: there is no {self.monitor!r} among {', '.join(record)}")
         value = float(record[self.monitor])
@@ -86,18 +110,30 @@ class EarlyStopping(Callback):
             trainer.stop = trainer.stop or self.waited >= self.patience
 
     def end(self, trainer: Trainer) -> None:
+        """Back to the best weights, if they were kept."""
         if self.weights is not None:
             trainer.model.load_state_dict(self.weights)
 
     def state_dict(self) -> dict[str, Any]:
+        """The best value, its weights, and how long nothing has been better."""
         return {"best": self.best, "waited": self.waited, "weights": self.weights}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with what state_dict returned."""
         self.best, self.waited, self.weights = state["best"], state["waited"], state["weights"]
 
 
 class Log(Callback):
-    """The history as a file, written anew after every epoch: .csv or .jsonl by its ending."""
+    """The history as a file, written anew after every epoch: .csv or .jsonl by its ending.
+
+    Raises ValueError for another ending.
+
+    Example:
+      >>> from loopnest.train import Log
+      >>> print(Log("history.csv").text([{"epoch": 1, "loss": 0.5}]), end="")
+      epoch,loss
+      1,0.5
+    """
 
     first_rank_only, per_rank = True, False
 
@@ -107,10 +143,12 @@ class Log(Callback):
             raise ValueError(f"Log: expected a file that ends in .csv or .jsonl, got {self.path}")
 
     def epoch(self, trainer: Trainer, record: dict[str, Any]) -> None:
+        """Writes the file anew."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(self.path, self.text(trainer.history).encode())
 
     def text(self, history: list[dict[str, Any]]) -> str:
+        """What the file holds for a history."""
         if self.path.suffix == ".jsonl":
             return "".join(json.dumps(record) + "\n" for record in history)
         out = io.StringIO()
@@ -122,7 +160,13 @@ class Log(Callback):
 
 
 class Progress(Callback):
-    """A progress bar by rich (extra `cli`): steps of all epochs, the running loss, the last record."""
+    """A progress bar by rich (extra `cli`): steps of all epochs, the running loss, the last record.
+
+    Example:
+      >>> from loopnest.train import Progress
+      >>> Progress("training").title
+      'training'
+    """
 
     first_rank_only, per_rank = True, False
 
@@ -130,6 +174,7 @@ class Progress(Callback):
         self.title = title
 
     def begin(self, trainer: Trainer) -> None:
+        """Shows the bar."""
         progress = require("rich.progress", "cli")
         self._bar = progress.Progress(
             progress.TextColumn("{task.description}"),
@@ -146,12 +191,15 @@ class Progress(Callback):
         self._bar.start()
 
     def step(self, trainer: Trainer, loss: float) -> None:
+        """Moves the bar on."""
         self._bar.update(self._task, completed=trainer.step_count, say=f"loss {loss:.4f} {self._last}")
 
     def epoch(self, trainer: Trainer, record: dict[str, Any]) -> None:
+        """Shows the epoch's figures beside the bar."""
         shown = {k: v for k, v in record.items() if k not in ("epoch", "loss", "seconds", "step")}
         self._last = " ".join(f"{k} {v:.4g}" for k, v in shown.items() if isinstance(v, (int, float)))
         self._bar.update(self._task, say=f"loss {record['loss']:.4f} {self._last}")
 
     def end(self, trainer: Trainer) -> None:
+        """Leaves the bar as it is."""
         self._bar.stop()

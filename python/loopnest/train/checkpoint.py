@@ -22,13 +22,27 @@ def save(tree: Any, path: str | os.PathLike[str]) -> None:
     """Write `tree`; the file appears whole or not at all.
 
     Raises TypeError for values that are neither dicts, lists, tuples, numbers, texts, None nor arrays.
+
+    Example:
+      >>> import tempfile
+      >>> from loopnest.train import checkpoint
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     checkpoint.save({"step": 7, "rates": [0.1, 0.01]}, f"{folder}/a.checkpoint")
+      ...     checkpoint.load(f"{folder}/a.checkpoint")
+      {'step': 7, 'rates': [0.1, 0.01]}
     """
     arrays, metadata = _packed(tree)
     io.save(arrays, path, metadata)
 
 
 def dumps(tree: Any) -> bytes:
-    """What `save` writes, as bytes. Raises TypeError as it does."""
+    """What `save` writes, as bytes. Raises TypeError as it does.
+
+    Example:
+      >>> from loopnest.train import checkpoint
+      >>> checkpoint.loads(checkpoint.dumps({"step": 7}))
+      {'step': 7}
+    """
     return io.dumps(*_packed(tree))
 
 
@@ -36,13 +50,30 @@ def load(path: str | os.PathLike[str]) -> Any:
     """Read what `save` wrote: the same tree, arrays as Tensors, tuples as lists.
 
     Raises ValueError for a file that is damaged or no checkpoint, OSError if it cannot be read.
+
+    Example:
+      >>> import tempfile
+      >>> from loopnest import tensor
+      >>> from loopnest.train import checkpoint
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     checkpoint.save({"weights": tensor([1.0, 2.0])}, f"{folder}/a.checkpoint")
+      ...     checkpoint.load(f"{folder}/a.checkpoint")
+      {'weights': tensor([1., 2.])}
     """
     # Read once: another process may put a new file in its place at any moment.
     return loads(Path(path).read_bytes(), os.fspath(path))
 
 
 def loads(content: bytes, name: str = "the content") -> Any:
-    """`load` for bytes, which are called `name` in errors."""
+    """`load` for bytes, which are called `name` in errors.
+
+    Raises ValueError for what is damaged or no checkpoint.
+
+    Example:
+      >>> from loopnest.train import checkpoint
+      >>> checkpoint.loads(checkpoint.dumps((1, "two", None)))
+      [1, 'two', None]
+    """
     arrays = {key: value.numpy() for key, value in io.loads(content, name).items()}
     header = io.header(content)
     if "loopnest" not in header:
