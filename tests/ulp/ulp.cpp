@@ -1,9 +1,10 @@
 // How wrong csrc/simd/math.h is, in units in the last place, against libm's double, over every 5th of all floats.
 //
-//   g++ -std=c++20 -O3 -fno-math-errno -I csrc -march=x86-64-v4 -DLOOPNEST_ISA=avx512 tests/ulp/ulp.cpp && ./a.out
+//   g++ -std=c++20 -O3 -fno-math-errno -I csrc -march=x86-64-v4 -DLOOPNEST_ISA=avx512 -DLOOPNEST_FAMILY=gemm \
+//     tests/ulp/ulp.cpp && ./a.out
 //
 // Any ISA of csrc/isa.inc with the flags of its row; a first argument replaces the 5. Exits with 1 if an error is
-// above 2 ULP or a special value is wrong.
+// above 3 ULP or a special value is wrong.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +41,7 @@ bool sweep(const char* name, Function f, double (*right)(double), uint64_t step)
     }
   }
   printf("%-8s %-8s %.3f ULP, at x = %.9g\n", isa.name, name, worst, worst_x);
-  return worst <= 2;
+  return worst <= 3;
 }
 
 bool special(const char* name, Function f, float x, float want) {
