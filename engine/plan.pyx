@@ -30,6 +30,8 @@ from .elementwise cimport Axes, copy_axes  # no-cython-lint: used by the C++ bel
 from .kernels cimport F32, F64, Array, Error, KernelApi, Ladder, dtype_of, kernel_api, raise_error, read
 from .tape cimport Tensor, settle_all, settled, wrap
 
+from .extent import byte_bounds
+
 ctypedef cnp.ndarray ndarray
 
 cnp.import_array()
@@ -655,7 +657,7 @@ cdef int find(vector[Span]& spans, int64_t address) noexcept:
 
 cdef Span span_of(cnp.ndarray a):
     cdef Span span
-    low, high = numpy.lib.array_utils.byte_bounds(a)
+    low, high = byte_bounds(a)
     span.begin = <char*><size_t>low
     span.bytes = high - low
     return span

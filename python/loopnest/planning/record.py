@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 import loopnest
 from loopnest.engine import arena, plan, tape
+from loopnest.engine.extent import byte_bounds
 from loopnest.engine.tape import Tensor
 from loopnest.planning.graph import Graph, Operation, Value, mapped, values_in
 from loopnest.planning.passes import LINEAR
@@ -232,7 +233,7 @@ def _reversed(a: Array) -> Array:
     """The same numbers in the other order, lying in memory as `a` does."""
     out = np.empty_like(a, order="K", subok=False)
     if out.strides != a.strides:
-        low, high = np.lib.array_utils.byte_bounds(a)
+        low, high = byte_bounds(a)
         offset = a.__array_interface__["data"][0] - low
         out = np.ndarray(a.shape, a.dtype, np.zeros(high - low, np.uint8), offset, a.strides)
     out[...] = a.reshape(-1)[::-1].reshape(a.shape)

@@ -351,8 +351,8 @@ def gemm_bound(
 ) -> Array:
     """Largest |error| of each element of a b + bias + c: gamma(K + 2) (|a| |b| + |bias| + |c|).
 
-    >>> gemm_bound([[1.0, -1.0]], [[1.0], [1.0]])[0, 0] > 2 * 2.0**-24
-    np.True_
+    >>> bool(gemm_bound([[1.0, -1.0]], [[1.0], [1.0]])[0, 0] > 2 * 2.0**-24)
+    True
     """
     k = np.shape(a)[1] + 2
     size = np.abs(as_float64(a)) @ np.abs(as_float64(b))
