@@ -287,7 +287,7 @@ def describe() -> dict[str, Any]:
       >>> sorted(machine.describe())
       ['caches', 'cpu', 'cpus', 'isas', 'threads']
     """
-    from loopnest import get_num_threads
+    from loopnest._core import get_num_threads
 
     return {
         "cpu": cpu_name(),
