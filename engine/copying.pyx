@@ -1,6 +1,8 @@
 """Copies of arrays from one order of the axes to another. NumPy goes along the result's rows and strides
 through the source; here tiles of both stay in the cache (elementwise.pxd: loop_copy)."""
 
+import numpy
+
 cimport numpy as cnp
 from libc.stdint cimport int64_t
 
@@ -10,6 +12,8 @@ from .elementwise cimport Axes, copy_axes
 ctypedef cnp.ndarray ndarray
 
 cnp.import_array()
+
+cdef bint ASKS = numpy.lib.NumpyVersion(numpy.__version__) >= "2.1.0"  # has reshape(copy=False)
 
 
 cdef bint plain(ndarray a) noexcept:
@@ -70,6 +74,15 @@ cdef ndarray shaped(ndarray a, object shape):
     if cnp.PyArray_IS_C_CONTIGUOUS(a) or not plain(a):
         return a.reshape(shape)
     try:
-        return a.reshape(shape, copy=False)
-    except (ValueError, TypeError):  # a copy is needed, the shape does not fit, or NumPy is older than 2.1
+        return viewed(a, shape)
+    except (ValueError, AttributeError):  # a copy is needed, or the shape does not fit
         return in_c_order(a).reshape(shape)
+
+
+cdef object viewed(object a, object shape):
+    """a.reshape(shape), but an error where it would have to copy."""
+    if not ASKS:
+        a = a.view()
+        a.shape = shape
+        return a
+    return a.reshape(shape, copy=False)

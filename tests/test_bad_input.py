@@ -10,7 +10,7 @@ from loopnest import ops
 
 
 def f(*shape, dtype="f"):
-    return np.asarray(np.arange(np.prod(shape, dtype=int), dtype=dtype).reshape(shape) % 7 - 3)
+    return (np.arange(np.prod(shape, dtype=int)) % 7 - 3).astype(dtype).reshape(shape)
 
 
 X, W = f(2, 4, 8, 8), f(6, 4, 3, 3)
