@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,20 @@ def _numbers_of_its_own(request: pytest.FixtureRequest) -> None:
     rng = getattr(request.module, "RNG", None)
     if isinstance(rng, np.random.Generator):
         rng.bit_generator.state = np.random.default_rng(seed).bit_generator.state
+
+
+@pytest.fixture
+def seeded() -> None:
+    """For modules whose tests all begin with the same numbers, whatever their names."""
+    loopnest.manual_seed(1)
+
+
+@pytest.fixture
+def torch() -> Any:
+    """PyTorch to compare with, its generator seeded; a module's own `torch` goes before this one."""
+    module = pytest.importorskip("torch")
+    module.manual_seed(1)
+    return module
 
 
 @pytest.fixture(scope="module")

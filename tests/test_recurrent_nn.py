@@ -5,26 +5,9 @@ import pytest
 
 import loopnest
 from loopnest import nn
+from parity import floats, tensor
 
-
-@pytest.fixture
-def torch():
-    module = pytest.importorskip("torch")
-    module.manual_seed(1)
-    return module
-
-
-@pytest.fixture(autouse=True)
-def seed():
-    loopnest.manual_seed(1)
-
-
-def floats(*shape, seed=0, dtype=np.float32):
-    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
-
-
-def tensor(*shape, seed=0, dtype=np.float32, requires_grad=False):
-    return loopnest.tensor(floats(*shape, seed=seed, dtype=dtype), requires_grad=requires_grad)
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def close(ours, theirs, terms):

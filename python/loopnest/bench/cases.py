@@ -157,10 +157,6 @@ class Recurrent:
         """h0 (and c0): given for a single step; a sequence starts from zeros."""
         return (self.h0, self.c0) if self.op == "lstm" else (self.h0,)
 
-    @property
-    def weight_bytes(self) -> int:
-        return self.w_ih.nbytes + self.w_hh.nbytes
-
     @cached_property
     def truth(self) -> Array:
         """y [t, n, h] by the formulas of PyTorch's documentation, in float64."""

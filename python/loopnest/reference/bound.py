@@ -32,7 +32,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from ._args import Array, IntOrPair, Padding, as_float64, pad_pairs
 from .activation import sigmoid as exact_sigmoid
 from .activation import tanh as exact_tanh
-from .conv import conv, conv_backward_input, conv_backward_weight, conv_transpose
+from .conv import conv, conv_backward_input, conv_backward_weight
 from .conv2d import conv2d, conv2d_backward_input, conv2d_backward_weight
 from .cross_entropy import _parts as cross_entropy_parts
 from .norm import _means, _spread, norm
@@ -330,16 +330,6 @@ def conv_backward_weight_bound(
     k = max(dy.size // max(dy.shape[1], 1), 1)
     dw, dbias = conv_backward_weight(np.abs(input), weight_size, np.abs(dy), *how)
     return gamma(k, dtype) * dw + _tiny(k, dtype), gamma(k, dtype) * dbias + _tiny(k, dtype)
-
-
-def conv_transpose_bound(
-    input: ArrayLike, weight: ArrayLike, bias: ArrayLike | None, *how: Any, dtype: DTypeLike = np.float32
-) -> Array:
-    """Largest |error| of each element of a transposed convolution; `how`: stride, padding, output_padding,
-    groups, dilation. At most IC / groups * taps products and the bias meet in one."""
-    k = int(np.prod(np.shape(weight))) // int(np.shape(weight)[1] * how[3]) + 1
-    size = conv_transpose(np.abs(input), np.abs(weight), None if bias is None else np.abs(bias), *how)
-    return gamma(k, dtype) * size + _tiny(k, dtype)
 
 
 def gemm_bound(

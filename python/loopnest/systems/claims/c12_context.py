@@ -27,7 +27,6 @@ from loopnest.systems.frame import Picture
 WORDS = Vocabulary(
     ["the", "a", "and", "hot", "brown", "big", "old", *("dog", "man", "sun", "runs", "sits", ",", ".")]
 )
-TOLD = ["<other>", "hund", "würstchen"]
 DOG, HOT = WORDS["dog"], WORDS["hot"]
 LONG = 8  # words of a sentence's beginning that are read at most
 
