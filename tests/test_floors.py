@@ -80,7 +80,7 @@ HOUSE = [
     {"engine"},
     {"_precision", "autograd", "functions", "random", "receptive"},
     {"ops", "nn", "machine"},
-    {"optim", "streaming", "models", "ladder"},
+    {"optim", "streaming", "models", "ladder", "laboratory"},
     {"loopnest"},
     {"data", "metrics", "viz", "io", "decode", "planning"},
     {"distributed"},

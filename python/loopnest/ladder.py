@@ -5,8 +5,8 @@
     explain("conv2d", "n1 ic64 ih56 iw56 oc64 kh1 kw1")   # which one runs, and what was passed over
     print(source("conv2d", "tile"))                       # the kernel, to be read
 
-Shapes are text, see loopnest.shapes; without one, an operator's own example is taken (for conv2d and lstm
-the layer of `loopnest tour`).
+Shapes are text, see loopnest.shapes and loopnest.laboratory; without one, an operator's own example is taken
+(for conv2d and lstm the layer of `loopnest tour`). Every operator has one.
 """
 
 from __future__ import annotations
@@ -20,42 +20,11 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from loopnest import _core, machine, ops, reference, shapes
+from loopnest.laboratory import EXAMPLES, Draw, Example
 
 Each = Callable[[dict[str, Any], dict[str, Any]], None]  # (the climb so far, the rung)
-
-# Whose shapes an operator takes, and an example: (loopnest.shapes' operator, shape, title).
-_RESNET = ("conv2d", "n1 ic64 ih56 iw56 oc64 kh3 kw3 p1", "a ResNet layer, 56x56x64 -> 64, 3x3")
-_TCN = ("conv1d", "n16 ic450 il400 oc450 kl3 p2 q0", "a TCN layer: causal, 450 channels, 400 steps")
-_VOLUME = ("conv3d", "n1 ic64 id16 ih28 iw28 oc128 kd3 kh3 kw3 p1", "a C3D layer, 16x28x28x64 -> 128, 3x3x3")
-_SEQUENCE = ("lstm", "t50 n32 i256 h256", "hidden 256, 32 sequences, 50 steps")
-_POOL = ("pool2d", "n1 c64 ih112 iw112 kh3 kw3 s2 p1", "ResNet's first pooling, 112x112x64, 3x3, stride 2")
-_PRODUCT = ("gemm", "m512 n512 k512", "512 x 512 x 512")
-EXAMPLES = {
-    "conv2d": _RESNET,
-    "conv2d_backward_input": _RESNET,
-    "conv2d_backward_weight": _RESNET,
-    "conv1d": _TCN,
-    "conv1d_backward_input": _TCN,
-    "conv1d_backward_weight": _TCN,
-    "conv3d": _VOLUME,
-    "conv3d_backward_input": _VOLUME,
-    "conv3d_backward_weight": _VOLUME,
-    "lstm": _SEQUENCE,
-    "lstm_backward": _SEQUENCE,
-    "gru": ("gru", *_SEQUENCE[1:]),
-    "gru_backward": ("gru", *_SEQUENCE[1:]),
-    "rnn": ("rnn", *_SEQUENCE[1:]),
-    "rnn_backward": ("rnn", *_SEQUENCE[1:]),
-    "max_pool2d": _POOL,
-    "max_pool2d_backward": _POOL,
-    "avg_pool2d": _POOL,
-    "avg_pool2d_backward": _POOL,
-    "gemm": _PRODUCT,
-    "linear": _PRODUCT,
-}
 
 
 @dataclass(frozen=True)
@@ -99,81 +68,37 @@ def _ladder_of(op: str) -> str:
 
 
 def parse(op: str, shape: str | shapes.Shape | None) -> shapes.Shape:
-    """`shape` as a Shape, or the operator's example. ValueError for operators whose shapes have no text."""
-    if op not in EXAMPLES:
-        ladder(op)  # says so if there is none at all
-        raise ValueError(f"{op}: shapes can be given for {', '.join(EXAMPLES)}")
-    kind, example, _ = EXAMPLES[op]
+    """`shape` as a Shape, or the operator's example. ValueError for a text that is none."""
+    example = _example(op)
     if isinstance(shape, shapes.Shape):
         return shape
-    return shapes.parse(kind, example if shape is None else shape)
+    return example.kind.parse(example.text if shape is None else shape)
+
+
+def _example(op: str) -> Example:
+    if op not in EXAMPLES:
+        ladder(op)  # says so if there is none at all
+        raise ValueError(f"{op}: expected an operator with a line in loopnest.laboratory.EXAMPLES")
+    return EXAMPLES[op]
 
 
 def inputs(
     op: str, shape: Any, dtype: str = "float32", seed: int = 0
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """(args, kwargs) for `ops.<op>`: standard normal data, weights of PyTorch's initial size."""
-    rng = np.random.default_rng(seed)
+    """(args, kwargs) for `ops.<op>`: standard normal data, weights of PyTorch's initial size.
 
-    def normal(*size: int) -> NDArray[Any]:
-        return rng.standard_normal(size, np.float32).astype(dtype)
-
-    def weights(fan: int, *size: int) -> NDArray[Any]:
-        return rng.uniform(-1, 1, size).astype(dtype) / np.asarray(max(fan, 1), dtype) ** 0.5
-
-    if op.startswith("conv"):
-        x = _channels_last(normal(*shape.x))
-        w, b = weights(int(np.prod(shape.w[1:])), *shape.w), weights(int(np.prod(shape.w[1:])), shape.oc)
-        options = {
-            "stride": shape.stride,
-            "padding": shape.pads,
-            "dilation": shape.dilation,
-            "groups": shape.g,
-        }
-        if "_backward" not in op:
-            return (x, w, b), options
-        dy = _channels_last(normal(*shape.y))
-        return ((shape.x, w, dy) if op.endswith("_input") else (x, shape.w, dy)), options
-    if "pool2d" in op:
-        x = _channels_last(normal(*shape.x))
-        options = {"kernel_size": shape.kernel, "stride": shape.stride, "padding": shape.padding}
-        options["ceil_mode"] = bool(shape.ceil)
-        if op.startswith("max"):
-            options["dilation"] = shape.dilation
-        elif (shape.d_h, shape.d_w) != (1, 1):
-            raise ValueError(f"{op}: has no dilation, got {shape}")
-        if op == "max_pool2d_backward":
-            y, indices = ops.max_pool2d(x, **options)
-            return (np.ones_like(y), indices, shape.x), options
-        return ((_channels_last(normal(*shape.y)), shape.x) if op == "avg_pool2d_backward" else (x,)), options
-    if op in ("gemm", "linear"):
-        second = normal(shape.k, shape.n) if op == "gemm" else normal(shape.n, shape.k)
-        return (normal(shape.m, shape.k), second), {}
-    if op in ("lstm", "lstm_backward"):
-        t, n, i, h = shape.t, shape.n, shape.i, shape.h
-        x, w_ih, w_hh = normal(t, n, i), weights(h, 4 * h, i), weights(h, 4 * h, h)
-        biases = weights(h, 4 * h), weights(h, 4 * h)
-        if op == "lstm":
-            return (x, w_ih, w_hh, *biases), {}
-        y, _, _, gates, cells = ops.lstm(x, w_ih, w_hh, *biases, keep=True)
-        return (x, w_ih, w_hh, None, None, y, gates, cells, normal(t, n, h)), {}
-    if op in ("gru", "gru_backward", "rnn", "rnn_backward"):
-        t, n, i, h = shape.t, shape.n, shape.i, shape.h
-        rows = 3 * h if op.startswith("gru") else h
-        x, w_ih, w_hh = normal(t, n, i), weights(h, rows, i), weights(h, rows, h)
-        biases = weights(h, rows), weights(h, rows)
-        if op in ("gru", "rnn"):
-            return (x, w_ih, w_hh, *biases), {}
-        if op == "rnn_backward":
-            return (x, w_ih, w_hh, None, ops.rnn(x, w_ih, w_hh, *biases)[0], normal(t, n, h)), {}
-        y, _, gates = ops.gru(x, w_ih, w_hh, *biases, keep=True)
-        return (x, w_ih, w_hh, None, y, gates, normal(t, n, h)), {}
-    raise ValueError(f"{op}: no example data for this operator yet")
+    >>> args, options = inputs("softmax", parse("softmax", "o2 d5 i1"))
+    >>> args[0].shape, options
+    ((2, 5, 1), {'dim': 1})
+    """
+    return _example(op).make(Draw(dtype, seed), shape, op)
 
 
-def _channels_last(x: NDArray[Any]) -> NDArray[Any]:
-    """The same values (n, c, ...), neighbouring channels side by side in memory, as kernels see them."""
-    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+def _float64(data: Any) -> Any:
+    """Arrays of floats among the arguments in float64."""
+    if isinstance(data, tuple):
+        return tuple(map(_float64, data))
+    return data.astype(np.float64) if isinstance(data, np.ndarray) and data.dtype.kind == "f" else data
 
 
 def climb(
@@ -215,14 +140,13 @@ def climb(
     if threads < 1:
         raise ValueError(f"climb: threads must be 1 or more, got {threads}")
     args, options = inputs(op, parsed, dtype)
-    exact = [a.astype(np.float64) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in args]
-    truth, work = (ops.call(op, *data, rung="numpy", **options) for data in (exact, args))
+    truth, work = (ops.call(op, *data, rung="numpy", **options) for data in (_float64(args), args))
     took = min(truth.time(2))
     isa = isa or _core.isas()[-1]
-    _, example, title = EXAMPLES[op]
+    example = EXAMPLES[op]
     facts: dict[str, Any] = {
         "op": op,
-        "title": title if str(parsed) == example else str(parsed),
+        "title": example.title if str(parsed) == example.text else str(parsed),
         "shape": str(parsed),
         "isa": isa,
         "threads": threads,
@@ -255,6 +179,9 @@ def climb(
             before(facts, row)
         times, at_clock = _times(call, seconds, lambda: measure_peak(facts), peak_now)
         pack = call.time_prepare(3)
+        if example.updates:  # what the runs before have left is not one run's result
+            call = ops.call(op, *args, rung=rung.name, isa=isa, threads=threads, **options)
+            call.run()
         row |= {
             "ms": 1e3 * min(times),
             "runs": len(times),

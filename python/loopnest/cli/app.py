@@ -19,9 +19,14 @@ app = typer.Typer(
 
 app.add_typer(bench.app, name="bench")
 
-Op = Annotated[str, typer.Argument(metavar="OP", help="An operator, such as conv2d or lstm.")]
+Op = Annotated[str, typer.Argument(metavar="OP", help="An operator, as `loopnest ladder` lists them.")]
 Shape = Annotated[
-    str | None, typer.Argument(metavar="[SHAPE]", help='As text: "n1 ic64 ih56 iw56 oc64 kh3 kw3 p1".')
+    str | None,
+    typer.Argument(
+        metavar="[SHAPE]",
+        help='As text: "n1 ic64 ih56 iw56 oc64 kh3 kw3 p1" (see loopnest.shapes, loopnest.laboratory); '
+        "default: the operator's own example.",
+    ),
 ]
 Isa = Annotated[str | None, typer.Option(help="scalar, sse, avx2, avx512 or neon; default: the best.")]
 Threads = Annotated[int, typer.Option(min=1, help="How many threads run the kernel.")]

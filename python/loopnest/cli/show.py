@@ -111,7 +111,7 @@ def climbed(facts: dict[str, Any]) -> None:
         f"the NumPy reference (float64) takes {number_text(reference['ms'])} ms"
     ]
     if facts["rungs"]:
-        first, best = facts["rungs"][0], max(facts["rungs"], key=lambda rung: rung["gflops"])
+        first, best = facts["rungs"][0], min(facts["rungs"], key=lambda rung: rung["ms"])
         lines.append(
             f"{best['name']} is {number_text(first['ms'] / best['ms'])} times as fast as {first['name']}"
         )

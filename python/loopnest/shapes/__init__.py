@@ -10,6 +10,8 @@ Grammar: words separated by spaces, each a name and a number, in any order; `#` 
     gemm     m64 n64 k64
     lstm     t50 n32 i256 h256                             (gru and rnn likewise)
 
+Those of other operators (norm, softmax, embedding, ...) are in loopnest.laboratory.more_shapes.
+
 s, p, o and d (stride, padding, output padding, dilation) hold for all directions; where these differ write
 s_h2 s_w1. The letters are those of the whole project: n ic ih iw oc oh ow kh kw for images (l for length, d
 for depth), t n i h for sequences.
