@@ -207,7 +207,7 @@ def engine(source: str) -> Extension:
         [source],
         include_dirs=["csrc", numpy.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-        # -O2 keeps Cython's code small; loops over arrays (elementwise.pxd) are to be vectorised even so.
+        # -O2 keeps Cython's code small; loops over arrays (csrc/loops) are to be vectorised even so.
         extra_compile_args=[
             *(*FLAGS, *BASELINE, "-O2", "-Wno-unused-parameter"),
             *("-ftree-vectorize", "-fvect-cost-model=dynamic"),

@@ -1,5 +1,5 @@
 """Copies of arrays from one order of the axes to another. NumPy goes along the result's rows and strides
-through the source; here tiles of both stay in the cache (elementwise.pxd: loop_copy)."""
+through the source; here tiles of both stay in the cache (csrc/loops/copy.h)."""
 
 import numpy
 

@@ -21,13 +21,14 @@ cimport numpy as cnp
 from cpython.pycapsule cimport PyCapsule_Import
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp, memcpy, memset
 from libcpp cimport bool as cbool
 from libcpp.vector cimport vector
 
 from .arena cimport make
-from .elementwise cimport Axes, copy_axes  # no-cython-lint: used by the C++ below
-from .kernels cimport F32, F64, Array, Error, KernelApi, Ladder, dtype_of, kernel_api, raise_error, read
+from .elementwise cimport ADD, DIV, MUL, SAME, SUB, Axes
+from .kernels cimport (F32, F64, Array, Error, KernelApi, Ladder, dtype_of, kernel_api, max_rank, raise_error,
+                       read)
 from .tape cimport Tensor, settle_all, settled, wrap
 
 from .extent import byte_bounds
@@ -79,127 +80,25 @@ cdef extern from "api.h" namespace "loopnest" nogil:
                                int64_t& code, const void*& add_data, Error& error)
 
 
-cdef extern from *:
-    """
-    #include <stdint.h>
+cdef extern from "recorder.h" namespace "loopnest" nogil:
+    double seconds_now()
+    void* plan_recorder
+    cbool run_plain(const Ladder*, void*, Error*) noexcept
+    void* allocate_plain(size_t) noexcept
+    void release_plain(void*) noexcept
+    void plan_hook(KernelApi*, cbool (*)(const Ladder*, void*, Error*) noexcept nogil,
+                   void* (*)(size_t) noexcept nogil, void (*)(void*) noexcept nogil)
 
-    #include <chrono>
 
-    #include "api.h"
-    namespace {
-    double seconds_now() {
-      return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-    }
-
-    // out = a op b for any strides (in elements), the axes in the order of out's memory; then ReLU, if asked.
-    enum { strided_copy, strided_add, strided_sub, strided_mul, strided_div };
-    struct Strided {
-      void* out;
-      const void* a;
-      const void* b;
-      int64_t op, relu, dtype;
-      int64_t shape[8], out_step[8], a_step[8], b_step[8];
-    };
-
-    template <class T, class F>
-    void strided_row(const Strided& s, T* out, const T* a, const T* b, F f) {
-      int64_t n = s.shape[7], so = s.out_step[7], sa = s.a_step[7], sb = s.b_step[7];
-      if (so == 1 && sa == 1 && sb == 1)
-        for (int64_t i = 0; i < n; i++) out[i] = f(a[i], b[i]);
-      else if (so == 1 && sa == 1 && sb == 0)
-        for (int64_t i = 0; i < n; i++) out[i] = f(a[i], b[0]);
-      else
-        for (int64_t i = 0; i < n; i++) out[i * so] = f(a[i * sa], b[i * sb]);
-    }
-
-    template <class T, class F>
-    void strided_each(const Strided& s, F f) {
-      int64_t index[8] = {}, rows = 1;
-      for (int d = 0; d < 7; d++) rows *= s.shape[d];
-      T* out = (T*)s.out;
-      const T *a = (const T*)s.a, *b = (const T*)s.b;
-      for (int64_t row = 0; row < rows; row++) {
-        strided_row<T>(s, out, a, b, f);
-        for (int d = 6; d >= 0; d--) {
-          out += s.out_step[d], a += s.a_step[d], b += s.b_step[d];
-          if (++index[d] < s.shape[d]) break;
-          index[d] = 0;
-          out -= s.shape[d] * s.out_step[d], a -= s.shape[d] * s.a_step[d], b -= s.shape[d] * s.b_step[d];
-        }
-      }
-    }
-
-    template <class T>
-    void strided_typed(const Strided& s) {
-      bool relu = s.relu;
-      auto end = [relu](T y) { return relu && y < 0 ? T(0) : y; };
-      switch (s.op) {
-        case strided_copy: return strided_each<T>(s, [](T a, T) { return a; });
-        case strided_add: return strided_each<T>(s, [=](T a, T b) { return end(a + b); });
-        case strided_sub: return strided_each<T>(s, [=](T a, T b) { return end(a - b); });
-        case strided_mul: return strided_each<T>(s, [=](T a, T b) { return end(a * b); });
-        case strided_div: return strided_each<T>(s, [=](T a, T b) { return end(a / b); });
-      }
-    }
-
-    void run_strided(const Strided* s) {
-      for (int64_t n : s->shape)
-        if (n == 0) return;
-      if (s->op == strided_copy && !s->relu) {
-        Axes axes = {8, {}, {}};
-        for (int d = 0; d < 8; d++)
-          axes.shape[d] = s->shape[d], axes.step[0][d] = s->a_step[d], axes.step[2][d] = s->out_step[d];
-        return copy_axes(s->dtype == 0 ? 4 : 8, s->a, s->out, axes);
-      }
-      if (s->dtype == 0) strided_typed<float>(*s);
-      else strided_typed<double>(*s);
-    }
-
-    // The recording of this thread, or null.
-    thread_local void* plan_recorder = nullptr;
-
-    // The kernels' table: four of its functions are replaced by ours, which call these.
-    loopnest::KernelApi* table;
-    bool (*run_plain)(const loopnest::Ladder*, void*, loopnest::Error*);
-    void* (*allocate_plain)(size_t);
-    void (*release_plain)(void*);
-    decltype(loopnest::KernelApi::run_each) each_plain;
-    // While a plan is recorded, work on many arguments is recorded one by one.
-    bool each_recorded(const loopnest::Ladder* ladder, void* args, int64_t count, loopnest::Place place,
-                       void* data, loopnest::Error* error) {
-      if (!plan_recorder) return each_plain(ladder, args, count, place, data, error);
-      for (int64_t i = 0; i < count; i++) {
-        place(args, i, data);
-        if (!table->run(ladder, args, error)) return false;
-      }
-      return true;
-    }
-    void plan_hook(loopnest::KernelApi* api, bool (*run)(const loopnest::Ladder*, void*, loopnest::Error*),
-                   void* (*allocate)(size_t), void (*release)(void*)) {
-      table = api;
-      run_plain = api->run, allocate_plain = api->allocate, release_plain = api->release;
-      each_plain = api->run_each;
-      api->run = run, api->allocate = allocate, api->release = release, api->run_each = each_recorded;
-    }
-    }  // namespace
-    """
-    cdef struct Strided:
+cdef extern from "loops/strided.h" namespace "loopnest::loops" nogil:
+    cdef cppclass Strided:
         void* out
         const void* a
         const void* b
-        int64_t op, relu, dtype
-        int64_t shape[8]
-        int64_t out_step[8]
-        int64_t a_step[8]
-        int64_t b_step[8]
-    void run_strided(const Strided*) nogil
-    double seconds_now() nogil
-    void* plan_recorder
-    cbool run_plain(const Ladder*, void*, Error*) noexcept nogil
-    void* allocate_plain(size_t) noexcept nogil
-    void release_plain(void*) noexcept nogil
-    void plan_hook(KernelApi*, cbool (*)(const Ladder*, void*, Error*) noexcept nogil,
-                   void* (*)(size_t) noexcept nogil, void (*)(void*) noexcept nogil)
+        int64_t op, dtype
+        Axes axes
+    void run_strided(const Strided&)
+    double strided_bytes(const Strided&)
 
 
 cdef struct Span:
@@ -213,6 +112,8 @@ cdef cppclass Recorder:
     vector[void*] released  # not before the recording is gone, so that no two blocks have the same address
 
 
+cdef dict strided_names = {ADD: "add", SUB: "sub", MUL: "mul", DIV: "div", SAME: "copy"}
+cdef dict strided_codes = {name: code for code, name in strided_names.items()}
 cdef KernelApi* api = kernel_api()
 cdef ProgramApi* more = <ProgramApi*>PyCapsule_Import("loopnest._core._program_api", 0)
 
@@ -371,12 +272,12 @@ cdef class Recording:
             raise_error(e)
         return True
 
-    def strided(self, str op, cnp.ndarray out not None, cnp.ndarray a not None, b=None, bint relu=False):
+    def strided(self, str op, cnp.ndarray out not None, cnp.ndarray a not None, b=None):
         """A step that is not a kernel: out = a ("copy"), or a op b ("add", "sub", "mul", "div"); a and b are
         broadcast to out's shape. All of one dtype."""
         cdef Strided s
         cdef Step step
-        cdef int rank = cnp.PyArray_NDIM(out), i, d
+        cdef int rank = cnp.PyArray_NDIM(out), i
         cdef cnp.ndarray wide_a = numpy.broadcast_to(a, numpy.shape(out))
         cdef cnp.ndarray wide_b = wide_a if b is None else numpy.broadcast_to(b, numpy.shape(out))
         cdef int64_t size = cnp.PyArray_ITEMSIZE(out)
@@ -384,11 +285,11 @@ cdef class Recording:
             raise TypeError(f"{op}: expected arrays of one dtype, float32 or float64, got {a.dtype} and "
                             f"{wide_b.dtype}")
         order = sorted(range(rank), key=lambda axis: -abs(out.strides[axis]))
+        memset(&s, 0, sizeof(Strided))  # `build` compares all words
         s.out = cnp.PyArray_DATA(out)
         s.a = <const void*>cnp.PyArray_DATA(wide_a)
         s.b = <const void*>cnp.PyArray_DATA(wide_b)
-        s.op, s.relu = {"copy": 0, "add": 1, "sub": 2, "mul": 3, "div": 4}[op], relu
-        s.dtype = dtype_of(out)
+        s.op, s.dtype = strided_codes[op], dtype_of(out)
         axes = []  # (length, out, a, b), outermost first, neighbours that continue each other merged
         for axis in order:
             one = [out.shape[axis], out.strides[axis] // size, wide_a.strides[axis] // size,
@@ -399,14 +300,14 @@ cdef class Recording:
                 axes[-1] = [axes[-1][0] * one[0], *one[1:]]
             else:
                 axes.append(one)
-        for i in range(8):
-            d = i - (8 - len(axes))
-            s.shape[i] = axes[d][0] if d >= 0 else 1
-            s.out_step[i] = axes[d][1] if d >= 0 else 0
-            s.a_step[i] = axes[d][2] if d >= 0 else 0
-            s.b_step[i] = axes[d][3] if d >= 0 else 0
-        if out.size == 0:
-            s.shape[7] = 0
+        if not axes:
+            axes.append([1, 0, 0, 0])
+        if len(axes) > max_rank:
+            raise ValueError(f"{op}: expected arrays of at most {max_rank} axes, got {len(axes)}")
+        s.axes.rank = len(axes)
+        for i, (length, to, from_a, from_b) in enumerate(axes):
+            s.axes.shape[i] = length
+            s.axes.step[0][i], s.axes.step[1][i], s.axes.step[2][i] = from_a, from_b, to
         step.ladder = NULL
         step.rung = NULL
         step.links = 0
@@ -415,7 +316,7 @@ cdef class Recording:
         memcpy(step.args, &s, step.bytes)
         self.recorder.steps.push_back(step)
         with nogil:
-            run_strided(&s)
+            run_strided(s)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -570,7 +471,7 @@ cdef class Program:
             if step.ladder != NULL:
                 more.work(step.ladder, step.rung, step.args, &flops, &bytes_)
             else:
-                bytes_ = strided_bytes(<Strided*>step.args)
+                bytes_ = strided_bytes((<Strided*>step.args)[0])
             found.append((flops, bytes_))
         return found
 
@@ -617,7 +518,7 @@ cdef class Program:
                     after = i + self.steps[i].links
                     done = more.chain_run(&self.steps[i], self.steps[i].links, &e)
                 elif self.steps[i].ladder == NULL:
-                    run_strided(<Strided*>self.steps[i].args)
+                    run_strided((<Strided*>self.steps[i].args)[0])
                 else:
                     done = more.run(self.steps[i].rung, self.steps[i].ladder, self.steps[i].args, &e)
                 if not done:
@@ -630,14 +531,6 @@ cdef class Program:
 
     def __len__(self):
         return self.steps.size()
-
-
-cdef double strided_bytes(Strided* s):
-    """What a step of ours reads and writes."""
-    cdef double count = 1
-    for n in s.shape:
-        count *= n
-    return count * (4 if s.dtype == F32 else 8) * (2 if s.op == 0 else 3)
 
 
 cdef cnp.ndarray new_block(size_t size):
@@ -824,5 +717,5 @@ cdef set make_chains(Program p, dict outs, int n, vector[int64_t]& begin, vector
 
 cdef str step_name(Step step):
     if step.ladder == NULL:
-        return ("copy", "add", "sub", "mul", "div")[(<Strided*>step.args).op]
+        return strided_names[(<Strided*>step.args).op]
     return f"{(<bytes>more.op(step.ladder)).decode()}/{(<bytes>more.rung_name(step.rung)).decode()}"

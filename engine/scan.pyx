@@ -13,117 +13,21 @@ cimport numpy as cnp
 from libc.stdint cimport int64_t
 
 from .arena cimport make
+from .kernels cimport dtype_of
 from .tape cimport Tensor, close, settled
 
 ctypedef cnp.ndarray ndarray
 
 cnp.import_array()
 
-cdef extern from *:
-    """
-    #include <math.h>
-    #include <stdint.h>
-    namespace {
-    // All arrays [t, m] dense; h0 [m] or null: zeros.
-    template <class T>
-    void scan_linear(const T* f, const T* b, const T* h0, T* h, int64_t t, int64_t m) {
-      const T* before = h0;
-      for (int64_t k = 0; k < t; k++, f += m, b += m, before = h, h += m) {
-        if (before)
-          for (int64_t j = 0; j < m; j++) h[j] = f[j] * before[j] + b[j];
-        else
-          for (int64_t j = 0; j < m; j++) h[j] = b[j];
-      }
-    }
-
-    // df = dh * h[t-1], db = dh, with dh = g + f[t+1] * dh[t+1]; dh0 holds dh[t+1] * f[t+1] on the way.
-    template <class T>
-    void scan_linear_backward(const T* f, const T* h0, const T* h, const T* g, T* df, T* db, T* dh0,
-                              int64_t t, int64_t m) {
-      for (int64_t j = 0; j < m; j++) dh0[j] = 0;
-      for (int64_t k = t; k-- > 0;) {
-        const T* before = k > 0 ? h + (k - 1) * m : h0;
-        for (int64_t j = 0; j < m; j++) {
-          T d = g[k * m + j] + dh0[j];
-          db[k * m + j] = d;
-          df[k * m + j] = before ? d * before[j] : T(0);
-          dh0[j] = d * f[k * m + j];
-        }
-      }
-    }
-
-    // x, h [t, n, w]; u [w]; h0 [n, w] or null.
-    template <class T>
-    void scan_independent(const T* x, const T* u, const T* h0, T* h, bool relu, int64_t t, int64_t n,
-                          int64_t w) {
-      const T* before = h0;
-      for (int64_t k = 0; k < t; k++, before = h, h += n * w, x += n * w)
-        for (int64_t r = 0; r < n; r++) {
-          const T* p = before ? before + r * w : nullptr;
-          T* to = h + r * w;
-          for (int64_t j = 0; j < w; j++) to[j] = x[r * w + j] + (p ? u[j] * p[j] : T(0));
-          if (relu)
-            for (int64_t j = 0; j < w; j++) to[j] = to[j] < 0 ? T(0) : to[j];
-          else
-            for (int64_t j = 0; j < w; j++) to[j] = T(tanh(to[j]));
-        }
-    }
-
-    // dx = dh * slope, du = sum of dx * h[t-1], dh0 holds dx[t+1] * u on the way.
-    template <class T>
-    void scan_independent_backward(const T* u, const T* h0, const T* h, const T* g, T* dx, T* du, T* dh0,
-                                   bool relu, int64_t t, int64_t n, int64_t w) {
-      for (int64_t j = 0; j < n * w; j++) dh0[j] = 0;
-      for (int64_t j = 0; j < w; j++) du[j] = 0;
-      for (int64_t k = t; k-- > 0;)
-        for (int64_t r = 0; r < n; r++) {
-          int64_t at = (k * n + r) * w;
-          const T* before = k > 0 ? h + at - n * w : h0 ? h0 + r * w : nullptr;
-          for (int64_t j = 0; j < w; j++) {
-            T y = h[at + j], d = g[at + j] + dh0[r * w + j];
-            d *= relu ? (y > 0 ? T(1) : T(0)) : 1 - y * y;
-            dx[at + j] = d;
-            du[j] += before ? d * before[j] : T(0);
-            dh0[r * w + j] = d * u[j];
-          }
-        }
-    }
-
-    #define SCAN_TYPED(call32, call64) do { if (wide) call64; else call32; } while (0)
-    #define SCAN_F(p) ((const float*)(p))
-    #define SCAN_D(p) ((const double*)(p))
-    void linear(bool wide, const void* f, const void* b, const void* h0, void* h, int64_t t, int64_t m) {
-      SCAN_TYPED(scan_linear(SCAN_F(f), SCAN_F(b), SCAN_F(h0), (float*)h, t, m),
-                 scan_linear(SCAN_D(f), SCAN_D(b), SCAN_D(h0), (double*)h, t, m));
-    }
-    void linear_backward(bool wide, const void* f, const void* h0, const void* h, const void* g, void* df,
-                         void* db, void* dh0, int64_t t, int64_t m) {
-      SCAN_TYPED(scan_linear_backward(SCAN_F(f), SCAN_F(h0), SCAN_F(h), SCAN_F(g), (float*)df, (float*)db,
-                                      (float*)dh0, t, m),
-                 scan_linear_backward(SCAN_D(f), SCAN_D(h0), SCAN_D(h), SCAN_D(g), (double*)df,
-                                      (double*)db, (double*)dh0, t, m));
-    }
-    void independent_forward(bool wide, const void* x, const void* u, const void* h0, void* h, bool relu,
-                             int64_t t, int64_t n, int64_t w) {
-      SCAN_TYPED(scan_independent(SCAN_F(x), SCAN_F(u), SCAN_F(h0), (float*)h, relu, t, n, w),
-                 scan_independent(SCAN_D(x), SCAN_D(u), SCAN_D(h0), (double*)h, relu, t, n, w));
-    }
-    void independent_backward(bool wide, const void* u, const void* h0, const void* h, const void* g,
-                              void* dx, void* du, void* dh0, bool relu, int64_t t, int64_t n, int64_t w) {
-      SCAN_TYPED(scan_independent_backward(SCAN_F(u), SCAN_F(h0), SCAN_F(h), SCAN_F(g), (float*)dx,
-                                           (float*)du, (float*)dh0, relu, t, n, w),
-                 scan_independent_backward(SCAN_D(u), SCAN_D(h0), SCAN_D(h), SCAN_D(g), (double*)dx,
-                                           (double*)du, (double*)dh0, relu, t, n, w));
-    }
-    }  // namespace
-    """
-    void linear(bint wide, const void* f, const void* b, const void* h0, void* h, int64_t t, int64_t m) nogil
-    void linear_backward(bint wide, const void* f, const void* h0, const void* h, const void* g, void* df,
-                         void* db, void* dh0, int64_t t, int64_t m) nogil
-    void independent_forward(bint wide, const void* x, const void* u, const void* h0, void* h, bint relu,
-                             int64_t t, int64_t n, int64_t w) nogil
-    void independent_backward(bint wide, const void* u, const void* h0, const void* h, const void* g,
-                              void* dx, void* du, void* dh0, bint relu, int64_t t, int64_t n, int64_t w) nogil
+cdef extern from "loops/scan.h" namespace "loopnest::loops" nogil:
+    void linear(int dtype, const void* f, const void* b, const void* h0, void* h, int64_t t, int64_t m)
+    void linear_backward(int dtype, const void* f, const void* h0, const void* h, const void* g, void* df,
+                         void* db, void* dh0, int64_t t, int64_t m)
+    void independent_forward(int dtype, const void* x, const void* u, const void* h0, void* h, bint relu,
+                             int64_t t, int64_t n, int64_t w)
+    void independent_backward(int dtype, const void* u, const void* h0, const void* h, const void* g,
+                              void* dx, void* du, void* dh0, bint relu, int64_t t, int64_t n, int64_t w)
 
 
 cdef void* data(ndarray a) noexcept:
@@ -153,20 +57,19 @@ cdef object checked_dtype(str op, Tensor t, int least):
 
 
 cdef ndarray new(ndarray a):
-    return make(1 if a.dtype == numpy.float64 else 0, cnp.PyArray_NDIM(a),
-                <const int64_t*>cnp.PyArray_DIMS(a))
+    return make(dtype_of(a), cnp.PyArray_NDIM(a), <const int64_t*>cnp.PyArray_DIMS(a))
 
 
 cdef ndarray linear_forward(ndarray f, ndarray b, ndarray h0):
     cdef ndarray h = new(f)
     cdef int64_t t = cnp.PyArray_DIMS(f)[0], m = f.size // t if t else 0
-    cdef bint wide = f.dtype == numpy.float64
+    cdef int dtype = dtype_of(f)
     cdef void* p_f = data(f)
     cdef void* p_b = data(b)
     cdef void* p_h0 = data(h0)
     cdef void* p_h = data(h)
     with nogil:
-        linear(wide, p_f, p_b, p_h0, p_h, t, m)
+        linear(dtype, p_f, p_b, p_h0, p_h, t, m)
     return h
 
 
@@ -196,7 +99,7 @@ cdef tuple linear_grad(object gradient, list kept):
     cdef ndarray h = linear_forward(f, b, h0)
     cdef ndarray dh0 = numpy.zeros((<object>f).shape[1:], f.dtype)
     cdef int64_t t = cnp.PyArray_DIMS(f)[0], m = f.size // t if t else 0
-    cdef bint wide = f.dtype == numpy.float64
+    cdef int dtype = dtype_of(f)
     cdef void* p_f = data(f)
     cdef void* p_h0 = data(h0)
     cdef void* p_h = data(h)
@@ -205,20 +108,20 @@ cdef tuple linear_grad(object gradient, list kept):
     cdef void* p_db = data(db)
     cdef void* p_dh0 = data(dh0)
     with nogil:
-        linear_backward(wide, p_f, p_h0, p_h, p_g, p_df, p_db, p_dh0, t, m)
+        linear_backward(dtype, p_f, p_h0, p_h, p_g, p_df, p_db, p_dh0, t, m)
     return (df, db) if h0 is None else (df, db, dh0)
 
 
 cdef ndarray independent_run(ndarray x, ndarray u, ndarray h0, bint relu):
     cdef ndarray h = new(x)
     cdef int64_t t = cnp.PyArray_DIMS(x)[0], n = cnp.PyArray_DIMS(x)[1], w = cnp.PyArray_DIMS(x)[2]
-    cdef bint wide = x.dtype == numpy.float64
+    cdef int dtype = dtype_of(x)
     cdef void* p_x = data(x)
     cdef void* p_u = data(u)
     cdef void* p_h0 = data(h0)
     cdef void* p_h = data(h)
     with nogil:
-        independent_forward(wide, p_x, p_u, p_h0, p_h, relu, t, n, w)
+        independent_forward(dtype, p_x, p_u, p_h0, p_h, relu, t, n, w)
     return h
 
 
@@ -253,7 +156,7 @@ cdef tuple independent_grad(object gradient, bint relu, list kept):
     cdef ndarray h = independent_run(x, u, h0, relu)
     cdef ndarray dh0 = numpy.empty((<object>x).shape[1:], x.dtype)
     cdef int64_t t = cnp.PyArray_DIMS(x)[0], n = cnp.PyArray_DIMS(x)[1], w = cnp.PyArray_DIMS(x)[2]
-    cdef bint wide = x.dtype == numpy.float64
+    cdef int dtype = dtype_of(x)
     cdef void* p_u = data(u)
     cdef void* p_h0 = data(h0)
     cdef void* p_h = data(h)
@@ -262,5 +165,5 @@ cdef tuple independent_grad(object gradient, bint relu, list kept):
     cdef void* p_du = data(du)
     cdef void* p_dh0 = data(dh0)
     with nogil:
-        independent_backward(wide, p_u, p_h0, p_h, p_g, p_dx, p_du, p_dh0, relu, t, n, w)
+        independent_backward(dtype, p_u, p_h0, p_h, p_g, p_dx, p_du, p_dh0, relu, t, n, w)
     return (dx, du) if h0 is None else (dx, du, dh0)

@@ -106,12 +106,8 @@ inline void stream_end() {
 #endif
 }
 
-// A result of one pass over memory that is so large is not in a second-level cache when it is read again, and a third
-// level that holds it reads it first in order to write it: Ice Lake, 16 MB of ReLU 2.8 ms, past the caches 2.0, 38 MB
-// 6.9 and 4.5; with the reader that follows 4.1 and 3.5, 11.0 and 8.4 (8 MB 1.8 and 1.7, 4 MB 0.65 and 0.82).
-constexpr ptrdiff_t past_from = 8 << 20;
-
-// y, in rows that are `row` numbers apart, of `bytes` in all, other than what is read.
+// Is it to be written past the caches (abi.h: past_from)? y, in rows that are `row` numbers apart, of `bytes` in all,
+// other than what is read.
 template <class T>
 inline bool goes_past(const void* y, const void* x, ptrdiff_t row, ptrdiff_t bytes) {
   return bytes >= past_from && y != x && (uintptr_t(y) | uintptr_t(row) * sizeof(T)) % sizeof(vec<T>) == 0;
