@@ -6,7 +6,7 @@ cimport numpy as cnp
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
-from .kernels cimport F32, F64, KernelApi, kernel_api
+from .kernels cimport F32, F64, KernelApi, bytes_of, kernel_api
 
 cdef extern from "numpy/arrayobject.h":
     ctypedef struct PyTypeObject:
@@ -69,7 +69,7 @@ cdef inline int number_of(int dtype) noexcept:
 cdef cnp.ndarray make(int dtype, int rank, const int64_t* shape):
     """A new array (contents undefined) in C order. rank is at most max_rank."""
     cdef int64_t strides[8]
-    cdef int64_t size = 4 if dtype == F32 else 8
+    cdef int64_t size = bytes_of(dtype)
     cdef int64_t count = fill_strides(rank, shape, NULL, size, strides)
     return make_with_strides(number_of(dtype), rank, shape, strides, count, size)
 
@@ -89,7 +89,7 @@ cdef cnp.ndarray make_channels_innermost(int dtype, int rank, const int64_t* sha
     """A new array of shape (N, C, ...), 3 to 5 axes, with C innermost in memory."""
     cdef int* order = [0, 2, 3, 4, 1]
     cdef int64_t strides[5]
-    cdef int64_t size = 4 if dtype == F32 else 8
+    cdef int64_t size = bytes_of(dtype)
     order[rank - 1] = 1
     cdef int64_t count = fill_strides(rank, shape, order, size, strides)
     return make_with_strides(number_of(dtype), rank, shape, strides, count, size)

@@ -425,7 +425,7 @@ cdef ndarray matrices(ndarray a, ndarray b):
         ladder = gemm_ladder[x.dtype] = api.ladder("gemm", x.dtype, &e)
         if ladder == NULL:
             raise_error(e)
-    size = 4 if x.dtype == F32 else 8
+    size = bytes_of(x.dtype)
     g.c_m, g.c_n = g.n, 1
     batch.a, batch.b, batch.c = <char*>x.data, <char*>y.data, <char*>cnp.PyArray_DATA(out)
     batch.lead, batch.step_c = lead, g.m * g.n * size

@@ -13,7 +13,7 @@ from libc.string cimport memcpy
 from .arena cimport make, make_channels_innermost
 from .copying cimport copy_into
 from .elementwise cimport column_sums
-from .kernels cimport (Array, ConvAnyOptions, ConvArgs, Error, KernelApi, Ladder, kernel_api,
+from .kernels cimport (F32, F64, Array, ConvAnyOptions, ConvArgs, Error, KernelApi, Ladder, kernel_api,
                        raise_error, read, read_dense, run_kernel)
 from .tape cimport Node, Run, Tensor, edge_of, keep0, keep1, record, recording, settled, wants, wrap
 
@@ -180,7 +180,8 @@ cdef ndarray channels_innermost(ndarray a):
     """`a`, copied if its channels are not side by side: the fast rungs want them so."""
     if cnp.PyArray_DIMS(a)[1] == 1 or cnp.PyArray_STRIDES(a)[1] == cnp.PyArray_ITEMSIZE(a):
         return a
-    cdef ndarray out = make_channels_innermost(0 if cnp.PyArray_ITEMSIZE(a) == 4 else 1, cnp.PyArray_NDIM(a),
+    cdef int dtype = F32 if cnp.PyArray_ITEMSIZE(a) == 4 else F64
+    cdef ndarray out = make_channels_innermost(dtype, cnp.PyArray_NDIM(a),
                                                <const int64_t*>cnp.PyArray_DIMS(a))
     copy_into(out, a)
     return out

@@ -5,7 +5,7 @@ import numpy
 cimport numpy as cnp
 from libc.stdint cimport int64_t
 
-from .kernels cimport dtype_of
+from .kernels cimport F32, F64, dtype_of
 from .tape cimport Tensor, Version, settle_all, settled, version_of
 
 ctypedef cnp.ndarray ndarray
@@ -20,7 +20,7 @@ cdef extern from "loops/clip.h" namespace "loopnest::loops" nogil:
 cdef bint plain(ndarray a) noexcept:
     """Without gaps, in any order: then every element is met by one loop."""
     return (cnp.PyArray_ISALIGNED(a) and (cnp.PyArray_IS_C_CONTIGUOUS(a) or cnp.PyArray_IS_F_CONTIGUOUS(a))
-            and dtype_of(a) in (0, 1))
+            and dtype_of(a) in (F32, F64))
 
 
 def square_sum(list gradients):

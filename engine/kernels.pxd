@@ -315,6 +315,11 @@ cdef inline int dtype_of(cnp.ndarray a) noexcept:
     return number if cnp.PyArray_ISNOTSWAPPED(a) else -1
 
 
+cdef inline int64_t bytes_of(int dtype) noexcept:
+    """Of one number of F32, F64 or I64."""
+    return 4 if dtype == F32 else 8
+
+
 cdef inline cnp.ndarray read(const char* op, const char* name, cnp.ndarray a, Array& out):
     """Describes `a` for the kernels. Returns the array to keep alive while they run: `a`, or a copy if its
     elements do not lie on multiples of their size. TypeError unless float32, float64 or int64."""

@@ -9,8 +9,8 @@ from cpython.ref cimport Py_REFCNT
 from libc.stdint cimport int64_t
 
 from .arena cimport make, make_as, owns_memory
-from .kernels cimport (Array, Error, KernelApi, Ladder, Norm, NormOptions, kernel_api, raise_error, read,
-                       read_dense, run_kernel)
+from .kernels cimport (Array, Error, KernelApi, Ladder, Norm, NormOptions, bytes_of, kernel_api, raise_error,
+                       read, read_dense, run_kernel)
 from .layout cimport merge, show_channels, to_channels_last
 from .tape cimport (Later, Node, Run, Tensor, edge_of, is_dense, keep0, keep1, record, recording, settle,
                     settled, wait_for, wants, wrap)
@@ -221,7 +221,7 @@ cdef int describe_stats(ndarray stats, const int64_t* shape, Array& mean, Array&
     mean.shape[0], mean.shape[1] = shape[0], shape[1]
     mean.stride[0], mean.stride[1] = shape[1], 1
     var = mean
-    var.data = <char*>mean.data + sets * (4 if mean.dtype == 0 else 8)
+    var.data = <char*>mean.data + sets * bytes_of(mean.dtype)
     return 0
 
 

@@ -13,8 +13,8 @@ cimport numpy as cnp
 from libc.stdint cimport int64_t
 
 from .arena cimport make
-from .kernels cimport (Array, Error, KernelApi, Ladder, Resample, Taps, kernel_api, raise_error, read,
-                       run_kernel)
+from .kernels cimport (F64, Array, Error, KernelApi, Ladder, Resample, Taps, dtype_of, kernel_api,
+                       raise_error, read, run_kernel)
 from .layout cimport new_channels_last, to_channels_last
 from .tape cimport Node, Run, Tensor, edge_of, record, recording, settled, wants, wrap
 
@@ -191,7 +191,7 @@ cdef ndarray compute(ndarray x, tuple hows, bint turned, double fill, object out
     if planes and cnp.PyArray_ISALIGNED(x):
         for i in range(rank):
             shape[i] = out_shape[i]
-        y = make(0 if x.dtype == numpy.float32 else 1, rank, shape)
+        y = make(dtype_of(x), rank, shape)
     else:
         planes = False
         if not without_gaps(x):
@@ -199,7 +199,7 @@ cdef ndarray compute(ndarray x, tuple hows, bint turned, double fill, object out
         y = new_channels_last(out_shape, x.dtype)
     show("input", x, planes, ax)
     show("result", y, planes, ay)
-    double = ax.dtype == 1
+    double = ax.dtype == F64
     every = (("pad", 1, 0, 0, "constant"),) * (5 - rank) + hows
     for i in range(3):
         begin, index, weight = tables(every[i], turned, double)

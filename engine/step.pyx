@@ -5,7 +5,7 @@ import numpy
 cimport numpy as cnp
 from libcpp.vector cimport vector
 
-from .kernels cimport KernelApi, Ladder, Update, UpdatePart, dtype_of, kernel_api, run_kernel
+from .kernels cimport F32, F64, KernelApi, Ladder, Update, UpdatePart, dtype_of, kernel_api, run_kernel
 from .tape cimport Tensor, Version, settle_all, settled, version_of
 
 ctypedef cnp.ndarray ndarray
@@ -45,7 +45,7 @@ def update(str op, list params, list states, dict numbers):
         p, g = settled(param), settled(param.grad_tensor)
         if dtype < 0:
             dtype = dtype_of(p)
-        if dtype not in (0, 1) or dtype_of(p) != dtype or dtype_of(g) != dtype:
+        if dtype not in (F32, F64) or dtype_of(p) != dtype or dtype_of(g) != dtype:
             raise TypeError(f"{op}: expected parameters and gradients of one dtype, float32 or float64, got "
                             f"{param.dtype} and {param.grad_tensor.dtype}")
         if param.grad_tensor.shape != param.shape:

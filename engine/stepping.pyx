@@ -13,7 +13,8 @@ from libc.stdint cimport int64_t
 from libcpp.vector cimport vector
 
 from .arena cimport make
-from .kernels cimport Array, Error, Gru, KernelApi, Ladder, Lstm, Rnn, kernel_api, raise_error, read
+from .kernels cimport (Array, Error, Gru, KernelApi, Ladder, Lstm, Rnn, bytes_of, kernel_api, raise_error,
+                       read)
 from .tape cimport Tensor, Version, recording, settled, version_of, wants, wrap
 
 ctypedef cnp.ndarray ndarray
@@ -152,7 +153,7 @@ cdef class Step(Weights):
                 self.add_gru(x, w, b_ih, b_hh, h)
             else:
                 self.add_rnn(x, w, b_ih, b_hh, h)
-            self.bytes += (w[0].shape[0] * (w[0].shape[1] + w[1].shape[1])) * (4 if self.dtype == 0 else 8)
+            self.bytes += (w[0].shape[0] * (w[0].shape[1] + w[1].shape[1])) * bytes_of(self.dtype)
         self.n = n
         return 0
 
@@ -295,7 +296,7 @@ cdef class Step(Weights):
         y = make(self.dtype, rank, shape + 1)
         between = make(self.dtype, rank, shape + 1) if count > 1 else y
         places[0], places[1] = <char*>cnp.PyArray_DATA(y), <char*>cnp.PyArray_DATA(between)
-        offset = n * self.hidden * (4 if self.dtype == 0 else 8)
+        offset = n * self.hidden * bytes_of(self.dtype)
         last = <char*>cnp.PyArray_DATA(input)
         for k in range(count):
             if self.bytes * n < RELEASE_GIL:

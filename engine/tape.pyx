@@ -41,8 +41,8 @@ from .copying cimport copy_into, in_c_order, shaped
 from .elementwise cimport (ADD, DIV, MUL, SUB, Axes, add_dense, add_strided, arrays, broadcast,
                            column_sums, dense_sum, fill_mask, scalar, share_equal)
 from .kernels cimport (AMAX, AMIN, F32, F64, I64, SUM, Array, CrossEntropy, Embedding, Error, Gemm,
-                       KernelApi, Ladder, Map, Pool2d, Pool2dOptions, Reduce, dtype_of, kernel_api, max_rank,
-                       no_tap, raise_error, read, read_dense, run_kernel)
+                       KernelApi, Ladder, Map, Pool2d, Pool2dOptions, Reduce, bytes_of, dtype_of, kernel_api,
+                       max_rank, no_tap, raise_error, read, read_dense, run_kernel)
 
 ctypedef cnp.ndarray ndarray
 
