@@ -5,15 +5,24 @@ import warnings
 
 import numpy
 
+cimport cython
 cimport numpy as cnp
+from libc.stdint cimport int64_t
 
-from .tape cimport Tensor, array_of, as_float, close, fit, settled, shape_of, wants, wrap
+from .arena cimport make, make_as
+from .elementwise cimport dense_sum
+from .kernels cimport (F32, Array, CrossEntropy, Error, KernelApi, Ladder, kernel_api, raise_error, read,
+                       read_dense, run_kernel)
+from .tape cimport (Node, Run, Tensor, array_of, as_float, close, edge_of, fit, keep0, pair_of, record,
+                    recording, settled, shape_of, version_of, wants, wrap)
 
 from .activation import FUNCTIONS, activation
+from .tape import log_softmax, reshape
 
 ctypedef cnp.ndarray ndarray
 
 cnp.import_array()
+cdef KernelApi* api = kernel_api()
 
 
 cdef int need_reduction(str op, str reduction, bint batchmean) except -1:
@@ -234,3 +243,6 @@ def nll_loss(Tensor input not None, Tensor target not None, weight=None, ignore_
         return (dx,)
 
     return close("NllLossBackward", result, (input,), grad, ())
+
+
+include "cross_entropy.pxi"

@@ -102,6 +102,7 @@ cdef cnp.ndarray reduced(int function, cnp.ndarray a, object axes, bint keepdim,
 cdef cnp.ndarray shared_among_equals(cnp.ndarray a, cnp.ndarray y, cnp.ndarray g)
 cdef bint reducible(cnp.ndarray a) noexcept
 cdef cnp.ndarray fit(cnp.ndarray g, tuple shape, object dtype)
+cdef int pair_of(object value, int64_t* out, str op, str name) except -1
 cdef Tensor getitem(Tensor x, object index)
 cdef object promoted(cnp.ndarray a, cnp.ndarray b)
 cdef Tensor view_of(Tensor base, cnp.ndarray a)

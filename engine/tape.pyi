@@ -348,15 +348,5 @@ def avg_pool2d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Tensor: ...
-def cross_entropy(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: bool | None = None,
-    ignore_index: int = -100,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> Tensor: ...
 def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor: ...
 def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor: ...

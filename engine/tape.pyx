@@ -15,7 +15,8 @@ The file is in parts, because it is one module for the compiler's sake (calls be
     arithmetic.pxi    + - * / ** @ comparisons, exp log sqrt ...
     shape.pxi         reshape, permute, getitem, cat, stack ...
     reduce.pxi        sum, mean, largest and smallest; max, argmax, softmax by NumPy
-    layers.pxi        what the kernels do: linear, pools, relu ..., cross_entropy, embedding; dropout
+    layers.pxi        what the kernels do: linear, relu ..., embedding; dropout
+    pool.pxi          max_pool2d, avg_pool2d
     relu.pxi          ReLU that waits: behind a maximum, or in the memory of its input
     create.pxi        tensor, zeros, rand ...
 """
@@ -38,11 +39,11 @@ from libcpp.vector cimport vector
 
 from .arena cimport make, make_as, make_bytes, make_channels_last, make_in_order, owns_memory
 from .copying cimport copy_into, in_c_order, shaped
-from .elementwise cimport (ADD, DIV, MUL, SUB, Axes, add_dense, add_strided, arrays, broadcast,
-                           column_sums, dense_sum, fill_mask, scalar, share_equal)
-from .kernels cimport (AMAX, AMIN, F32, F64, I64, SUM, Array, CrossEntropy, Embedding, Error, Gemm,
-                       KernelApi, Ladder, Map, Pool2d, Pool2dOptions, Reduce, bytes_of, dtype_of, kernel_api,
-                       max_rank, no_tap, raise_error, read, read_dense, run_kernel)
+from .elementwise cimport (ADD, DIV, MUL, SUB, Axes, add_dense, add_strided, arrays, broadcast, column_sums,
+                           fill_mask, scalar, share_equal)
+from .kernels cimport (AMAX, AMIN, F32, F64, I64, SUM, Array, Embedding, Error, Gemm, KernelApi, Ladder, Map,
+                       Pool2d, Pool2dOptions, Reduce, bytes_of, dtype_of, kernel_api, max_rank, no_tap,
+                       raise_error, read, read_dense, run_kernel)
 
 ctypedef cnp.ndarray ndarray
 
@@ -59,5 +60,6 @@ include "arithmetic.pxi"
 include "shape.pxi"
 include "reduce.pxi"
 include "layers.pxi"
+include "pool.pxi"
 include "relu.pxi"
 include "create.pxi"

@@ -8,7 +8,7 @@ raise TypeError.
 from collections.abc import Sequence
 from typing import Any
 
-from loopnest.engine import conv, tape, tensor_ops
+from loopnest.engine import conv, losses, tape, tensor_ops
 from loopnest.engine.tape import Tensor
 from loopnest.nn._activate import celu as celu
 from loopnest.nn._activate import elu as elu
@@ -422,7 +422,7 @@ def cross_entropy(
         raise ValueError("cross_entropy: size_average and reduce are not supported; use reduction")
     if target.dtype.kind == "f":
         return soft_cross_entropy(input, target, weight, reduction, label_smoothing)
-    return tape.cross_entropy(
+    return losses.cross_entropy(
         input,
         target,
         weight,
