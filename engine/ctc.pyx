@@ -258,6 +258,8 @@ cdef cppclass Prefixes:
     vector[int64_t] label
     vector[double] blank, other        # log chances now: of paths that end in a blank, or in the label
     vector[double] next_blank, next_other
+    vector[char] reached               # is it in `touched`? Its chances do not tell: they may be 0
+    vector[int64_t] touched            # what this step has reached, each once
     unordered_map[int64_t, int64_t] children
 
     int64_t add(int64_t parent, int64_t label) noexcept nogil:
@@ -267,6 +269,7 @@ cdef cppclass Prefixes:
         this.other.push_back(NEVER)
         this.next_blank.push_back(NEVER)
         this.next_other.push_back(NEVER)
+        this.reached.push_back(0)
         return this.parent.size() - 1
 
     int64_t child(int64_t node, int64_t label, int64_t classes) noexcept nogil:
@@ -279,6 +282,11 @@ cdef cppclass Prefixes:
         this.children[key] = made
         return made
 
+    void touch(int64_t node) noexcept nogil:
+        if not this.reached[node]:
+            this.reached[node] = 1
+            this.touched.push_back(node)
+
 
 ctypedef pair[double, int64_t] Scored  # minus a score, and a node or label: the best sorts first
 
@@ -290,7 +298,7 @@ cdef void search(const double[:, :] lp, int64_t steps, int64_t blank, int64_t wi
     cdef int64_t classes = lp.shape[1], t, k, c, node, last, to
     cdef size_t i
     cdef double both, p
-    cdef vector[int64_t] beam, touched
+    cdef vector[int64_t] beam
     cdef vector[Scored] labels
     tree.add(-1, -1)
     tree.blank[0] = 0.0
@@ -303,14 +311,13 @@ cdef void search(const double[:, :] lp, int64_t steps, int64_t blank, int64_t wi
         if <int64_t>labels.size() > most:
             partial_sort(labels.begin(), labels.begin() + most, labels.end())
             labels.resize(most)
-        touched.clear()
+        tree.touched.clear()
         for i in range(beam.size()):
             node = beam[i]
             last = tree.label[node]
             both = either(tree.blank[node], tree.other[node])
             # The prefix stays: by a blank, or by its last label again.
-            if tree.next_blank[node] == NEVER and tree.next_other[node] == NEVER:
-                touched.push_back(node)
+            tree.touch(node)
             tree.next_blank[node] = either(tree.next_blank[node], both + lp[t, blank])
             if last >= 0:
                 tree.next_other[node] = either(tree.next_other[node], tree.other[node] + lp[t, last])
@@ -321,14 +328,13 @@ cdef void search(const double[:, :] lp, int64_t steps, int64_t blank, int64_t wi
                 if p == NEVER:
                     continue
                 to = tree.child(node, c, classes)
-                if tree.next_blank[to] == NEVER and tree.next_other[to] == NEVER:
-                    touched.push_back(to)
+                tree.touch(to)
                 tree.next_other[to] = either(tree.next_other[to], p)
         for i in range(beam.size()):
             tree.blank[beam[i]] = tree.other[beam[i]] = NEVER
         found.clear()
-        for i in range(touched.size()):
-            node = touched[i]
+        for i in range(tree.touched.size()):
+            node = tree.touched[i]
             found.push_back(Scored(-either(tree.next_blank[node], tree.next_other[node]), node))
         sort(found.begin(), found.end())
         if <int64_t>found.size() > width:
@@ -340,8 +346,10 @@ cdef void search(const double[:, :] lp, int64_t steps, int64_t blank, int64_t wi
                 break
             beam.push_back(node)
             tree.blank[node], tree.other[node] = tree.next_blank[node], tree.next_other[node]
-        for i in range(touched.size()):
-            tree.next_blank[touched[i]] = tree.next_other[touched[i]] = NEVER
+        for i in range(tree.touched.size()):
+            node = tree.touched[i]
+            tree.next_blank[node] = tree.next_other[node] = NEVER
+            tree.reached[node] = 0
     found.clear()
     for i in range(beam.size()):
         found.push_back(Scored(-either(tree.blank[beam[i]], tree.other[beam[i]]), beam[i]))

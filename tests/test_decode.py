@@ -223,6 +223,24 @@ def test_a_wide_prefix_beam_sums_all_paths(seed, blank):
     np.testing.assert_allclose(np.exp([h.score for h in found]), [p for _, p in expected], rtol=1e-9)
 
 
+def test_a_prefix_beam_counts_a_prefix_once_where_chances_are_0():
+    """A prefix in the beam may come to chance 0 by staying, and be reached by growing in the same step."""
+    cases = [np.array([[0.4, 0.6], [1, 0], [0, 1], [0.5, 0.5]])]
+    for _ in range(60):
+        p = RNG.dirichlet(np.ones(3), 5) * (RNG.random((5, 3)) > 0.4)
+        cases.append(p / p.sum(1, keepdims=True) if (p.sum(1) > 0).all() else p)
+    for p in cases:
+        with np.errstate(divide="ignore"):
+            lp = np.log(p)
+        expected = {labels: chance for labels, chance in by_all_paths(lp, 0) if chance > 0}
+        found = [
+            h for h in decode.ctc_beam_decode(tensor(lp), beam_width=300, n_best=300)[0] if h.score > -np.inf
+        ]
+        assert len(found) == len(expected)
+        for h in found:
+            assert abs(np.exp(h.score) - expected[tuple(h.tokens)]) <= 1e-12
+
+
 def test_ctc_decoders_of_a_batch_with_lengths():
     lp = np.log(RNG.dirichlet(np.ones(5), (9, 3)))
     lengths = [9, 4, 0]
