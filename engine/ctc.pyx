@@ -33,12 +33,15 @@ cdef inline double either(double a, double b) noexcept nogil:
 
 
 cdef inline double any_of(double a, double b, double c) noexcept nogil:
-    """log(exp(a) + exp(b) + exp(c)) with one logarithm and at most two exponentials that are not 1."""
+    """log(exp(a) + exp(b) + exp(c)) with one logarithm and at most two exponentials that are not 1.
+
+    NaN gives NaN: also where the others are -infinity, and no comparison finds it.
+    """
     cdef double most = a if a > b else b
     if c > most:
         most = c
     if most == NEVER:
-        return NEVER
+        return a + b + c
     return most + log((1.0 if a == most else exp(a - most)) + (1.0 if b == most else exp(b - most))
                       + (1.0 if c == most else exp(c - most)))
 
@@ -65,15 +68,16 @@ cdef double forward(const double[:, :] lp, int64_t steps, const int64_t* target,
         alpha[0, s] = lp[0, label_of(target, s, blank)] if s < 2 else NEVER
     for t in range(1, steps):
         for s in range(states):
-            # What cannot reach the end any more, or has not been reached yet, is left out.
-            if s < states - 2 * (steps - t) or s > 2 * t + 1:
+            # What cannot reach the end any more is left out. What has not been reached yet is not: a NaN
+            # there is one of the loss.
+            if s < states - 2 * (steps - t):
                 alpha[t, s] = NEVER
                 continue
             if may_skip(target, s):
                 a = any_of(alpha[t - 1, s], alpha[t - 1, s - 1], alpha[t - 1, s - 2])
             else:
                 a = either(alpha[t - 1, s], alpha[t - 1, s - 1]) if s > 0 else alpha[t - 1, s]
-            alpha[t, s] = NEVER if a == NEVER else a + lp[t, label_of(target, s, blank)]
+            alpha[t, s] = a + lp[t, label_of(target, s, blank)]
     a = alpha[steps - 1, states - 1]
     return either(a, alpha[steps - 1, states - 2]) if length else a
 

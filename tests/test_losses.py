@@ -231,6 +231,36 @@ def test_ctc_of_one_sequence_and_of_certainty(torch):
     assert np.isfinite(x.grad.numpy()).all()
 
 
+@pytest.mark.parametrize("zero_infinity", [False, True])
+@pytest.mark.parametrize(("target", "steps"), [([1], 2), ([1, 2], 2), ([1, 2], 3), ([1, 1], 3), ([1, 1], 2)])
+def test_ctc_does_not_swallow_nan(torch, target, steps, zero_infinity):
+    """NaN everywhere, and at every single place: NaN where torch has it, and then in the gradient too."""
+    places = [..., *np.ndindex(steps, 3)]
+    for place in places:
+        lp = np.log(np.full((steps, 3), 1 / 3))
+        lp[place] = np.nan
+        x = tensor(lp, requires_grad=True)
+        lengths = {"input_lengths": [steps], "target_lengths": [len(target)], "zero_infinity": zero_infinity}
+        loss = F.ctc_loss(x.unsqueeze(1), tensor([target]), **lengths)
+        theirs = torch.nn.functional.ctc_loss(
+            torch.tensor(lp).unsqueeze(1), torch.tensor([target]), **lengths
+        )
+        np.testing.assert_allclose(loss.item(), theirs.item(), rtol=1e-12)
+        loss.backward()
+        assert np.isnan(x.grad.numpy()).any() == np.isnan(loss.item())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_ctc_notices_that_its_input_was_changed(dtype):
+    x = tensor(RNG.normal(size=(6, 1, 4)).astype(dtype), requires_grad=True)
+    lp = x.log_softmax(2) * 1.0
+    loss = F.ctc_loss(lp, tensor([[1, 2]]), [6], [2])
+    with loopnest.no_grad():
+        lp.mul_(2.0)
+    with pytest.raises(RuntimeError, match="inplace"):
+        loss.backward()
+
+
 BAD_CTC = {
     "blank in target": (ValueError, lambda lp: F.ctc_loss(lp, tensor([[0]]), [4], [1])),
     "class": (ValueError, lambda lp: F.ctc_loss(lp, tensor([[3]]), [4], [1])),
