@@ -214,13 +214,13 @@ def ctc_loss(Tensor log_probs not None, targets, input_lengths, target_lengths, 
     else:
         result = (losses * weights).sum()
 
-    def grad(g):
+    def grad(g, kept):  # kept: log_probs, of which lp64 may be the memory
         upstream = numpy.broadcast_to(numpy.asarray(g, numpy.float64), (len(times),)) * weights
         upstream[impossible] = 0
         dlp = gradient(lp64, times, sizes, flat, alphas, wholes, upstream, blank)
         return (dlp.astype(dtype).reshape(before),)
 
-    return close("CtcLossBackward", numpy.asarray(result, dtype), (log_probs,), grad, ())
+    return close("CtcLossBackward", numpy.asarray(result, dtype), (log_probs,), grad, (log_probs,))
 
 
 # ------------------------------------------------------------------------------------------------------------
