@@ -115,14 +115,14 @@ cdef void backward(const double[:, :] lp, int64_t steps, const int64_t* target, 
         later = swap
 
 
-cdef list lengths_of(str name, object lengths, int64_t count, int64_t most):
+cdef list lengths_of(str op, str name, object lengths, int64_t count, int64_t most):
     given = array_of(lengths).reshape(-1)
     if given.dtype.kind not in "iu":
-        raise TypeError(f"ctc_loss: expected {name} of whole numbers, got {given.dtype}")
+        raise TypeError(f"{op}: expected {name} of whole numbers, got {given.dtype}")
     if given.size != count:
-        raise ValueError(f"ctc_loss: expected {count} {name}, got {given.size}")
+        raise ValueError(f"{op}: expected {count} {name}, got {given.size}")
     if count and (given.min() < 0 or given.max() > most):
-        raise ValueError(f"ctc_loss: expected {name} in 0 ... {most}, got {given.min()} to {given.max()}")
+        raise ValueError(f"{op}: expected {name} in 0 ... {most}, got {given.min()} to {given.max()}")
     return given.tolist()
 
 
@@ -173,11 +173,12 @@ def ctc_loss(Tensor log_probs not None, targets, input_lengths, target_lengths, 
     steps, count, classes = lp.shape[0], lp.shape[1], lp.shape[2]
     if not 0 <= blank < classes:
         raise ValueError(f"ctc_loss: expected blank in 0 ... {classes - 1}, got {blank}")
-    times = lengths_of("input_lengths", input_lengths, count, steps)
+    times = lengths_of("ctc_loss", "input_lengths", input_lengths, count, steps)
     padded = labels.ndim == 2 and not single
     if padded and labels.shape[0] != count:
         raise ValueError(f"ctc_loss: expected {count} rows of targets, got {labels.shape[0]}")
-    sizes = lengths_of("target_lengths", target_lengths, count, labels.shape[1] if padded else labels.size)
+    sizes = lengths_of("ctc_loss", "target_lengths", target_lengths, count,
+                       labels.shape[1] if padded else labels.size)
     if not padded and sum(sizes) != labels.size:
         raise ValueError(f"ctc_loss: the target_lengths {sizes} do not add up to the {labels.size} targets")
     rows = [labels[i, :sizes[i]] for i in range(count)] if padded else numpy.split(
@@ -236,9 +237,9 @@ cdef ndarray probabilities(str op, object log_probs):
     return numpy.asarray(lp if lp.ndim == 3 else numpy.expand_dims(lp, 1), numpy.float64)
 
 
-cdef list times_of(ndarray lp, object input_lengths):
+cdef list times_of(str op, ndarray lp, object input_lengths):
     return [lp.shape[0]] * lp.shape[1] if input_lengths is None else lengths_of(
-        "input_lengths", input_lengths, lp.shape[1], lp.shape[0])
+        op, "input_lengths", input_lengths, lp.shape[1], lp.shape[0])
 
 
 def greedy(log_probs, input_lengths=None, int64_t blank=0):
@@ -248,7 +249,7 @@ def greedy(log_probs, input_lengths=None, int64_t blank=0):
         raise ValueError(f"ctc_greedy_decode: expected blank in 0 ... {lp.shape[2] - 1}, got {blank}")
     best = lp.argmax(2)
     out = []
-    for n, steps in enumerate(times_of(lp, input_lengths)):
+    for n, steps in enumerate(times_of("ctc_greedy_decode", lp, input_lengths)):
         row = best[:steps, n]
         change = numpy.ones(len(row), bool)
         change[1:] = row[1:] != row[:-1]
@@ -377,7 +378,7 @@ def beam_search(log_probs, input_lengths=None, int64_t blank=0, int64_t beam_wid
     if bool(numpy.isnan(lp).any()):
         raise ValueError("ctc_beam_decode: log_probs has NaN")
     out = []
-    for n, length in enumerate(times_of(lp, input_lengths)):
+    for n, length in enumerate(times_of("ctc_beam_decode", lp, input_lengths)):
         steps, one = length, view[:, n]
         tree = new Prefixes()
         try:

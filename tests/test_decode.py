@@ -256,6 +256,16 @@ def test_ctc_decoders_of_a_batch_with_lengths():
     assert decode.ctc_beam_decode(tensor(sure))[0][0] == ([1, 1, 2], 0.0)
 
 
+def test_ctc_decoders_name_themselves_in_errors_of_lengths():
+    for call, name in (
+        (decode.ctc_greedy_decode, "ctc_greedy_decode"),
+        (decode.ctc_beam_decode, "ctc_beam_decode"),
+    ):
+        for lengths, error in (([5], ValueError), ([1, 1], ValueError), ([1.0], TypeError)):
+            with pytest.raises(error, match=f"^{name}: "):
+                call(loopnest.zeros(4, 1, 3), lengths)
+
+
 def test_ctc_beam_has_the_score_of_its_loss():
     """A beam that is wide enough knows -ctc_loss of what it finds."""
     import loopnest.nn.functional as F
