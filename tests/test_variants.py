@@ -203,6 +203,71 @@ def test_scans():
         scan.independent(f, random(5))
 
 
+ALL = [nn.VariantLSTM, nn.VariantGRU, nn.MGU, nn.IndRNN, nn.SRU, nn.QRNN]
+
+
+@pytest.mark.parametrize("learn_initial", [False, True])
+@pytest.mark.parametrize("make", ALL)
+def test_layers_can_change_their_dtype(make, learn_initial):
+    layer = make(X, H, learn_initial=learn_initial)
+    x = random(T, N, X)
+    narrow = layer(x.float())[0].detach().numpy()
+    wide = layer.double()(x)[0].detach().numpy()
+    assert wide.dtype == np.float64 and (np.abs(wide - narrow) <= 1e-5).all()
+    assert layer.float()(x.float())[0].detach().numpy().dtype == np.float32
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_reset_parameters_resets_all(make):
+    options = {"layer_norm": True} if make in (nn.VariantLSTM, nn.VariantGRU) else {}
+    layer = make(X, H, learn_initial=True, **options)
+    loopnest.manual_seed(1)
+    layer.reset_parameters()
+    fresh = {k: v.numpy().copy() for k, v in layer.state_dict().items()}
+    for p in layer.parameters():
+        p.data.fill_(7.0)
+    loopnest.manual_seed(1)
+    layer.reset_parameters()
+    assert all((v.numpy() == fresh[k]).all() for k, v in layer.state_dict().items())
+    assert all((v == 0).all() for k, v in fresh.items() if k in ("h_0", "c_0"))
+    assert all((v == 1).all() for k, v in fresh.items() if k.startswith("norm") and k.endswith("weight"))
+
+
+def test_repr_shows_the_options():
+    assert repr(nn.VariantLSTM(3, 4)) == "VariantLSTM(3, 4)"
+    lstm = nn.VariantLSTM(3, 4, True, peephole=True, coupled=True, clip=0.5, zoneout=(0.1, 0.2), dropout=0.3)
+    for part in ("batch_first=True", "peephole=True", "coupled=True", "clip=0.5", "zoneout=(0.1, 0.2)"):
+        assert part in repr(lstm)
+    assert "dropout=0.3" in repr(lstm)
+    gru = repr(nn.VariantGRU(3, 4, layer_norm=True, zoneout=0.1, learn_initial=True))
+    assert "learn_initial=True, layer_norm=True, zoneout=0.1" in gru
+    assert repr(nn.IndRNN(3, 4, nonlinearity="tanh")) == "IndRNN(3, 4, nonlinearity='tanh')"
+    assert repr(nn.QRNN(3, 4, 5, True)) == "QRNN(3, 4, batch_first=True, kernel_size=5)"
+
+
+MISTAKES = {
+    "zoneout float": (TypeError, "pair", lambda: nn.VariantLSTM(3, 4, zoneout=0.1)),
+    "zoneout one": (ValueError, "zoneout of 2", lambda: nn.VariantLSTM(3, 4, zoneout=(0.1,))),
+    "zoneout three": (ValueError, "zoneout of 2", lambda: nn.VariantLSTM(3, 4, zoneout=(0.1, 0.1, 0.1))),
+    "zoneout above": (ValueError, "zoneout", lambda: nn.VariantLSTM(3, 4, zoneout=(0.1, 1.1))),
+    "zoneout gru": (TypeError, "zoneout", lambda: nn.VariantGRU(3, 4, zoneout=(0.1, 0.1))),
+    "dropout": (ValueError, "dropout", lambda: nn.VariantGRU(3, 4, dropout=1.5)),
+    "clip text": (TypeError, "clip", lambda: nn.VariantLSTM(3, 4, clip="a")),
+    "clip nan": (ValueError, "clip above 0", lambda: nn.VariantLSTM(3, 4, clip=float("nan"))),
+    "peephole": (TypeError, "peephole", lambda: nn.VariantLSTM(3, 4, peephole=2)),
+    "layer_norm": (TypeError, "layer_norm", lambda: nn.VariantLSTM(3, 4, layer_norm="no")),
+    "layer_norm gru": (TypeError, "layer_norm", lambda: nn.VariantGRU(3, 4, layer_norm=1)),
+    "coupled": (TypeError, "coupled", lambda: nn.VariantLSTM(3, 4, coupled=None)),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_arguments_are_checked(name):
+    kind, text, call = MISTAKES[name]
+    with pytest.raises(kind, match=text):
+        call()
+
+
 def test_mistakes():
     layer = nn.MGU(X, H)
     with pytest.raises(ValueError, match="I = 4, got"):

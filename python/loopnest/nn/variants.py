@@ -6,14 +6,14 @@ loop over time (engine/scan.pyx). Formulas and sources: loopnest/reference/varia
 """
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from loopnest.engine import scan
 from loopnest.engine.tape import Tensor, linear, stack, zeros
 from loopnest.nn import functional, init
-from loopnest.nn._check import flag, float_dtype, integer, probability
+from loopnest.nn._check import flag, float_dtype, integer, number
 from loopnest.nn.dropout import Dropout
 from loopnest.nn.module import Module
 from loopnest.nn.norm import LayerNorm
@@ -22,6 +22,8 @@ from loopnest.nn.parameter import Parameter
 
 class _Variant(Module):
     """One layer, one direction: input (T, N, I), or (N, T, I) if batch_first; states (N, H)."""
+
+    _defaults: ClassVar[dict[str, Any]] = {"batch_first": False, "learn_initial": False}  # repr omits these
 
     def __init__(
         self,
@@ -39,20 +41,24 @@ class _Variant(Module):
         self.hidden_size = integer(name, "hidden_size", hidden_size)
         self.batch_first = flag(name, "batch_first", batch_first)
         self.learn_initial = flag(name, "learn_initial", learn_initial)
-        self._dtype = float_dtype(name, dtype)
-        self.weight_ih = self._new(rows * self.hidden_size, self.input_size)
+        real = float_dtype(name, dtype)
+        self.weight_ih = Parameter(np.zeros((rows * self.hidden_size, self.input_size), real))
         for state in ("h_0", "c_0")[:states] if learn_initial else ():
             self.register_parameter(state, self._new(self.hidden_size))
 
     def _new(self, *shape: int) -> Parameter:
-        return Parameter(np.zeros(shape, self._dtype))
+        return Parameter(np.zeros(shape, self.weight_ih.dtype))
 
     def reset_parameters(self) -> None:
         """Weights and biases uniform on +-1 / sqrt(hidden_size), gains of norms 1, learnt states 0."""
         bound = 1 / math.sqrt(self.hidden_size)
         for name, parameter in self._parameters.items():
-            if parameter is not None and name not in ("h_0", "c_0"):
+            if name in ("h_0", "c_0"):
+                init.zeros_(parameter)
+            elif parameter is not None:
                 init.uniform_(parameter, -bound, bound)
+        for norm in self.children():
+            norm.reset_parameters()
 
     def _input(self, input: Any) -> Tensor:
         """(T, N, I)"""
@@ -84,11 +90,17 @@ class _Variant(Module):
                     f"got {tuple(given.shape)}"
                 )
             return given
-        start = zeros((n, self.hidden_size), dtype=self._dtype)
+        start = zeros((n, self.hidden_size), dtype=self.weight_ih.dtype)
         return start + self._parameters[which] if self.learn_initial else start
 
     def extra_repr(self) -> str:
-        return f"{self.input_size}, {self.hidden_size}"
+        return f"{self.input_size}, {self.hidden_size}" + "".join(
+            f", {k}={getattr(self, k)!r}" for k, v in self._defaults.items() if getattr(self, k) != v
+        )
+
+
+def _chance(who: str, name: str, value: Any) -> float:
+    return number(who, name, value, lambda v: 0.0 <= v <= 1.0, "to be a probability between 0 and 1")
 
 
 def _mask(like: Tensor, p: float) -> Tensor:
@@ -135,6 +147,15 @@ class VariantLSTM(_Variant):
       ((5, 2, 4), (2, 4))
     """
 
+    _defaults: ClassVar[dict[str, Any]] = {
+        **_Variant._defaults,
+        "coupled": False,
+        "clip": None,
+        "layer_norm": False,
+        "zoneout": (0.0, 0.0),
+        "dropout": 0.0,
+    }
+
     def __init__(
         self,
         input_size: int,
@@ -150,22 +171,29 @@ class VariantLSTM(_Variant):
         learn_initial: bool = False,
         dtype: Any = None,
     ) -> None:
-        rows = 3 if coupled else 4
+        who = "VariantLSTM"
+        rows = 3 if flag(who, "coupled", coupled) else 4
         super().__init__(rows, input_size, hidden_size, batch_first, learn_initial, 2, dtype)
-        if clip is not None and not clip > 0:
-            raise ValueError(f"VariantLSTM: expected clip above 0, or None, got {clip}")
-        for p in (*zoneout, dropout):
-            probability("VariantLSTM", p)
-        self.coupled = flag("VariantLSTM", "coupled", coupled)
-        self.clip, self.zoneout, self.dropout = clip, zoneout, dropout
+        if not isinstance(zoneout, tuple | list):
+            raise TypeError(
+                f"{who}: expected zoneout to be a pair of probabilities (of h, of c), got {zoneout!r}"
+            )
+        if len(zoneout) != 2:
+            raise ValueError(f"{who}: expected zoneout of 2 probabilities (of h, of c), got {len(zoneout)}")
+        self.coupled = coupled
+        self.clip = None if clip is None else number(who, "clip", clip, lambda v: v > 0, "above 0, or None")
+        self.zoneout = (_chance(who, "zoneout", zoneout[0]), _chance(who, "zoneout", zoneout[1]))
+        self.dropout = _chance(who, "dropout", dropout)
+        self.layer_norm = flag(who, "layer_norm", layer_norm)
         self.weight_hh = self._new(rows * self.hidden_size, self.hidden_size)
         self.bias = self._new(rows * self.hidden_size)
-        self.register_parameter("peephole", self._new(3, self.hidden_size) if peephole else None)
+        self.register_parameter(
+            "peephole", self._new(3, self.hidden_size) if flag(who, "peephole", peephole) else None
+        )
         if layer_norm:
             wide = rows * self.hidden_size
             self.norm_ih, self.norm_hh = LayerNorm(wide, dtype=dtype), LayerNorm(wide, dtype=dtype)
             self.norm_cell = LayerNorm(self.hidden_size, dtype=dtype)
-        self.layer_norm = layer_norm
         self.reset_parameters()
 
     def forward(
@@ -205,6 +233,9 @@ class VariantLSTM(_Variant):
             _zone(c, new, self.zoneout[1], self.training),
         )
 
+    def extra_repr(self) -> str:
+        return super().extra_repr() + ("" if self._parameters["peephole"] is None else ", peephole=True")
+
 
 class VariantGRU(_Variant):
     """A GRU with layer normalisation, zoneout, variational dropout and learnt h_0; see VariantLSTM.
@@ -224,6 +255,13 @@ class VariantGRU(_Variant):
       ((5, 2, 4), (2, 4))
     """
 
+    _defaults: ClassVar[dict[str, Any]] = {
+        **_Variant._defaults,
+        "layer_norm": False,
+        "zoneout": 0.0,
+        "dropout": 0.0,
+    }
+
     def __init__(
         self,
         input_size: int,
@@ -237,9 +275,9 @@ class VariantGRU(_Variant):
         dtype: Any = None,
     ) -> None:
         super().__init__(3, input_size, hidden_size, batch_first, learn_initial, 1, dtype)
-        for p in (zoneout, dropout):
-            probability("VariantGRU", p)
-        self.zoneout, self.dropout, self.layer_norm = zoneout, dropout, layer_norm
+        self.zoneout = _chance("VariantGRU", "zoneout", zoneout)
+        self.dropout = _chance("VariantGRU", "dropout", dropout)
+        self.layer_norm = flag("VariantGRU", "layer_norm", layer_norm)
         self.weight_hh = self._new(3 * self.hidden_size, self.hidden_size)
         self.bias, self.bias_n = self._new(3 * self.hidden_size), self._new(self.hidden_size)
         if layer_norm:
@@ -329,6 +367,8 @@ class IndRNN(_Variant):
       (5, 2, 4)
     """
 
+    _defaults: ClassVar[dict[str, Any]] = {**_Variant._defaults, "nonlinearity": "relu"}
+
     def __init__(
         self,
         input_size: int,
@@ -415,6 +455,8 @@ class QRNN(_Variant):
       >>> tuple(nn.QRNN(3, 4, 2)(loopnest.tensor(np.ones((5, 2, 3), np.float32)))[0].shape)
       (5, 2, 4)
     """
+
+    _defaults: ClassVar[dict[str, Any]] = {**_Variant._defaults, "kernel_size": 2}
 
     def __init__(
         self,
