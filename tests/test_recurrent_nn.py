@@ -197,12 +197,76 @@ def test_packed_input_as_torch(torch, cell, state):
         close(a.grad, b.grad, 1024)
 
 
+@pytest.mark.parametrize("given", ["sorted", "unsorted", "both"])
+def test_a_packed_sequence_with_one_of_its_orders_is_unsorted_all_the_same(torch, given):
+    ours = nn.utils.rnn
+    packed = ours.pack_padded_sequence(tensor(5, 4, 3), [2, 5, 1, 4], enforce_sorted=False)
+    data, sizes, order, back = packed
+    one = ours.PackedSequence(
+        data, sizes, None if given == "unsorted" else order, None if given == "sorted" else back
+    )
+    assert type(one) is ours.PackedSequence
+    for a, b in zip(one, packed, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+    a, b = ours.pad_packed_sequence(one)[0], ours.pad_packed_sequence(packed)[0]
+    np.testing.assert_array_equal(a.numpy(), b.numpy())
+    theirs = torch.nn.utils.rnn
+    other = theirs.PackedSequence(*(torch.tensor(p.numpy()) for p in packed[:3]))
+    np.testing.assert_array_equal(a.numpy(), theirs.pad_packed_sequence(other)[0].numpy())
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_packed_sequences_of_equal_lengths_keep_their_order(torch, batch_first):
+    """sorted_indices need not be those of a stable sort: the output's rows belong to the input's."""
+    ours, theirs = (n.GRU(3, 4, batch_first=batch_first, bidirectional=True) for n in (nn, torch.nn))
+    ours.load_state_dict(theirs.state_dict())
+    data, sizes, order, h = floats(9, 3), np.array([4, 3, 2]), np.array([2, 3, 0, 1]), floats(2, 4, 4, seed=1)
+    found = []
+    for layer, wrap, utils in ((ours, loopnest.tensor, nn.utils), (theirs, torch.tensor, torch.nn.utils)):
+        packed = utils.rnn.PackedSequence(wrap(data), wrap(sizes), wrap(order))
+        y, last = layer(packed, wrap(h))
+        found.append((y.data, last))
+    for a, b in zip(*found, strict=True):
+        close(a, b, 64)
+
+
+def test_sequences_are_unpacked_as_by_torch(torch):
+    parts = [floats(length, 2, seed=length) for length in (2, 5, 1, 5)]
+    found = [
+        utils.rnn.unpack_sequence(utils.rnn.pack_sequence([wrap(p) for p in parts], enforce_sorted=False))
+        for wrap, utils in ((loopnest.tensor, nn.utils), (torch.tensor, torch.nn.utils))
+    ]
+    for part, a, b in zip(parts, *found, strict=True):
+        np.testing.assert_array_equal(a.numpy(), part)
+        np.testing.assert_array_equal(b.numpy(), part)
+
+
+def test_a_packed_sequence_changes_its_dtype(torch):
+    packed = nn.utils.rnn.pack_padded_sequence(tensor(5, 3, 2), [1, 4, 2], enforce_sorted=False)
+    assert packed.cpu() is packed and packed.to("cpu") is packed and packed.float() is packed
+    assert packed.is_cuda is False
+    for wide in (packed.double(), packed.to(np.float64)):
+        assert type(wide) is type(packed) and wide.data.dtype == np.float64
+        assert all(a is b for a, b in zip(wide[1:], packed[1:], strict=True))
+
+
 def test_packing_refuses():
     x = tensor(5, 3, 2)
     with pytest.raises(ValueError, match="enforce_sorted=False"):
         nn.utils.rnn.pack_padded_sequence(x, [1, 2, 3])
     with pytest.raises(ValueError, match="from 1 to the 5"):
         nn.utils.rnn.pack_padded_sequence(x, [5, 2, 0])
+    for empty in ([], np.zeros(0, np.int64)):
+        with pytest.raises(ValueError, match="at least one sequence, got none"):
+            nn.utils.rnn.pack_padded_sequence(tensor(5, 0, 2), empty)
+        with pytest.raises(ValueError, match="each of 3 sequences, got none"):
+            nn.utils.rnn.pack_padded_sequence(x, empty)
+    with pytest.raises(ValueError, match="at least one sequence"):
+        nn.utils.rnn.pack_sequence([])
+    packed = nn.utils.rnn.pack_padded_sequence(x, [4, 2, 1])
+    for layer in (nn.LSTM(2, 4), nn.GRU(2, 4)):
+        with pytest.raises(ValueError, match="no lengths with a PackedSequence"):
+            layer(packed, lengths=[4, 2, 1])
     with pytest.raises(ValueError, match="total_length"):
         nn.utils.rnn.pad_packed_sequence(nn.utils.rnn.pack_padded_sequence(x, [4, 2, 1]), total_length=3)
 

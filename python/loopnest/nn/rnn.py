@@ -15,7 +15,7 @@ from loopnest.nn._check import check_device, flag, float_dtype, integer, probabi
 from loopnest.nn.module import Module
 from loopnest.nn.parameter import Parameter
 from loopnest.nn.projection import projected_lstm
-from loopnest.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from loopnest.nn.utils.rnn import PackedSequence, pack_in_order, pad_packed_sequence
 
 MOST_LAYERS = (
     2**16
@@ -221,12 +221,18 @@ class RNNBase(Module):
             )
         return counts.astype(np.int64)
 
-    def _packed(self, input: PackedSequence, hx: Any) -> tuple[PackedSequence, Any]:
+    def _packed(self, input: PackedSequence, hx: Any, lengths: Any) -> tuple[PackedSequence, Any]:
         """As PyTorch: states in the order that the sequences had before they were packed."""
+        if lengths is not None:
+            raise ValueError(
+                f"{self._get_name()}: expected no lengths with a PackedSequence, which has its own"
+            )
         x, lengths = pad_packed_sequence(input, self.batch_first)
         output, state = self(x, hx, lengths=lengths)
-        packed = pack_padded_sequence(output, lengths, self.batch_first, enforce_sorted=False).data
-        return PackedSequence(packed, *input[1:]), state
+        counts = lengths.numpy()
+        order = np.arange(len(counts)) if input.sorted_indices is None else input.sorted_indices.numpy()
+        data, _ = pack_in_order(output, counts, order, self.batch_first)
+        return PackedSequence(data, *input[1:]), state
 
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"
@@ -312,7 +318,7 @@ class LSTM(RNNBase):
         step. A PackedSequence as input gives one as output.
         """
         if isinstance(input, PackedSequence):
-            return self._packed(input, hx)
+            return self._packed(input, hx, lengths)
         self._check_input(input)
         counts = None if lengths is None else self._check_lengths(input, lengths)
         if hx is not None:
@@ -353,7 +359,7 @@ class _OneState(RNNBase):
         step. A PackedSequence as input gives one as output.
         """
         if isinstance(input, PackedSequence):
-            return self._packed(input, hx)
+            return self._packed(input, hx, lengths)
         self._check_input(input)
         if hx is not None:
             self._check_one_state(input, "h_0", hx)

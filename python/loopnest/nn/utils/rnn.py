@@ -4,7 +4,7 @@ New code needs none of this: the recurrent layers take a padded batch and `lengt
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +14,19 @@ from loopnest.engine.tape import Tensor, cat, stack, tensor
 Indices = NDArray[np.int64]
 
 
-class PackedSequence(NamedTuple):
+class _Packed(NamedTuple):
+    data: Tensor
+    batch_sizes: Tensor
+    sorted_indices: Tensor | None
+    unsorted_indices: Tensor | None
+
+
+class PackedSequence(_Packed):
     """Steps of sequences of different lengths, the longest first, step by step: as torch's PackedSequence.
 
     data (sum of lengths, ...): the steps 0 of all sequences, the steps 1 of those that have one, ...;
     batch_sizes (T,) int64: how many these are. sorted_indices (N,): where each of the sorted sequences stood
-    before, unsorted_indices the way back; None if they were sorted already.
+    before, unsorted_indices the way back; None if they were sorted already. Of the two one is enough.
 
     Example:
       >>> import numpy as np, loopnest
@@ -29,10 +36,42 @@ class PackedSequence(NamedTuple):
       (array([1., 4., 2., 5., 3.], dtype=float32), array([2, 2, 1]))
     """
 
-    data: Tensor
-    batch_sizes: Tensor
-    sorted_indices: Tensor | None = None
-    unsorted_indices: Tensor | None = None
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        data: Tensor,
+        batch_sizes: Tensor,
+        sorted_indices: Tensor | None = None,
+        unsorted_indices: Tensor | None = None,
+    ) -> Self:
+        if unsorted_indices is None:
+            unsorted_indices = invert_permutation(sorted_indices)
+        elif sorted_indices is None:
+            sorted_indices = invert_permutation(unsorted_indices)
+        return super().__new__(cls, data, batch_sizes, sorted_indices, unsorted_indices)
+
+    @property
+    def is_cuda(self) -> bool:
+        """False: loopnest runs on the CPU."""
+        return False
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """`data.to(...)` with the same places; itself if that changes nothing."""
+        data = self.data.to(*args, **kwargs)
+        return self if data is self.data else type(self)(data, *self[1:])
+
+    def cpu(self) -> Self:
+        """Itself: loopnest runs on the CPU."""
+        return self
+
+    def float(self) -> Self:
+        """With data of float32."""
+        return self.to(np.float32)
+
+    def double(self) -> Self:
+        """With data of float64."""
+        return self.to(np.float64)
 
 
 def invert_permutation(permutation: Tensor | None) -> Tensor | None:
@@ -47,12 +86,16 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
 
 
 def _lengths(op: str, lengths: Any, batch: int, steps: int) -> Indices:
+    if batch == 0:
+        raise ValueError(f"{op}: expected at least one sequence, got none")
     counts = np.asarray(lengths)
+    if counts.size == 0:
+        raise ValueError(f"{op}: expected one length for each of {batch} sequences, got none")
     if counts.dtype.kind not in "iu":
         raise TypeError(f"{op}: expected lengths to be integers, got {counts.dtype}")
     if counts.shape != (batch,):
         raise ValueError(f"{op}: expected one length for each of {batch} sequences, got {counts.shape}")
-    if batch == 0 or counts.min() < 1 or counts.max() > steps:
+    if counts.min() < 1 or counts.max() > steps:
         raise ValueError(
             f"{op}: expected lengths from 1 to the {steps} steps of input, got {counts.tolist()}"
         )
@@ -92,13 +135,29 @@ def pack_padded_sequence(
         raise ValueError(
             f"{op}: expected lengths that do not rise, got {counts.tolist()}; pass enforce_sorted=False"
         )
-    step, sequence, sizes = _places(counts[order])
-    where = order[sequence]
-    rows = where * steps + step if batch_first else step * batch + where
-    data = input.reshape(batch * steps, *input.shape[2:]).index_select(0, rows)
+    data, sizes = pack_in_order(input, counts, order, batch_first)
     if enforce_sorted:
         return PackedSequence(data, tensor(sizes))
     return PackedSequence(data, tensor(sizes), tensor(order), tensor(np.argsort(order)))
+
+
+def pack_in_order(
+    input: Tensor, lengths: Indices, order: Indices, batch_first: bool
+) -> tuple[Tensor, Indices]:
+    """The data and batch sizes of a padded batch whose lengths fall if its sequences are taken in this order.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> x = loopnest.tensor(np.arange(6, dtype="f").reshape(3, 2))
+      >>> data, sizes = pack_in_order(x, np.array([1, 3]), np.array([1, 0]), False)
+      >>> data.tolist(), sizes.tolist()
+      ([1.0, 0.0, 3.0, 5.0], [2, 1, 1])
+    """
+    step, sequence, sizes = _places(lengths[order])
+    where = order[sequence]
+    rows = where * input.shape[1] + step if batch_first else step * input.shape[1] + where
+    rest = input.shape[2:]
+    return input.reshape(input.shape[0] * input.shape[1], *rest).index_select(0, rows), sizes
 
 
 def pad_packed_sequence(
@@ -204,3 +263,16 @@ def unpad_sequence(padded_sequences: Tensor, lengths: Any, batch_first: bool = F
     """
     x = padded_sequences if batch_first else padded_sequences.transpose(0, 1)
     return [x[n, : int(length)] for n, length in enumerate(np.asarray(lengths))]
+
+
+def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
+    """The sequences (T_n, ...) that were packed, in their first order, as torch.nn.utils.rnn.unpack_sequence.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> packed = pack_sequence([loopnest.tensor(np.array(a, "f")) for a in ([1, 2, 3], [4, 5])])
+      >>> [s.tolist() for s in unpack_sequence(packed)]
+      [[1.0, 2.0, 3.0], [4.0, 5.0]]
+    """
+    padded, lengths = pad_packed_sequence(packed_sequences, batch_first=True)
+    return unpad_sequence(padded, lengths, batch_first=True)
