@@ -126,6 +126,18 @@ def test_truncated_backpropagation(batch_first):
         next(nn.utils.truncated(lstm, x, 0))
 
 
+@pytest.mark.parametrize("make", [nn.LSTM, nn.GRU, nn.RNN])
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_truncated_backpropagation_without_a_batch_cuts_time(make, batch_first):
+    layer = make(3, 4, batch_first=batch_first, dtype=np.float64)
+    x = random(10, 3)
+    for given in (None, batch_first):
+        parts = list(nn.utils.truncated(layer, x, 4, batch_first=given))
+        assert [(p.start, p.stop) for p, _, _ in parts] == [(0, 4), (4, 8), (8, 10)]
+        whole = np.concatenate([y.detach().numpy() for _, y, _ in parts])
+        assert (whole == layer(x)[0].detach().numpy()).all()
+
+
 def test_truncated_backpropagation_learns_what_is_far_apart_only_as_far_as_it_sees():
     """A gradient does not cross a border: the input before it gets none."""
     lstm, x = nn.LSTM(2, 3), random(6, 1, 2, dtype=np.float32).requires_grad_()

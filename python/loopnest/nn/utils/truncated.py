@@ -33,8 +33,8 @@ def truncated(
 
     Args:
       layer: called as layer(part, state) -> (output, state). input: (T, N, ...), or (N, T, ...) if
-        batch_first (None: as the layer has it). length: steps per part, at least 1; the last part may be
-        shorter. state: before the first step.
+        batch_first (None: as the layer has it); LSTM, GRU and RNN also take (T, I). length: steps per part,
+        at least 1; the last part may be shorter. state: before the first step.
     Yields: (which steps as a slice, the output of the part, the state behind it). Call backward() on a loss
       of the output before taking the next part: the state goes on, detached.
     Raises ValueError for a length below 1.
@@ -58,7 +58,11 @@ def truncated(
     """
     if length < 1:
         raise ValueError(f"truncated: expected a length of at least 1 step, got {length}")
+    from loopnest.nn.rnn import RNNBase  # which imports the package that this is in
+
     first = bool(getattr(layer, "batch_first", False)) if batch_first is None else batch_first
+    if input.ndim == 2 and isinstance(layer, RNNBase):
+        first = False  # (T, I): no batch that could be first
     axis = 1 if first else 0
     for start in range(0, input.shape[axis], length):
         steps = slice(start, min(start + length, input.shape[axis]))
