@@ -334,6 +334,29 @@ def test_only_what_is_wanted():
     assert gru.bias_hh_l0.grad is not None and gru.weight_ih_l0.grad is not None
 
 
+@pytest.mark.parametrize("cell", [*CELLS, "lstm", "projected"])
+def test_a_weight_may_be_computed_from_another(torch, cell):
+    """Weight drop (Merity and others 2018): the parameter goes, a Tensor of its name comes."""
+    make = {
+        **CELLS,
+        "lstm": lambda n, *sizes: n.LSTM(*sizes),
+        "projected": lambda n, *sizes: n.LSTM(*sizes, proj_size=2),
+    }[cell]
+    ours, theirs = make(nn, 3, 4), make(torch.nn, 3, 4)
+    ours.load_state_dict(theirs.state_dict())
+    found = []
+    for layer, x in ((ours, tensor(5, 2, 3)), (theirs, torch.tensor(floats(5, 2, 3)))):
+        raw = layer.weight_hh_l0
+        del layer._parameters["weight_hh_l0"]
+        layer.weight_hh_l0 = raw * 0.5
+        y = layer(x)[0]
+        (y * y).sum().backward()
+        found.append((y, raw.grad, layer.weight_ih_l0.grad))
+    assert ours.all_weights[0][1] is ours.weight_hh_l0
+    for a, b in zip(*found, strict=True):
+        close(a, b, 1024)
+
+
 def test_dropout_stands_between_layers():
     gru = nn.GRU(4, 64, 2, dropout=0.5)
     x = tensor(3, 2, 4)

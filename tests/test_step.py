@@ -80,6 +80,42 @@ def test_projected(batch_first):
     assert hs.shape == (2, 2, 3) == tuple(hn.shape)
 
 
+@pytest.mark.parametrize("layer", [nn.LSTM(4, 6), nn.LSTM(4, 6, proj_size=3, batch_first=True)], ids=repr)
+def test_mistakes_are_the_same_with_a_projection(layer):
+    x, (h, c) = random(2, 4), layer.step(random(2, 4))[1]
+    for given in (x.clone().requires_grad_(), layer.weight_ih_l0[:2]):
+        with pytest.raises(RuntimeError, match="not recorded"):
+            layer.step(given)
+    with pytest.raises(RuntimeError, match="not recorded"):
+        layer.step(x, (h, c.clone().requires_grad_()))
+    with loopnest.no_grad():
+        assert not layer.step(x.clone().requires_grad_())[0].requires_grad
+    with pytest.raises(TypeError, match=r"Tensor, got (numpy\.)?ndarray"):
+        layer.step(x.numpy())
+    with pytest.raises(ValueError, match=r"input_size = 4, got \(2, 5\)"):
+        layer.step(random(2, 5))
+    with pytest.raises(ValueError, match=r"\(N, I\) or \(I,\), one step, got \(1, 2, 4\)"):
+        layer.step(random(1, 2, 4))
+
+
+def test_steps_with_a_projection_are_without_dropout():
+    lstm = nn.LSTM(4, 6, 2, dropout=0.5, proj_size=3)
+    x = random(2, 4)
+    y = lstm.step(x)[0].numpy()
+    assert all((lstm.step(x)[0].numpy() == y).all() for _ in range(5)) and lstm.training
+    assert (lstm.eval().step(x)[0].numpy() == y).all()
+
+
+@pytest.mark.parametrize("make", [nn.LSTM, nn.GRU, nn.RNN])
+def test_steps_with_a_weight_that_is_computed(make):
+    layer = make(4, 6)
+    kept = layer.weight_hh_l0
+    del layer._parameters["weight_hh_l0"]
+    layer.weight_hh_l0 = kept * 0.5
+    x = random(5, 2, 4)
+    assert (steps(layer, x)[0] == layer(x)[0].detach().numpy()).all()
+
+
 def test_results_stay_and_states_are_not_written():
     lstm = nn.LSTM(3, 5)
     first, state = lstm.step(random(2, 3))

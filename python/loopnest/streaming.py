@@ -131,7 +131,7 @@ class Stream:
 
     A call takes one step (N, F), or (F,), and returns one. T calls equal one call of the model with T steps:
     in recurrent layers with the same bits, in convolutions and Linear within rounding, because for one step
-    another kernel may be chosen. Nothing is recorded for backward().
+    another kernel may be chosen, and so in an LSTM with proj_size. Nothing is recorded for backward().
 
     `state` is a list, one entry per layer; what was read from it can be assigned later, to this stream or to
     another of the same model. `reset()` forgets everything.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from loopnest.engine import recurrent, sequence
 from loopnest.engine.stepping import Step
-from loopnest.engine.tape import Tensor, no_grad
+from loopnest.engine.tape import Tensor, is_grad_enabled, no_grad
 from loopnest.nn import init
 from loopnest.nn._check import check_device, flag, float_dtype, integer, probability
 from loopnest.nn.module import Module
@@ -107,7 +107,7 @@ class RNNBase(Module):
     def all_weights(self) -> list[list[Parameter]]:
         """The weights, one list per layer and direction."""
         step = (4 if self.bias else 2) + (1 if self.proj_size else 0)
-        weights = [self._parameters[name] for name in self._weight_names]
+        weights = self._weights()
         return [weights[i : i + step] for i in range(0, len(weights), step)]
 
     def reset_parameters(self) -> None:
@@ -120,10 +120,12 @@ class RNNBase(Module):
         """Nothing to do; there so that PyTorch code need not change."""
 
     def step(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        """One step, for streams: T steps give the same bits as one call with T steps.
+        """One step, for streams: T steps give the same bits as one call with T steps; with proj_size they
+        agree to rounding only.
 
         The weights are packed at the first step and kept until one of them changes (assigned, loaded, or
-        counted as changed by its version). Steps are not recorded for backward(), and there is no dropout
+        counted as changed by its version); with proj_size, or if a weight is no Parameter but computed, they
+        are packed at each step. Steps are not recorded for backward(), and there is no dropout
         between layers. y and the states are new arrays each time, and the states given are not written.
 
         Args:
@@ -151,22 +153,40 @@ class RNNBase(Module):
                 raise ValueError(
                     f"{self._get_name()}: expected one direction; a step cannot know what comes after it"
                 )
-            if self.proj_size:
-                return self._projected_step(x, state)
+            if self.proj_size or any(name not in self._parameters for name in self._weight_names):
+                return self._step_by_forward(x, state)
             stepper = self._step = Step(self._kind, self._parameters, self._weight_names, self.bias)
         return stepper.step(x, state)
 
-    def _projected_step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """A step of a layer with proj_size: as a sequence of one, weights packed anew."""
-        with no_grad():
-            if x.ndim == 1:
-                y, state = self(x.unsqueeze(0), state)
-                return y[0], state
-            y, state = self(x.unsqueeze(1 if self.batch_first else 0), state)
-        return y[:, 0] if self.batch_first else y[0], state
+    def _step_by_forward(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """A step as a sequence of one, for weights that the engine cannot keep packed; errors as its own."""
+        if not isinstance(x, Tensor):
+            raise TypeError(f"step: expected input to be a loopnest.Tensor, got {type(x).__name__}")
+        if x.ndim not in (1, 2):
+            raise ValueError(f"step: expected input (N, I) or (I,), one step, got {tuple(x.shape)}")
+        if x.shape[-1] != self.input_size:
+            raise ValueError(
+                f"step: expected the last axis of input to be input_size = {self.input_size}, got "
+                f"{tuple(x.shape)}"
+            )
+        states = state if isinstance(state, (tuple, list)) else (state,)
+        if is_grad_enabled() and any(isinstance(t, Tensor) and t.requires_grad for t in (x, *states)):
+            raise RuntimeError(
+                "step: the input or the state requires a gradient, and steps are not recorded. Call the "
+                "layer to train it, or detach them"
+            )
+        axis = 1 if self.batch_first and x.ndim == 2 else 0
+        training, self.training = self.training, False  # no dropout between layers
+        try:
+            with no_grad():
+                y, state = self.forward(x.unsqueeze(axis), state)
+                return y.squeeze(axis), state
+        finally:
+            self.training = training
 
-    def _weights(self) -> list[Parameter | None]:
-        return [self._parameters[name] for name in self._weight_names]
+    def _weights(self) -> list[Any]:
+        """By attribute: a weight may have been replaced by a Tensor that is computed from others."""
+        return [getattr(self, name) for name in self._weight_names]
 
     def _check_input(self, input: Any) -> None:
         name = self._get_name()
