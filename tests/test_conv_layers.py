@@ -130,6 +130,17 @@ def test_lstm_cell_says_what_it_wants():
         y.sum().backward()
 
 
+def film(*shape):
+    return tensor(np.ones(shape, "f"))
+
+
+def test_a_conv_lstm_wants_tensors_as_state():
+    with pytest.raises(TypeError, match=r"ConvLSTM2d: expected h_0 to be a .*Tensor, got NoneType"):
+        nn.ConvLSTM2d(2, 3, 3)(film(1, 1, 2, 5, 5), (None, None))
+    with pytest.raises(TypeError, match=r"ConvLSTMCell: expected c to be a .*Tensor, got ndarray"):
+        nn.ConvLSTMCell(2, 3, 3)(film(1, 2, 5, 5), (film(1, 3, 5, 5), np.ones((1, 3, 5, 5))))
+
+
 @pytest.mark.parametrize(
     ("call", "text"),
     [
@@ -147,6 +158,22 @@ def test_lstm_cell_says_what_it_wants():
                 tensor(np.ones((1, 1, 2, 5, 5), "f")), (tensor(np.ones((1, 3, 5, 5), "f")),) * 2
             ),
             "h_0 of shape (1, 1, 3, 5, 5)",
+        ),
+        (
+            lambda: nn.ConvLSTM2d(2, 3, 3)(film(1, 1, 2, 5, 5), (film(1, 1, 3, 5, 5),)),
+            "ConvLSTM2d: expected hx to be a pair (h_0, c_0), got 1 of them",
+        ),
+        (
+            lambda: nn.ConvLSTM2d(2, 3, 3)(film(1, 1, 2, 5, 5), film(1, 1, 3, 5, 5)),
+            "ConvLSTM2d: expected hx to be a pair (h_0, c_0), got Tensor",
+        ),
+        (
+            lambda: nn.ConvLSTMCell(2, 3, 3)(film(2, 2, 5, 5), film(2, 3, 5, 5)),
+            "ConvLSTMCell: expected state to be a pair (h, c), got Tensor",
+        ),
+        (
+            lambda: nn.ConvLSTMCell(2, 3, 3)(film(2, 5, 5), (film(1, 3, 5, 5),) * 2),
+            "h of shape (3, 5, 5), got (1, 3, 5, 5)",
         ),
         (lambda: loopnest.receptive_field(nn.ReLU(), (3,)), "(C, L)"),
         (lambda: loopnest.receptive_field(nn.Flatten(), (3, 5, 5)), "4 axes"),

@@ -127,7 +127,8 @@ class Stream:
       model: a Sequential (nested at will) of LSTM, GRU and RNN in one direction, Conv1d with
         padding="causal", Linear, Embedding, LayerNorm, RMSNorm, element-wise activations and Dropout (which
         must be in eval mode); one such layer; or any Module of your own with a method
-        `step(x, state) -> (y, state)` that takes None as the first state.
+        `step(x, state) -> (y, state)` that takes None as the first state (nn.ConvLSTMCell is one). What a
+        Sequential or Conv1d computes in a forward of its own, or in hooks, cannot be streamed.
 
     A call takes one step (N, F), or (F,), and returns one. T calls equal one call of the model with T steps:
     in recurrent layers with the same bits, in convolutions and Linear within rounding, because for one step

@@ -13,6 +13,18 @@ from loopnest.nn.module import Module
 State = tuple[Tensor, Tensor]
 
 
+def _check_state(who: str, what: str, names: tuple[str, str], state: Any, wanted: tuple[int, ...]) -> None:
+    """Is it a pair of Tensors of this shape?"""
+    if not isinstance(state, tuple | list) or len(state) != 2:
+        got = f"{len(state)} of them" if isinstance(state, tuple | list) else type(state).__name__
+        raise ValueError(f"{who}: expected {what} to be a pair ({', '.join(names)}), got {got}")
+    for name, part in zip(names, state, strict=True):
+        if not isinstance(part, Tensor):
+            raise TypeError(f"{who}: expected {name} to be a loopnest.Tensor, got {type(part).__name__}")
+        if tuple(part.shape) != wanted:
+            raise ValueError(f"{who}: expected {name} of shape {wanted}, got {tuple(part.shape)}")
+
+
 class SeparableConv2d(Module):
     """Depthwise-separable convolution: each channel with filters of its own, then a 1x1 convolution over
     all of them (Keras' SeparableConv2D; Chollet, "Xception", arXiv:1610.02357). Kernel and channels are
@@ -122,10 +134,6 @@ class ConvLSTMCell(Module):
             dtype=dtype,
         )
 
-    def _expects(self, who: str, what: str, got: Tensor, wanted: tuple[int, ...]) -> None:
-        if tuple(got.shape) != wanted:
-            raise ValueError(f"{who}: expected {what} of shape {wanted}, got {tuple(got.shape)}")
-
     def gates_of_input(self, x: Tensor) -> Tensor:
         """What x gives to the gates, (N, 4 * hidden, H, W), bias included: of all steps at once, if N is
         steps
@@ -133,7 +141,7 @@ class ConvLSTMCell(Module):
         c = self.conv
         return functional.conv2d(x, c.weight[:, : self.in_channels], c.bias, 1, "same", c.dilation)
 
-    def step(self, from_input: Tensor, state: State | None) -> State:
+    def advance(self, from_input: Tensor, state: State | None) -> State:
         """One step from what `gates_of_input` gave; state None: zeros."""
         if state is None:
             return lstm_cell(from_input)
@@ -141,9 +149,17 @@ class ConvLSTMCell(Module):
         h = functional.conv2d(state[0], c.weight[:, self.in_channels :], None, 1, "same", c.dilation)
         return lstm_cell(h, state[1], from_input)
 
+    def step(self, input: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """forward for streams: (N, C, H, W) and (h, c) -> h', (h', c')."""
+        h, c = self.forward(input, state)
+        return h, (h, c)
+
     def forward(self, input: Tensor, state: State | None = None) -> State:
         """(N, C, H, W) and (h, c) -> (h', c')."""
         who = "ConvLSTMCell"
+        if state is not None and len(input.shape) in (3, 4):
+            wanted = (*input.shape[:-3], self.hidden_channels, *input.shape[-2:])
+            _check_state(who, "state", ("h", "c"), state, wanted)
         if len(input.shape) == 3:
             batched = None if state is None else (state[0].unsqueeze(0), state[1].unsqueeze(0))
             h, c = self.forward(input.unsqueeze(0), batched)
@@ -152,11 +168,7 @@ class ConvLSTMCell(Module):
             raise ValueError(
                 f"{who}: expected input (N, {self.in_channels}, H, W), or without N, got {tuple(input.shape)}"
             )
-        if state is not None:
-            wanted = (input.shape[0], self.hidden_channels, *input.shape[2:])
-            for name, part in zip(("h", "c"), state, strict=True):
-                self._expects(who, name, part, wanted)
-        return self.step(self.gates_of_input(input), state)
+        return self.advance(self.gates_of_input(input), state)
 
 
 class ConvLSTM2d(Module):
@@ -225,11 +237,7 @@ class ConvLSTM2d(Module):
         steps, n, _, height, width = input.shape
         if hx is not None:
             wanted = (self.num_layers, n, self.hidden_channels, height, width)
-            for name, part in zip(("h_0", "c_0"), hx, strict=True):
-                if tuple(part.shape) != wanted:
-                    raise ValueError(
-                        f"ConvLSTM2d: expected {name} of shape {wanted}, got {tuple(part.shape)}"
-                    )
+            _check_state("ConvLSTM2d", "hx", ("h_0", "c_0"), hx, wanted)
         last_h, last_c, images = [], [], input.reshape((steps * n, *input.shape[2:]))
         for layer, cell in enumerate(self.cells):
             state = None if hx is None else (hx[0][layer], hx[1][layer])
@@ -237,7 +245,7 @@ class ConvLSTM2d(Module):
             if steps:
                 from_input = cell.gates_of_input(images)
             for t in range(steps):
-                state = cell.step(from_input[t * n : (t + 1) * n], state)
+                state = cell.advance(from_input[t * n : (t + 1) * n], state)
                 outputs.append(state[0])
             if state is None:  # no steps
                 nothing = zeros((n, self.hidden_channels, height, width), dtype=input.dtype)
