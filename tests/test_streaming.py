@@ -78,6 +78,58 @@ def test_a_module_of_ones_own():
     assert [float(s(loopnest.tensor(np.array([v])))) for v in (1.0, -3.0, 4.0)] == [1.0, 0.0, 2.0]
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (3, 4, 5)])
+def test_a_convolutional_lstm(shape):
+    cell = nn.ConvLSTMCell(3, 2, 3)
+    s, state = loopnest.stream(nn.Sequential(cell, nn.ReLU())), None
+    for t in range(4):
+        x = random(*shape, seed=t, dtype=np.float32)
+        state = cell(x, state)
+        assert (s(x).numpy() == np.maximum(state[0].detach().numpy(), 0)).all()
+
+
+def test_a_sequential_that_computes_something_else_is_refused():
+    class Residual(nn.Sequential):
+        def forward(self, x):
+            return x + super().forward(x)
+
+    class Stepping(Residual):
+        def step(self, x, state):
+            return self(x), None
+
+    class Causal(nn.Conv1d):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    x = random(2, 3, dtype=np.float32)
+    for layer in (Residual(nn.Linear(3, 3)), Causal(3, 3, 2, padding="causal")):
+        with pytest.raises(TypeError, match="step by step"):
+            loopnest.stream(nn.Sequential(layer))
+    inner = Stepping(nn.Linear(3, 3))
+    assert (loopnest.stream(nn.Sequential(inner))(x).numpy() == inner(x).detach().numpy()).all()
+    for layer in (nn.Sequential(nn.Linear(3, 3)), nn.LSTM(3, 3), nn.Conv1d(3, 3, 2, padding="causal")):
+        for hook in (layer.register_forward_hook, layer.register_forward_pre_hook):
+            with hook(lambda *_: None), pytest.raises(TypeError, match="hooks"):
+                loopnest.stream(nn.Sequential(layer))
+        loopnest.stream(nn.Sequential(layer))
+    doubled = nn.Linear(3, 3)
+    doubled.register_forward_hook(lambda module, args, y: 2 * y)  # a layer that the stream calls runs its own
+    assert (loopnest.stream(doubled)(x).numpy() == doubled(x).detach().numpy()).all()
+
+
+def test_a_stream_keeps_its_dtype():
+    layer = nn.Conv1d(3, 4, 3, padding="causal")
+    s = loopnest.stream(layer)
+    with pytest.raises(TypeError, match="expected a step of float32"):
+        s(random(2, 3))
+    s(random(2, 3, dtype=np.float32))  # the refused step has left nothing behind
+    layer.double()
+    with pytest.raises(TypeError, match="began with float32, got float64"):
+        s(random(2, 3))
+    s.reset()
+    assert s(random(2, 3)).dtype == np.float64
+
+
 def test_what_cannot_be_streamed():
     with pytest.raises(ValueError, match="backwards"):
         loopnest.stream(nn.LSTM(3, 4, bidirectional=True))

@@ -104,12 +104,16 @@ class _Causal:
             raise ValueError(
                 f"stream: expected one step (N, C) with C = {layer.in_channels} for {layer}, got {x.shape}"
             )
+        if now.dtype != layer.weight.dtype:
+            raise TypeError(f"stream: expected a step of {layer.weight.dtype} for {layer}, got {now.dtype}")
         if self.past is None:
             self.begin(np.zeros((len(now), self.reach, now.shape[1]), now.dtype))
         past = self.past
         assert past is not None
         if len(past) != len(now):
             raise ValueError(f"stream: began with N = {len(past)}, got N = {len(now)}; reset() begins anew")
+        if past.dtype != now.dtype:
+            raise TypeError(f"stream: began with {past.dtype}, got {now.dtype}; reset() begins anew")
         if self.at == self.room:
             past[:, : self.reach] = past[:, self.at - self.reach : self.at].copy()
             self.at = self.reach
@@ -118,6 +122,11 @@ class _Causal:
         taps = past[:, self.at - self.reach - 1 : self.at : self.dilation].transpose(0, 2, 1)  # (N, C, K)
         y = functional.conv1d(from_numpy(taps), layer.weight, layer.bias, 1, 0, 1, layer.groups)
         return y[0, :, 0] if single else y[:, :, 0]
+
+
+def _computes_as(layer: Any, kind: type[Module]) -> bool:
+    """Is it one of this kind, without a forward of its own?"""
+    return isinstance(layer, kind) and type(layer).forward is kind.forward
 
 
 class Stream:
@@ -155,16 +164,21 @@ class Stream:
         self._collect(model)
 
     def _collect(self, layer: Any) -> None:
-        if isinstance(layer, Sequential):
+        if isinstance(layer, PLAIN):
+            self._parts.append(_Plain(layer))
+        elif isinstance(layer, Module) and (layer._forward_hooks or layer._forward_pre_hooks):
+            raise TypeError(
+                f"stream: cannot feed {type(layer).__name__} step by step with its hooks, which only a call "
+                "of the layer runs; remove them"
+            )
+        elif _computes_as(layer, Sequential):
             for inner in layer:
                 self._collect(inner)
-        elif isinstance(layer, Conv1d):
+        elif _computes_as(layer, Conv1d):
             self._parts.append(_Causal(layer))
         elif isinstance(layer, Dropout):
             if layer.training and layer.p > 0:
                 raise ValueError("stream: Dropout is in training mode; call model.eval() first")
-        elif isinstance(layer, PLAIN):
-            self._parts.append(_Plain(layer))
         elif isinstance(layer, Module) and callable(getattr(layer, "step", None)):
             if getattr(layer, "bidirectional", False):
                 raise ValueError(
@@ -174,7 +188,8 @@ class Stream:
         else:
             raise TypeError(
                 f"stream: cannot feed {type(layer).__name__} step by step; expected recurrent layers, causal "
-                "Conv1d, Linear, element-wise layers, a Sequential of them, or a Module with step(x, state)"
+                "Conv1d, Linear, element-wise layers, a Sequential of them (without a forward of its own), "
+                "or a Module with step(x, state)"
             )
 
     def __call__(self, x: Tensor) -> Tensor:
