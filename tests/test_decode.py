@@ -56,6 +56,8 @@ def test_bad_attention():
     for call in (
         lambda: nn.Attention(4, 3),
         lambda: nn.Attention(4, kind="cosine"),
+        lambda: nn.Attention(4, 0),
+        lambda: nn.Attention(4, 4, "additive", hidden_size=0),
         lambda: nn.Attention(4)(loopnest.ones(2, 4), loopnest.ones(3, 5, 4)),
         lambda: nn.Attention(4)(loopnest.ones(2, 4), loopnest.ones(2, 5, 3)),
         lambda: nn.Attention(4)(loopnest.ones(2, 4), loopnest.ones(2, 5, 4), tensor([[True]])),

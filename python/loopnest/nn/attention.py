@@ -55,7 +55,9 @@ class Attention(Module):
         if kind not in KINDS:
             raise ValueError(f"Attention: expected kind {', '.join(map(repr, KINDS))}, got {kind!r}")
         self.query_size = integer("Attention", "query_size", query_size)
-        self.memory_size = integer("Attention", "memory_size", memory_size or query_size)
+        self.memory_size = integer(
+            "Attention", "memory_size", query_size if memory_size is None else memory_size
+        )
         self.kind, self.scale = kind, scale
         if kind == "dot" and self.query_size != self.memory_size:
             raise ValueError(
@@ -65,7 +67,8 @@ class Attention(Module):
         if kind == "general":
             self.memory_proj = Linear(self.memory_size, self.query_size, bias=False, dtype=dtype)
         if kind == "additive":
-            width = integer("Attention", "hidden_size", hidden_size or query_size)
+            width = query_size if hidden_size is None else hidden_size
+            width = integer("Attention", "hidden_size", width)
             self.query_proj = Linear(self.query_size, width, dtype=dtype)
             self.memory_proj = Linear(self.memory_size, width, bias=False, dtype=dtype)
             self.v = Linear(width, 1, bias=False, dtype=dtype)
