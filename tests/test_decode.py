@@ -185,6 +185,40 @@ def test_sampled_sequences_repeat_by_seed():
     assert rows[0] == rows[1] and all(END not in h.tokens for h in rows[0])
 
 
+def test_temperatures_near_0_and_infinity():
+    logits = tensor([[700.0, 2.0, 699.0, -np.inf]])
+    for temperature in (5e-324, 1e-307, 1e-3):
+        with np.errstate(over="raise", invalid="raise", divide="raise"):
+            assert decode.sample_logits(logits, temperature).tolist() == [0]
+    many = tensor(np.tile(logits.numpy(), (4000, 1)))
+    drawn = np.bincount(decode.sample_logits(many, float("inf")).numpy(), minlength=4) / 4000
+    assert (np.abs(drawn - [1 / 3, 1 / 3, 1 / 3, 0]) <= [0.05, 0.05, 0.05, 0]).all()
+    at_one = decode.sample_logits(many, generator=loopnest.Generator().manual_seed(1)).numpy()
+    assert abs((at_one == 2).mean() - 1 / (1 + np.e)) <= 0.05
+
+
+def test_what_a_model_says_behind_the_end_does_not_count():
+    """Rows that have ended, and beams that hold nothing, are stepped with the others."""
+    for behind in (np.nan, np.inf, -np.inf):
+        logs = np.log([[0.1, 0.6, 0.2, 0.1], [0.1, 0.2, 0.1, 0.6], [0.3, 0.3, 0.3, 0.1], [0.25] * 4])
+        logs[END] = behind
+
+        def step(tokens, state, logs=logs):
+            return tensor(logs[tokens.numpy()]), state
+
+        greedy = decode.greedy_search(step, None, [0, 1, 2], END, 4)
+        beams = decode.beam_search(step, None, [0, 1, 2], END, 4, 6, n_best=3)
+        decode.beam_search(step, None, [0, 1, 2], END, 9, 1)  # rows are done at different times
+        assert [h.tokens for h in greedy[:2]] == [[1], []]
+        assert all(np.isfinite(h.score) for h in greedy) and [len(row) for row in beams] == [3, 3, 3]
+        assert all(np.isfinite(h.score) for row in beams for h in row)
+        assert len(decode.sample(step, None, [0, 1, 2], END, 30)) == 3
+
+
+def constantly(value):
+    return lambda tokens, state: (tensor(np.full((len(tokens), 4), value)), state)
+
+
 BAD = {
     "beam": lambda: decode.beam_search(stepper(chain(0)), begin(1), 0, END, 3, 2, n_best=3),
     "length": lambda: decode.greedy_search(stepper(chain(0)), begin(1), 0, END, 0),
@@ -193,6 +227,17 @@ BAD = {
     "top_k": lambda: decode.sample_logits(loopnest.zeros(3), top_k=0),
     "top_p": lambda: decode.sample_logits(loopnest.zeros(3), top_p=0.0),
     "nan": lambda: decode.sample_logits(tensor([float("nan"), 0.0])),
+    "infinity": lambda: decode.sample_logits(tensor([[0.0, float("inf")]])),
+    "infinity at 0": lambda: decode.sample_logits(tensor([[0.0, float("inf")]]), temperature=0),
+    "all -infinity": lambda: decode.sample_logits(tensor([[0.0, 1.0], [-float("inf")] * 2])),
+    "beam nan": lambda: decode.beam_search(constantly(np.nan), None, 0, END, 3),
+    "beam infinity": lambda: decode.beam_search(constantly(np.inf), None, 0, END, 3),
+    "beam -infinity": lambda: decode.beam_search(constantly(-np.inf), None, 0, END, 3),
+    "greedy nan": lambda: decode.greedy_search(constantly(np.nan), None, 0, END, 3),
+    "sample -infinity": lambda: decode.sample(constantly(-np.inf), None, 0, END, 3),
+    "beam start": lambda: decode.beam_search(constantly(0.0), None, [], END, 3),
+    "beam end": lambda: decode.beam_search(constantly(0.0), None, 0, 4, 3),
+    "beam no end": lambda: decode.beam_search(constantly(0.0), None, 0, None, 3),
     "ctc blank": lambda: decode.ctc_greedy_decode(loopnest.zeros(2, 3), blank=3),
     "ctc width": lambda: decode.ctc_beam_decode(loopnest.zeros(2, 3), beam_width=0),
 }
@@ -200,7 +245,7 @@ BAD = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input(name):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"^\w+: expected"):
         BAD[name]()
 
 

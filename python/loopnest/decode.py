@@ -55,12 +55,30 @@ def _first(who: str, start: int | Sequence[int] | Tensor, end: int | None, max_l
     return tokens
 
 
-def _scores(who: str, step: Step, tokens: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:
-    """Log probabilities (N, V), float64, of the next token."""
+def _check_largest(who: str, largest: np.ndarray) -> None:
+    """Are the largest scores of all rows numbers? Otherwise a row has no softmax."""
+    for found, text in (
+        (np.isnan(largest), "NaN"),
+        (largest == np.inf, "infinity"),
+        (largest == -np.inf, "a row of nothing but -infinity"),
+    ):
+        if found.any():
+            raise ValueError(f"{who}: expected scores below infinity, one of each row finite, got {text}")
+
+
+def _scores(
+    who: str, step: Step, tokens: np.ndarray, state: Any, alive: np.ndarray
+) -> tuple[np.ndarray, Any]:
+    """Log probabilities (N, V), float64, of the next token. alive (N,): rows whose scores count; what the
+    model says of the others, behind their end, may be anything."""
     scores, state = step(tensor(tokens), state)
     x = np.asarray(scores.detach() if isinstance(scores, Tensor) else scores, np.float64)
-    if x.ndim != 2 or len(x) != len(tokens):
+    if x.ndim != 2 or len(x) != len(tokens) or x.shape[1] == 0:
         raise ValueError(f"{who}: expected step to return scores of shape ({len(tokens)}, V), got {x.shape}")
+    largest = x.max(1)
+    if not np.isfinite(largest).all():
+        _check_largest(who, largest[alive])
+        x = np.where(np.isfinite(largest)[:, None], x, 0.0)
     return _log_softmax(x), state
 
 
@@ -98,7 +116,7 @@ def greedy_search(
     rows: list[list[int]] = [[] for _ in tokens]
     score, alive = np.zeros(len(tokens)), np.ones(len(tokens), bool)
     for _ in range(max_length):
-        logs, state = _scores("greedy_search", step, tokens, state)
+        logs, state = _scores("greedy_search", step, tokens, state, alive)
         tokens = logs.argmax(1)
         score += np.where(alive, logs[np.arange(len(tokens)), tokens], 0.0)
         alive &= tokens != end
@@ -130,6 +148,8 @@ def beam_search(
       length_penalty: scores are divided by ((5 + length) / 6) ** length_penalty (Wu and others 2016); 0:
         not at all, larger prefers longer sequences. The end counts in the length.
 
+    Raises ValueError for scores without a softmax: NaN, infinity, or a row of nothing but -infinity.
+
     Returns, per row, up to n_best Hypotheses, the best first. What has not ended after max_length tokens
     counts as it is. A row's result does not depend on the other rows.
 
@@ -146,7 +166,11 @@ def beam_search(
     """
     if not 1 <= n_best <= beam_width:
         raise ValueError(f"beam_search: expected beam_width >= n_best >= 1, got {beam_width} and {n_best}")
+    if end is None:
+        raise ValueError("beam_search: expected end to be the token that ends a sequence, got None")
     begin = _first("beam_search", start, end, max_length)
+    if not len(begin):
+        raise ValueError("beam_search: expected at least one row, got an empty start")
     n, w = len(begin), beam_width
     tokens = np.repeat(begin, w)
     state = _pick(state, np.repeat(np.arange(n), w), state_axis)
@@ -163,8 +187,11 @@ def beam_search(
         ended[row] = sorted([*ended[row], found], key=lambda h: -h.score)[:w]
 
     for length in range(1, max_length + 1):
-        logs, state = _scores("beam_search", step, tokens, state)
+        alive = (score > -np.inf) & ~done[:, None]
+        logs, state = _scores("beam_search", step, tokens, state, alive.reshape(-1))
         vocabulary = logs.shape[1]
+        if end >= vocabulary:
+            raise ValueError(f"beam_search: expected end in 0 ... {vocabulary - 1}, got {end}")
         total = (score[:, :, None] + logs.reshape(n, w, vocabulary)).reshape(n, -1)
         come_from, token = np.tile(np.arange(w), (n, 1)), np.full((n, w), end)
         for row in np.flatnonzero(~done):
@@ -216,12 +243,12 @@ def sample_logits(
 
     Args:
       logits: (N, V) or (V,) scores before softmax.
-      temperature: scores are divided by it; 0 takes the likeliest.
+      temperature: scores are divided by it; 0 takes the likeliest, infinity any that is not -infinity.
       top_k: only the k likeliest. top_p: only the likeliest that together have the chance p (Holtzman and
         others 2020), after top_k.
       generator: loopnest.Generator or numpy.random.Generator; None: the default one.
 
-    Returns int64, (N,) or ().
+    Returns int64, (N,) or (). Raises ValueError for NaN, infinity, and a row of nothing but -infinity.
 
     Example:
       >>> import loopnest
@@ -238,13 +265,17 @@ def sample_logits(
         raise ValueError(f"sample_logits: expected top_k of at least 1, got {top_k}")
     if top_p is not None and not 0 < top_p <= 1:
         raise ValueError(f"sample_logits: expected top_p in (0, 1], got {top_p}")
-    if np.isnan(x).any():
-        raise ValueError("sample_logits: the logits hold NaN")
     rows = x.reshape(-1, x.shape[-1])
+    largest = rows.max(1)
+    _check_largest("sample_logits", largest)
     if temperature == 0:
         return tensor(rows.argmax(1).reshape(x.shape[:-1]))
     order = np.argsort(-rows, 1, kind="stable")
-    chances = np.exp(_log_softmax(np.take_along_axis(rows, order, 1) / temperature))  # falling
+    # Below the largest, so that no temperature overflows; -infinity stays, also divided by infinity.
+    below = np.take_along_axis(rows, order, 1) - largest[:, None]
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = np.where(below == -np.inf, -np.inf, below / temperature)
+    chances = np.exp(_log_softmax(scaled))  # falling
     if top_k is not None:
         chances[:, top_k:] = 0.0
         chances /= chances.sum(1, keepdims=True)
@@ -284,7 +315,7 @@ def sample(
     rows: list[list[int]] = [[] for _ in tokens]
     score, alive = np.zeros(len(tokens)), np.ones(len(tokens), bool)
     for _ in range(max_length):
-        logs, state = _scores("sample", step, tokens, state)
+        logs, state = _scores("sample", step, tokens, state, alive)
         tokens = sample_logits(logs, temperature, top_k, top_p, generator).numpy()
         score += np.where(alive, logs[np.arange(len(tokens)), tokens], 0.0)
         alive &= tokens != end
