@@ -122,3 +122,20 @@ def queue_callback(callback):
     if watch_now is NULL:
         raise RuntimeError("queue_callback: no backward is running in this thread; call it from a hook")
     (<Watch>watch_now).callbacks.append(callback)
+
+
+def leaves_behind(Tensor t not None):
+    """The leaves to whose `.grad` t.backward() would add, each once."""
+    cdef list waiting, found = []
+    cdef unordered_set[Reference] seen
+    cdef Node node
+    settle(t)
+    if t.node is None:
+        return [t] if t.requires else []
+    waiting = [t.node]
+    while waiting:
+        node = <Node>waiting.pop()
+        for edge in (node.edge0, node.edge1, node.edge2, *(node.more or ())):
+            if edge is not None and seen.insert(<PyObject*>edge).second:
+                (waiting if isinstance(edge, Node) else found).append(edge)
+    return found

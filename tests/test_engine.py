@@ -224,6 +224,27 @@ def test_gradcheck_notices_a_wrong_gradient():
     assert not gradcheck(lambda x: x * x.detach(), leaf(3), raise_exception=False)
 
 
+def test_gradcheck_leaves_gradients_as_they_were():
+    """Of the inputs and of what else the function uses: the same objects with the same numbers."""
+    x, bystander, fresh = leaf(2, 3), leaf(3, seed=1), leaf(3, seed=2)
+    (x.sum() + bystander.sum()).backward()
+    grads = x.grad, bystander.grad
+    assert gradcheck(lambda a: (a * bystander + fresh, bystander, a * a), x)
+    with pytest.raises(RuntimeError, match="inplace"):
+        gradcheck(spoiled, x)
+    assert x.grad is grads[0] and bystander.grad is grads[1] and fresh.grad is None
+    assert (x.grad.numpy() == 1).all() and (bystander.grad.numpy() == 1).all()
+
+
+def spoiled(a):
+    """A result whose backward raises."""
+    y = a * 1.0
+    z = y * y
+    with tape.no_grad():
+        y.add_(1.0)
+    return z
+
+
 @pytest.mark.parametrize("op", ["relu", "sigmoid", "tanh"])
 @pytest.mark.parametrize("shape", [(), (0,), (2, 3), (1, 2, 1, 2, 1, 2, 1, 2)])
 def test_activations_of_any_rank(op, shape):

@@ -10,6 +10,7 @@ from loopnest.engine.tape import (
     Tensor,
     enable_grad,
     is_grad_enabled,
+    leaves_behind,
     no_grad,
     queue_callback,
     set_grad_enabled,
@@ -39,6 +40,8 @@ def gradcheck(
     raise_exception: bool = True,
 ) -> bool:
     """Compares the gradients of fn by backward() with central differences, as torch.autograd.gradcheck.
+
+    `.grad` of the inputs, and of all else that fn uses, is afterwards what it was before.
 
     For every output y[j] and every element x[i] of every input that requires grad:
         |dy[j]/dx[i] - (y[j](x[i] + eps) - y[j](x[i] - eps)) / (2 eps)| <= atol + rtol * |difference|
@@ -92,32 +95,33 @@ def _by_backward(
     outputs: Callable[[], list[Tensor]], inputs: Sequence[Tensor], places: list[int]
 ) -> Jacobians:
     """(output, input) -> (elements of the output, of the input), by one backward for each row."""
-    before = [inputs[i].grad for i in places]
     jacobians: Jacobians = {}
     ys = outputs()
-    for j, y in enumerate(ys):
-        rows: list[list[np.ndarray]] = []
-        for k in range(y.numel() if y.requires_grad else 0):
-            for i in places:
-                inputs[i].grad = None
-            one = np.zeros(y.numel())
-            one[k] = 1
-            y.backward(Tensor(one.reshape(y.shape)), retain_graph=True)
-            grads = [inputs[i].grad for i in places]
-            rows.append(
-                [
-                    np.zeros(inputs[i].shape) if g is None else g.numpy().copy()
-                    for i, g in zip(places, grads, strict=True)
-                ]
-            )
-        for column, i in enumerate(places):
-            size = inputs[i].numel()
-            jacobians[j, i] = np.array([r[column].reshape(size) for r in rows]).reshape(len(rows), size)
-            if not rows:
-                jacobians[j, i] = np.zeros((y.numel(), size))
-    for i, grad in zip(places, before, strict=True):
-        inputs[i].grad = grad
+    leaves = [inputs[i] for i in places]
+    leaves += [leaf for y in ys for leaf in leaves_behind(y)]  # each possibly several times
+    before = [leaf.grad for leaf in leaves]
+    try:
+        for j, y in enumerate(ys):
+            rows: list[list[np.ndarray]] = []
+            for k in range(y.numel() if y.requires_grad else 0):
+                for leaf in leaves:
+                    leaf.grad = None
+                one = np.zeros(y.numel())
+                one[k] = 1
+                y.backward(Tensor(one.reshape(y.shape)), retain_graph=True)
+                rows.append([_grad(inputs[i]) for i in places])
+            for column, i in enumerate(places):
+                found = np.array([r[column] for r in rows])
+                jacobians[j, i] = found if rows else np.zeros((y.numel(), inputs[i].numel()))
+    finally:
+        for leaf, grad in zip(leaves, before, strict=True):
+            leaf.grad = grad
     return jacobians
+
+
+def _grad(x: Tensor) -> np.ndarray:
+    """`.grad` as a row; zeros if nothing arrived."""
+    return np.zeros(x.numel()) if x.grad is None else x.grad.numpy().reshape(-1).copy()
 
 
 def _by_differences(
