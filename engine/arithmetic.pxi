@@ -8,18 +8,26 @@ cdef object float32 = numpy.dtype(numpy.float32)
 
 cdef object promoted(ndarray a, ndarray b):
     """The dtype of a op b as PyTorch has it: bool < int < float; an array outranks a 0-d one."""
-    if a.dtype == b.dtype:
-        return a.dtype
-    order = "biuf"
-    kind_a = order.find(a.dtype.kind.replace("u", "i"))
-    kind_b = order.find(b.dtype.kind.replace("u", "i"))
-    if kind_a < 0 or kind_b < 0:
-        raise TypeError(f"expected tensors of numbers, got {a.dtype} and {b.dtype}")
-    if kind_a != kind_b:
-        return a.dtype if kind_a > kind_b else b.dtype
-    if (a.ndim == 0) != (b.ndim == 0):
+    cdef object kind = wider(a.dtype, b.dtype)
+    if (a.ndim == 0) != (b.ndim == 0) and rank_of(a.dtype) == rank_of(b.dtype):
         return b.dtype if a.ndim == 0 else a.dtype
-    return numpy.promote_types(a.dtype, b.dtype)
+    return kind
+
+
+cdef int rank_of(object dtype) except -1:
+    """0, 1, 2 for bool, whole numbers, floats."""
+    cdef int rank = "bif".find(dtype.kind.replace("u", "i"))
+    if rank < 0:
+        raise TypeError(f"expected tensors of numbers, got {dtype}")
+    return rank
+
+
+def wider(a, b):
+    """The dtype of two arrays' dtypes: bool < int < float, whatever their bits."""
+    if a == b:
+        return a
+    cdef int first = rank_of(a), second = rank_of(b)
+    return numpy.promote_types(a, b) if first == second else a if first > second else b
 
 
 cdef ndarray operand(Tensor t, object other):
@@ -282,11 +290,49 @@ cdef object compare(Tensor a, object other, object ufunc):
     """A bool tensor, element by element; False or NotImplemented for what cannot be compared."""
     if not isinstance(other, (Tensor, numpy.ndarray, numpy.generic, float, int)):
         return NotImplemented
-    cdef ndarray b = array_of(other) if isinstance(other, (Tensor, numpy.ndarray)) else numpy.asarray(other)
+    if isinstance(other, int):  # of any size: NumPy compares it as the whole number that it is
+        return wrap(numpy.asarray(ufunc(settled(a), other)))
+    cdef ndarray b = operand(a, other)
+    kind = promoted(settled(a), b)
     try:
-        return wrap(numpy.asarray(ufunc(settled(a), b)))
+        return wrap(numpy.asarray(ufunc(settled(a).astype(kind, copy=False), b)))
     except ValueError:
         raise ValueError(f"the shapes {shape_of(a.held)} and {shape_of(b)} do not fit each other") from None
+
+
+cdef object both(Tensor a, object other):
+    """a and other as arrays of the dtype that PyTorch would compute with."""
+    cdef Tensor b = other if isinstance(other, Tensor) else wrap(operand(a, other))
+    kind = promoted(settled(a), settled(b))
+    return b, settled(a).astype(kind, copy=False), settled(b).astype(kind, copy=False)
+
+
+def floor_divide(Tensor input not None, other):
+    """The largest whole number not above input / other; its gradient is 0."""
+    other, a, b = both(input, other)
+    with numpy.errstate(divide="ignore", invalid="ignore"):
+        return wrap(numpy.asarray(a // b))
+
+
+def remainder(Tensor input not None, other):
+    """input - other * floor(input / other): it has the sign of other."""
+    cdef tuple shape0 = shape_of(settled(input)), shape1
+    other, a, b = both(input, other)
+    shape1 = shape_of(settled(<Tensor>other))
+    dtype0, dtype1 = input.dtype, other.dtype
+    with numpy.errstate(divide="ignore", invalid="ignore"):
+        result = numpy.asarray(a % b)
+
+    def grads(g, a, b):
+        with numpy.errstate(divide="ignore", invalid="ignore"):
+            return fit(g, shape0, dtype0), fit(numpy.asarray(-g * (a // b), g.dtype), shape1, dtype1)
+
+    return close("RemainderBackward", result, (input, other), grads, (input, other))
+
+
+cdef object bitwise(Tensor a, object other, object ufunc):
+    other, x, y = both(a, other)
+    return wrap(numpy.asarray(ufunc(x, y)))
 
 
 cdef object power(object base, object exponent):
@@ -316,10 +362,12 @@ cdef object power(object base, object exponent):
     result = numpy.asarray(numpy.power(settled(x).astype(kind), settled(y).astype(kind)))
 
     def grads(g, a, b):
-        g0 = fit(numpy.asarray(g * b * numpy.power(a, b - 1)), shape0, dtype0) if need0 else None
+        with numpy.errstate(divide="ignore", invalid="ignore"):  # 0^0 is 1 whatever stands for the first 0
+            slope = numpy.where(b == 0, g.dtype.type(0), b * numpy.power(a, b - 1))
+        g0 = fit(numpy.asarray(g * slope), shape0, dtype0) if need0 else None
         if not need1:
             return g0, None
-        logs = numpy.log(numpy.where(a > 0, a, 1))
+        logs = numpy.log(numpy.where(a > 0, a, 1).astype(g.dtype))
         return g0, fit(numpy.asarray(g * numpy.power(a, b) * logs), shape1, dtype1)
 
     return close("PowBackward", result, (x, y), grads, (x, y))
@@ -579,6 +627,12 @@ def sqrt(Tensor input not None):
     return of_result("SqrtBackward", y, input, _sqrt_grad)
 
 
+def _std_grad(g, y):
+    """sqrt's, but 0 where all elements are equal."""
+    with numpy.errstate(divide="ignore", invalid="ignore"):
+        return (numpy.asarray(numpy.where(y == 0, y.dtype.type(0), g / (2 * y))),)
+
+
 def _sqrt_grad(g, y):
     with numpy.errstate(divide="ignore", invalid="ignore"):
         return (numpy.asarray(g / (2 * y)),)
@@ -619,21 +673,38 @@ def clamp(Tensor input not None, min=None, max=None):
     """
     if min is None and max is None:
         raise ValueError("clamp: expected min or max, got neither")
+    if isinstance(min, Tensor) or isinstance(max, Tensor):
+        return clamp_between(input, min, max)
+    if isinstance(min, float) or isinstance(max, float):
+        input = input if cnp.PyArray_ISFLOAT(settled(input)) else cast(input, float32)
+    low, high = (None if v is None else operand(input, v).copy() for v in (min, max))
 
     def grad(g, a):
         inside = numpy.ones(a.shape, bool)
-        if min is not None:
-            inside &= a >= min
-        if max is not None:
-            inside &= a <= max
+        if low is not None:
+            inside &= a >= low
+        if high is not None:
+            inside &= a <= high
         return (numpy.asarray(numpy.where(inside, g, 0), a.dtype),)
 
-    result = numpy.asarray(numpy.clip(settled(input), min, max))
+    result = numpy.asarray(numpy.clip(settled(input), low, high))
     return close("ClampBackward", result, (input,), grad, (input,))
 
 
-def where(condition, input, other):
-    """Elements of input where condition holds, of other elsewhere; all three are broadcast.
+cdef Tensor clamp_between(Tensor x, object low, object high):
+    """clamp by tensors: the gradient of what is outside goes to the bound that took its place."""
+    for bound, beyond in ((low, numpy.less), (high, numpy.greater)):
+        if bound is not None:
+            bound = tensor_of(bound)
+            kind = promoted(settled(x), settled(<Tensor>bound))
+            x, bound = cast(x, kind), cast(bound, kind)
+            x = where(compare(x, bound, beyond), bound, x)
+    return x
+
+
+def where(condition, input=None, other=None):
+    """Elements of input where condition holds, of other elsewhere, all three broadcast; without
+    both, the places where it holds, one tensor of indices per axis.
 
     Example:
       >>> import loopnest
@@ -641,6 +712,8 @@ def where(condition, input, other):
       >>> loopnest.where(x > 0, x, 0.0)
       tensor([0., 2.])
     """
+    if input is None and other is None:
+        return tuple([wrap(at) for at in numpy.nonzero(array_of(condition))])
     cdef Tensor x = tensor_of(input), y = tensor_of(other)
     cdef ndarray mask = array_of(condition).astype(bool)
     kind = promoted(settled(x), settled(y))

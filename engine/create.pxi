@@ -31,7 +31,7 @@ def manual_seed(seed):
     return _generator
 
 
-def tensor(data, dtype=None, bint requires_grad=False):
+def tensor(data, dtype=None, device=None, bint requires_grad=False):
     """A new tensor with a copy of data. Floats become float32, ints int64; arrays keep their dtype.
 
     TypeError for what is no number; RuntimeError for requires_grad without a float dtype.
@@ -42,6 +42,7 @@ def tensor(data, dtype=None, bint requires_grad=False):
       tensor([[1., 2.],
               [3., 4.]])
     """
+    on_cpu(device)
     cdef ndarray a = array_of(data)
     if dtype is not None:
         a = a.astype(dtype)
@@ -71,7 +72,7 @@ def from_numpy(array):
     return wrap(array)
 
 
-def as_tensor(data, dtype=None):
+def as_tensor(data, dtype=None, device=None):
     """As tensor, but without a copy where none is needed: arrays share their memory, a Tensor stays itself.
 
     Example:
@@ -80,6 +81,7 @@ def as_tensor(data, dtype=None):
       >>> np.shares_memory(loopnest.as_tensor(a).numpy(), a)
       True
     """
+    on_cpu(device)
     if isinstance(data, Tensor) and (dtype is None or data.dtype == dtype):
         return data
     cdef ndarray a = array_of(data)
@@ -87,12 +89,21 @@ def as_tensor(data, dtype=None):
 
 
 cdef tuple shape_from(tuple size):
-    if len(size) == 1 and not isinstance(size[0], int):
+    """What `*size` says: lengths, or one list of them."""
+    if len(size) == 1 and not hasattr(size[0], "__index__"):
         size = tuple(size[0])
+    size = tuple([operator.index(n) for n in size])
     for n in size:
         if n < 0:
             raise ValueError(f"expected lengths of at least 0, got shape {size}")
     return size
+
+
+cdef int on_cpu(object device) except -1:
+    """PyTorch's `device`: there is only the CPU."""
+    if device is not None and str(device).partition(":")[0] != "cpu":
+        raise ValueError(f"expected device 'cpu', got {device!r}")
+    return 0
 
 
 cdef Tensor finished(object array, bint requires_grad):
@@ -103,7 +114,7 @@ cdef Tensor finished(object array, bint requires_grad):
     return out
 
 
-def zeros(*size, dtype=None, bint requires_grad=False):
+def zeros(*size, dtype=None, device=None, bint requires_grad=False):
     """Zeros of a size, float32 unless dtype says otherwise: zeros(2, 3) or zeros((2, 3)).
 
     Example:
@@ -112,10 +123,11 @@ def zeros(*size, dtype=None, bint requires_grad=False):
       tensor([[0., 0., 0.],
               [0., 0., 0.]])
     """
+    on_cpu(device)
     return finished(numpy.zeros(shape_from(size), dtype or numpy.float32), requires_grad)
 
 
-def ones(*size, dtype=None, bint requires_grad=False):
+def ones(*size, dtype=None, device=None, bint requires_grad=False):
     """Ones of a size, float32 unless dtype says otherwise: ones(2, 3) or ones((2, 3)).
 
     Example:
@@ -123,10 +135,11 @@ def ones(*size, dtype=None, bint requires_grad=False):
       >>> loopnest.ones(2, dtype=loopnest.int64)
       tensor([1, 1])
     """
+    on_cpu(device)
     return finished(numpy.ones(shape_from(size), dtype or numpy.float32), requires_grad)
 
 
-def empty(*size, dtype=None, bint requires_grad=False):
+def empty(*size, dtype=None, device=None, bint requires_grad=False):
     """Memory of a size, with whatever stands there; float32 unless dtype says otherwise.
 
     Example:
@@ -134,10 +147,11 @@ def empty(*size, dtype=None, bint requires_grad=False):
       >>> loopnest.empty(2, 3).shape
       (2, 3)
     """
+    on_cpu(device)
     return finished(numpy.empty(shape_from(size), dtype or numpy.float32), requires_grad)
 
 
-def full(size, fill_value, dtype=None, bint requires_grad=False):
+def full(size, fill_value, dtype=None, device=None, bint requires_grad=False):
     """A size filled with a value, in the value's dtype (float32, int64 or bool) unless dtype is given.
 
     Example:
@@ -146,11 +160,12 @@ def full(size, fill_value, dtype=None, bint requires_grad=False):
       tensor([[7, 7],
               [7, 7]])
     """
+    on_cpu(device)
     cdef ndarray value = array_of(fill_value)
     return finished(numpy.full(shape_from((size,)), value, dtype or value.dtype), requires_grad)
 
 
-def zeros_like(Tensor input not None, dtype=None, bint requires_grad=False):
+def zeros_like(Tensor input not None, dtype=None, device=None, bint requires_grad=False):
     """Zeros of another tensor's shape and dtype.
 
     Example:
@@ -158,10 +173,11 @@ def zeros_like(Tensor input not None, dtype=None, bint requires_grad=False):
       >>> loopnest.zeros_like(loopnest.tensor([1, 2]))
       tensor([0, 0])
     """
+    on_cpu(device)
     return finished(numpy.zeros_like(settled(input), dtype=dtype), requires_grad)
 
 
-def ones_like(Tensor input not None, dtype=None, bint requires_grad=False):
+def ones_like(Tensor input not None, dtype=None, device=None, bint requires_grad=False):
     """Ones of another tensor's shape and dtype.
 
     Example:
@@ -169,10 +185,11 @@ def ones_like(Tensor input not None, dtype=None, bint requires_grad=False):
       >>> loopnest.ones_like(loopnest.tensor([1, 2]))
       tensor([1, 1])
     """
+    on_cpu(device)
     return finished(numpy.ones_like(settled(input), dtype=dtype), requires_grad)
 
 
-def empty_like(Tensor input not None, dtype=None, bint requires_grad=False):
+def empty_like(Tensor input not None, dtype=None, device=None, bint requires_grad=False):
     """Memory of another tensor's shape and dtype, with whatever stands there.
 
     Example:
@@ -180,10 +197,11 @@ def empty_like(Tensor input not None, dtype=None, bint requires_grad=False):
       >>> loopnest.empty_like(loopnest.tensor([1, 2])).dtype
       dtype('int64')
     """
+    on_cpu(device)
     return finished(numpy.empty_like(settled(input), dtype=dtype), requires_grad)
 
 
-def arange(start, end=None, step=1, dtype=None, bint requires_grad=False):
+def arange(start, end=None, step=1, dtype=None, device=None, bint requires_grad=False):
     """start, start + step, ... below end; arange(n) begins at 0. int64 if all are ints, otherwise float32.
 
     Example:
@@ -191,10 +209,12 @@ def arange(start, end=None, step=1, dtype=None, bint requires_grad=False):
       >>> loopnest.arange(1, 2, 0.25)
       tensor([1.0000, 1.2500, 1.5000, 1.7500])
     """
+    on_cpu(device)
     if end is None:
         start, end = 0, start
     if dtype is None:
-        dtype = numpy.int64 if all(isinstance(v, int) for v in (start, end, step)) else numpy.float32
+        whole = all(hasattr(v, "__index__") for v in (start, end, step))
+        dtype = numpy.int64 if whole else numpy.float32
     return finished(numpy.arange(start, end, step).astype(dtype), requires_grad)
 
 
@@ -205,7 +225,7 @@ cdef object chosen_generator(object generator):
     return getattr(generator, "numpy", generator)
 
 
-def rand(*size, generator=None, dtype=None, bint requires_grad=False):
+def rand(*size, generator=None, dtype=None, device=None, bint requires_grad=False):
     """Random numbers of a size, uniform in [0, 1); float32 unless dtype says otherwise.
 
     Args:
@@ -217,11 +237,12 @@ def rand(*size, generator=None, dtype=None, bint requires_grad=False):
       >>> x.shape, bool(x.max() < 1)
       ((2, 3), True)
     """
+    on_cpu(device)
     return finished(chosen_generator(generator).random(shape_from(size), dtype=dtype or numpy.float32),
                     requires_grad)
 
 
-def randn(*size, generator=None, dtype=None, bint requires_grad=False):
+def randn(*size, generator=None, dtype=None, device=None, bint requires_grad=False):
     """Random numbers of a size, normal with mean 0 and variance 1; float32 unless dtype says otherwise.
 
     Args:
@@ -232,11 +253,12 @@ def randn(*size, generator=None, dtype=None, bint requires_grad=False):
       >>> loopnest.randn(2, 3).shape
       (2, 3)
     """
+    on_cpu(device)
     numbers = chosen_generator(generator).standard_normal(shape_from(size), dtype=dtype or numpy.float32)
     return finished(numbers, requires_grad)
 
 
-def randint(low, high=None, size=None, generator=None, dtype=None):
+def randint(low, high=None, size=None, generator=None, dtype=None, device=None):
     """Whole numbers from low to below high, each as likely: randint([low,] high, size). int64.
 
     Example:
@@ -245,14 +267,15 @@ def randint(low, high=None, size=None, generator=None, dtype=None):
       >>> x.min().item() >= 1, x.max().item() <= 6
       (True, True)
     """
+    on_cpu(device)
     if high is None or isinstance(high, (tuple, list)):
         low, high, size = 0, low, high if size is None else size
-    size = () if size is None else size if isinstance(size, int) else tuple(size)
+    size = () if size is None else shape_from((size,))
     numbers = chosen_generator(generator).integers(low, high, size)
     return finished(numbers.astype(dtype or numpy.int64), False)
 
 
-def randperm(n, generator=None):
+def randperm(n, generator=None, device=None):
     """The numbers 0 to n - 1 in random order, int64.
 
     Example:
@@ -260,4 +283,5 @@ def randperm(n, generator=None):
       >>> sorted(loopnest.randperm(4).tolist())
       [0, 1, 2, 3]
     """
-    return finished(chosen_generator(generator).permutation(n), False)
+    on_cpu(device)
+    return finished(chosen_generator(generator).permutation(operator.index(n)), False)

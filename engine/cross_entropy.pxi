@@ -156,6 +156,9 @@ def cross_entropy(Tensor input not None, Tensor target not None, Tensor weight=N
     if recording() and wants(input):
         node.edge0 = edge_of(input)
         keep0(node, input)
+        if classes is settled(target):
+            node.version1 = version_of(target)
+            node.seen1 = node.version1.value
         if weight is not None and node.weight is settled(weight):
             node.version2 = version_of(weight)
             node.seen2 = node.version2.value

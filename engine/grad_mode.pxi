@@ -52,7 +52,31 @@ class _GradMode:
             with kind():
                 return function(*args, **kwargs)
 
-        return within
+        return _steps_within(kind, function) if inspect.isgeneratorfunction(function) else within
+
+
+def _steps_within(kind, function):
+    """A generator function whose own steps run in a grad mode, and what is between them in the caller's."""
+    @functools.wraps(function)
+    def steps(*args, **kwargs):
+        generator = function(*args, **kwargs)
+        step, given = generator.send, None
+        while True:
+            with kind():
+                try:
+                    value = step(given)
+                except StopIteration as end:
+                    return end.value
+            try:
+                step, given = generator.send, (yield value)
+            except GeneratorExit:
+                with kind():
+                    generator.close()
+                raise
+            except BaseException as error:
+                step, given = generator.throw, error
+
+    return steps
 
 
 class no_grad(_GradMode):
@@ -84,7 +108,7 @@ class enable_grad(_GradMode):
 
 
 def set_grad_enabled(bint mode):
-    """Sets the grad mode of this thread, and may be used as a context manager that puts the old mode back.
+    """Sets the grad mode of this thread, until a `with` block that it opens ends; a decorator as well.
 
     Example:
       >>> import loopnest
@@ -100,6 +124,20 @@ def set_grad_enabled(bint mode):
     return _Restore(context)
 
 
+def inference_mode(mode=True):
+    """no_grad under PyTorch's other name (there is no faster one); inference_mode(False) is enable_grad.
+
+    Example:
+      >>> import loopnest
+      >>> with loopnest.inference_mode():
+      ...     loopnest.is_grad_enabled()
+      False
+    """
+    if callable(mode):
+        return no_grad(mode)
+    return no_grad() if mode else enable_grad()
+
+
 class _Restore:
     def __init__(self, context):
         self._context = context
@@ -109,3 +147,8 @@ class _Restore:
 
     def __exit__(self, *ignored):
         return self._context.__exit__()
+
+    def __call__(self, function):
+        kind = type(self._context)
+        self._context.__exit__()
+        return kind()(function)

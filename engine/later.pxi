@@ -13,6 +13,24 @@ cdef Version version_of(Tensor t):
     return t.version
 
 
+cdef Version shared_version(Tensor t):
+    """The version for another Tensor that looks at the memory of t."""
+    cdef Version version = version_of(t)
+    version.shared = True
+    return version
+
+
+cdef bint seen_by_others(Tensor t) noexcept:
+    """May another Tensor, or NumPy, look at the memory of t? (An array that a node has kept counts too.)"""
+    if t.version is None or not (t.version.shared or t.version.exposed):
+        return False
+    cdef PyObject* held = <PyObject*>t.held
+    cdef PyObject* base = cnp.PyArray_BASE(t.held)
+    if Py_REFCNT(<object>held) > 1:
+        return True
+    return base != NULL and cnp.PyArray_Check(<object>base) and Py_REFCNT(<object>base) > 1
+
+
 # ------------------------------------------------------------------------------------------------------------
 # Later: results that are not computed before somebody looks at them, because the next operator may well
 # compute its own in one go with them (ReLU, or residual and ReLU, with a norm's). Until then the tensor has

@@ -137,7 +137,7 @@ cdef ndarray weights_of(str op, str name, object weight, Tensor input):
         fits = False
     if not fits:
         raise ValueError(f"{op}: a {name} of shape {shape_of(w)} does not fit input of shape {input.shape}")
-    return w.astype(settled(input).dtype, copy=False)
+    return w.astype(settled(input).dtype)  # a copy: its owner may change it before backward
 
 
 def binary_cross_entropy(Tensor input not None, Tensor target not None, weight=None, str reduction="mean"):
@@ -175,7 +175,7 @@ def binary_cross_entropy_with_logits(Tensor input not None, Tensor target not No
     c = weights_of(op, "pos_weight", pos_weight, input)
     positive = activation(input, FUNCTIONS.index("logsigmoid"))
     if c is not None:
-        positive = positive * (target * wrap(c - 1) + 1)
+        positive = positive * (target * wrap(numpy.asarray(c - 1)) + 1)
     values = (1 - target) * input - positive
     return reduce_by(values if w is None else values * wrap(w), reduction)
 
@@ -238,7 +238,8 @@ def nll_loss(Tensor input not None, Tensor target not None, weight=None, ignore_
     def grad(g):
         dx = numpy.zeros(shape, x.dtype)
         with numpy.errstate(divide="ignore", invalid="ignore"):
-            each = -factors * (g / x.dtype.type(total) if reduction == "mean" else g)
+            g = g / x.dtype.type(total) if reduction == "mean" else g
+            each = numpy.where(factors == 0, 0, -factors * g)
         numpy.put_along_axis(dx, at, numpy.expand_dims(numpy.asarray(each, x.dtype), axis), axis)
         return (dx,)
 

@@ -124,7 +124,8 @@ cdef Tensor summed(Tensor x, object dim, bint keepdim, bint mean):
     if reducible(a):
         y = reduced(SUM, a, axes, keepdim, count if mean else 1)
     else:
-        y = numpy.asarray(numpy.sum(a, axis=axes, keepdims=keepdim))
+        whole = numpy.int64 if a.dtype.kind in "iub" else None
+        y = numpy.asarray(numpy.sum(a, axis=axes, keepdims=keepdim, dtype=whole))
         if mean:
             with numpy.errstate(divide="ignore", invalid="ignore"):
                 y = numpy.asarray(y / y.dtype.type(count))
@@ -160,17 +161,17 @@ class Extreme(tuple):
 cdef object extreme(Tensor x, object dim, bint keepdim, bint largest):
     cdef ndarray a = settled(x), at
     cdef tuple shape
-    if isinstance(dim, (Tensor, numpy.ndarray)):
-        raise TypeError("max and min of two tensors: use where")
     if cnp.PyArray_SIZE(a) == 0 and dim is None:
         raise ValueError(f"max or min of no elements (input {x.shape})")
     if dim is None:
         y = (reduced(AMAX if largest else AMIN, a, None, False, 1) if reducible(a)
              else numpy.asarray(a.max() if largest else a.min()))
 
+        whole = y.copy() if grad_mode and wants(x) else y  # whoever has the result may change it
+
         def spread(g, a):
             ones = (1,) * a.ndim
-            return (shared_among_equals(a, y.reshape(ones), g.reshape(ones)),)
+            return (shared_among_equals(a, whole.reshape(ones), g.reshape(ones)),)
 
         return close("MaxBackward" if largest else "MinBackward", y, (x,), spread, (x,))
     axis = axis_of(x, dim, 0)

@@ -35,7 +35,7 @@ cdef ndarray make_with(Layout& layout):
 
 cdef Tensor view_of(Tensor base, ndarray a):
     cdef Tensor out = wrap(a)
-    out.version = version_of(base)
+    out.version = shared_version(base)
     return out
 
 
@@ -73,6 +73,8 @@ def reshape(Tensor input not None, shape):
       tensor([[0, 1, 2],
               [3, 4, 5]])
     """
+    if not isinstance(shape, (int, tuple, list)) and hasattr(shape, "__index__"):
+        shape = operator.index(shape)
     try:
         return reshaped(input, shaped(settled(input), shape))
     except (ValueError, TypeError):
@@ -80,13 +82,26 @@ def reshape(Tensor input not None, shape):
 
 
 cdef Tensor view(Tensor x, object shape):
-    if not isinstance(shape, (int, tuple, list)):
-        return cast(x, shape)
+    if isinstance(shape, (type, numpy.dtype)) and not (isinstance(shape, type)
+                                                       and issubclass(shape, (tuple, list))):
+        return as_dtype(x, numpy.dtype(shape))
     cdef Tensor out = reshape(x, shape)
     if x.numel() > 0 and not numpy.may_share_memory(settled(out), settled(x)):
         raise ValueError(f"view size {shape} is not compatible with the memory of a tensor of shape "
                          f"{x.shape} and strides {x.stride()}; use reshape()")
     return out
+
+
+cdef Tensor as_dtype(Tensor x, object dtype):
+    """The same bytes read as another dtype."""
+    if dtype == settled(x).dtype:
+        return view_of(x, settled(x)) if not (grad_mode and wants(x)) else reshaped(x, settled(x))
+    if dtype.kind not in "fiub":
+        raise TypeError(f"view: expected a dtype of numbers, got {dtype}")
+    try:
+        return view_of(x, settled(x).view(dtype))
+    except ValueError as error:
+        raise ValueError(f"view: {x.dtype} of shape {x.shape} cannot be read as {dtype}: {error}") from None
 
 
 cdef int axis_of(Tensor x, int dim, int extra) except -1:
@@ -225,7 +240,7 @@ def expand(Tensor input not None, sizes):
     except ValueError:
         raise ValueError(f"expand: a tensor of shape {shape} cannot be expanded to {sizes}") from None
     cdef Tensor out = close("ExpandBackward", a, (input,), lambda g: (fit(g, shape, dtype),), ())
-    out.version = version_of(input)
+    out.version = shared_version(input)
     return out
 
 
@@ -251,6 +266,8 @@ cdef Tensor cast(Tensor x, object dtype):
 cdef object _index(object index):
     """An index with its tensors as arrays."""
     if isinstance(index, Tensor):
+        if index.ndim == 0 and index.dtype.kind in "iu":
+            return index.item()  # a place, so that its slice is a view
         return settled(<Tensor>index)
     if isinstance(index, tuple):
         return tuple([_index(i) for i in index])
@@ -359,28 +376,44 @@ cdef ndarray rows_given(ndarray rows, ndarray g, tuple shape):
     return rows_added(rows, g, size, -1).reshape(shape)
 
 
+cdef object own_index(object index):
+    """An index whose arrays nobody else can change before backward."""
+    if isinstance(index, tuple):
+        return tuple([own_index(i) for i in index])
+    return index.copy() if isinstance(index, numpy.ndarray) else index
+
+
+cdef object all_of(object index):
+    """A basic index whose result is a view also where it names one element."""
+    index = index if isinstance(index, tuple) else (index,)
+    return tuple([i for i in index if i is not ...]) + (...,)
+
+
 cdef Tensor getitem(Tensor x, object index):
     index = _index(index)
     cdef bint basic = is_basic(index)
-    cdef ndarray a = numpy.asarray(settled(x)[index])
+    found = settled(x)[index]
+    if basic and not isinstance(found, numpy.ndarray):
+        index = all_of(index)
+        found = settled(x)[index]
+    cdef ndarray a = numpy.asarray(found)
     cdef Tensor out
     cdef SliceBackward node
     cdef tuple shape = shape_of(settled(x))
     if not (grad_mode and wants(x)):
-        return view_of(x, a) if basic and cnp.PyArray_NDIM(a) else wrap(a)
+        return view_of(x, a) if basic else wrap(a)
     cdef Layout layout = layout_of(settled(x))
     if basic:
         node = SliceBackward.__new__(SliceBackward)
         node.layout, node.index = layout, index
-        if cnp.PyArray_NDIM(a) == 0:  # so that it gives a view of one element, not its value
-            node.index = tuple([i for i in (index if isinstance(index, tuple) else (index,)) if i is not ...])
-            node.index += (...,)
         node.edge0 = edge_of(x)
-        out = view_of(x, a) if cnp.PyArray_NDIM(a) else wrap(a)
+        out = view_of(x, a)
         record(node, out)
         return out
 
     cdef ndarray rows = rows_of(index, shape)
+    if rows is None:
+        index = own_index(index)
 
     def grad(g):
         if rows is not None:
@@ -394,6 +427,18 @@ cdef Tensor getitem(Tensor x, object index):
         return (dx,)
 
     return close("IndexBackward", a, (x,), grad, ())
+
+
+cdef list of_one_dtype(list arrays):
+    """The arrays in the dtype that PyTorch would give them all."""
+    cdef ndarray a, first = arrays[0]
+    for a in arrays:
+        if cnp.PyArray_TYPE(a) != cnp.PyArray_TYPE(first):
+            break
+    else:
+        return arrays
+    kind = functools.reduce(wider, [a.dtype for a in arrays])
+    return [a.astype(kind, copy=False) for a in arrays]
 
 
 cdef ndarray joined(list arrays, int axis):
@@ -447,16 +492,22 @@ def cat(tensors, int dim=0):
     cdef tuple inputs = tuple([tensor_of(t) for t in tensors])
     if not inputs:
         raise ValueError("cat: expected at least one tensor")
+    arrays = of_one_dtype([settled(<Tensor>t) for t in inputs])
+    whole = [t for t in inputs if t.shape != (0,)] or list(inputs)  # as in torch, (0,) joins anything
+    if len(whole) < len(inputs):
+        return cast(cat(whole, dim), arrays[0].dtype)
     cdef int axis = axis_of(inputs[0], dim, 0)
+    dtypes = [t.dtype for t in inputs]
     try:
-        result = joined([settled(<Tensor>t) for t in inputs], axis)
+        result = joined(arrays, axis)
     except ValueError:
         raise ValueError(f"cat: the shapes {[t.shape for t in inputs]} do not fit each other along dim "
                          f"{dim}") from None
     lengths = [t.shape[axis] for t in inputs]
 
     def grads(g):
-        return tuple(numpy.split(g, numpy.cumsum(lengths)[:-1], axis))
+        pieces = numpy.split(g, numpy.cumsum(lengths)[:-1], axis)
+        return tuple([piece.astype(dtype, copy=False) for piece, dtype in zip(pieces, dtypes)])
 
     return close("CatBackward", result, inputs, grads, ())
 
@@ -477,11 +528,17 @@ def stack(tensors, int dim=0):
     if not inputs:
         raise ValueError("stack: expected at least one tensor")
     cdef int axis = axis_of(inputs[0], dim, 1)
+    dtypes = [t.dtype for t in inputs]
     try:
-        result = numpy.stack([settled(<Tensor>t) for t in inputs], axis)
+        result = numpy.stack(of_one_dtype([settled(<Tensor>t) for t in inputs]), axis)
     except ValueError:
         raise ValueError(f"stack: expected tensors of one shape, got {[t.shape for t in inputs]}") from None
-    return close("StackBackward", result, inputs, lambda g: tuple(numpy.moveaxis(g, axis, 0)), ())
+
+    def grads(g):
+        return tuple([piece.astype(dtype, copy=False)
+                      for piece, dtype in zip(numpy.moveaxis(g, axis, 0), dtypes)])
+
+    return close("StackBackward", result, inputs, grads, ())
 
 
 def unbind(Tensor input not None, int dim=0):

@@ -15,6 +15,7 @@ ctypedef pair[int64_t, Reference] Entry  # a node's number, and the node
 cdef class Version:
     cdef long long value
     cdef bint exposed  # NumPy has seen the memory: it may be changed behind the tape's back
+    cdef bint shared  # several Tensors look, or have looked, at the memory
 
 
 cdef class Run:
@@ -84,6 +85,7 @@ cdef inline cnp.ndarray settled(Tensor t):
 cdef bint recording() noexcept
 cdef bint wants(Tensor t) noexcept
 cdef Version version_of(Tensor t)
+cdef Version shared_version(Tensor t)
 cdef Tensor wrap(cnp.ndarray a)
 cdef object edge_of(Tensor t)
 cdef int keep0(Node node, Tensor t) except -1

@@ -22,6 +22,8 @@ The file is in parts, because it is one module for the compiler's sake (calls be
 """
 
 import functools
+import inspect
+import operator
 import weakref
 
 import numpy

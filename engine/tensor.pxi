@@ -70,7 +70,7 @@ cdef class Tensor:
         if data is not None:
             self.held = array_of(data)
             if isinstance(data, Tensor):
-                self.version = version_of(data)
+                self.version = shared_version(data)
         if requires_grad:
             need_grad_dtype(self.held)
             self.requires = True
@@ -98,6 +98,17 @@ cdef class Tensor:
           dtype('float32')
         """
         return self.held.dtype
+
+    @property
+    def device(self):
+        """Where the numbers are: always "cpu".
+
+        Example:
+          >>> import loopnest
+          >>> loopnest.zeros(2).device
+          'cpu'
+        """
+        return "cpu"
 
     @property
     def ndim(self):
@@ -522,7 +533,7 @@ cdef class Tensor:
           tensor([2.])
         """
         cdef Tensor out = wrap(settled(self))
-        out.version = version_of(self)
+        out.version = shared_version(self)
         return out
 
     def detach_(self):
@@ -556,11 +567,14 @@ cdef class Tensor:
         elif not self.requires:
             raise RuntimeError("can't retain_grad on a Tensor that has requires_grad=False")
 
-    # In place. Only what the tape does not see can be changed.
+    # In place. + - * / of what the tape sees are recorded; other changes of it are refused.
 
     def __setitem__(self, index, value):
+        if on_tape(self, value):
+            put(self, _index(index), tensor_of(value))
+            return
         need_in_place(self, value)
-        settled(self)[_index(index)] = array_of(value)
+        place_at(settled(self), _index(index), array_of(value))
         bump(self)
 
     def copy_(self, source):
@@ -609,7 +623,7 @@ cdef class Tensor:
           >>> loopnest.ones(3).add_(2, alpha=10)
           tensor([21., 21., 21.])
         """
-        return change(self, numpy.add, other if alpha == 1 else array_of(other) * alpha)
+        return change(self, ADD, other if alpha == 1 else other * alpha)
 
     def sub_(self, other, alpha=1):
         """self -= alpha * other, in place; other is broadcast. Returns self.
@@ -619,7 +633,7 @@ cdef class Tensor:
           >>> loopnest.ones(3).sub_(loopnest.tensor([1.0, 2.0, 3.0]))
           tensor([ 0., -1., -2.])
         """
-        return change(self, numpy.subtract, other if alpha == 1 else array_of(other) * alpha)
+        return change(self, SUB, other if alpha == 1 else other * alpha)
 
     def mul_(self, other):
         """self *= other, in place; other is broadcast. Returns self.
@@ -629,7 +643,7 @@ cdef class Tensor:
           >>> loopnest.tensor([1.0, 2.0]).mul_(3)
           tensor([3., 6.])
         """
-        return change(self, numpy.multiply, other)
+        return change(self, MUL, other)
 
     def div_(self, other):
         """self /= other, in place; other is broadcast. Returns self.
@@ -639,7 +653,7 @@ cdef class Tensor:
           >>> loopnest.tensor([1.0, 2.0]).div_(4)
           tensor([0.2500, 0.5000])
         """
-        return change(self, numpy.divide, other)
+        return change(self, DIV, other)
 
     def clamp_(self, min=None, max=None):
         """Brings every element between min and max, in place; one of both may be None. Returns self.
@@ -650,7 +664,8 @@ cdef class Tensor:
           tensor([-1.0000,  0.5000,  1.0000])
         """
         need_in_place(self, None)
-        numpy.clip(settled(self), min, max, out=settled(self))
+        low, high = (None if v is None else operand(self, v) for v in (min, max))
+        numpy.clip(settled(self), low, high, out=settled(self))
         bump(self)
         return self
 
@@ -718,16 +733,16 @@ cdef class Tensor:
         return operate(DIV, self, other, True)
 
     def __iadd__(self, other):
-        return self + other if on_tape(self, other) else self.add_(other)
+        return change(self, ADD, other)
 
     def __isub__(self, other):
-        return self - other if on_tape(self, other) else self.sub_(other)
+        return change(self, SUB, other)
 
     def __imul__(self, other):
-        return self * other if on_tape(self, other) else self.mul_(other)
+        return change(self, MUL, other)
 
     def __itruediv__(self, other):
-        return self / other if on_tape(self, other) else self.div_(other)
+        return change(self, DIV, other)
 
     def __neg__(self):
         return operate(MUL, self, -1, False)
@@ -748,22 +763,37 @@ cdef class Tensor:
         return matmul(tensor_of(other), self)
 
     def __floordiv__(self, other):
-        return wrap(numpy.asarray(settled(self) // operand(self, other)))
+        return floor_divide(self, other)
+
+    def __rfloordiv__(self, other):
+        return floor_divide(wrap(operand(self, other)), self)
 
     def __mod__(self, other):
-        return wrap(numpy.asarray(settled(self) % operand(self, other)))
+        return remainder(self, other)
+
+    def __rmod__(self, other):
+        return remainder(wrap(operand(self, other)), self)
 
     def __invert__(self):
         return wrap(numpy.asarray(~settled(self)))
 
     def __and__(self, other):
-        return wrap(numpy.asarray(settled(self) & array_of(other)))
+        return bitwise(self, other, numpy.bitwise_and)
 
     def __or__(self, other):
-        return wrap(numpy.asarray(settled(self) | array_of(other)))
+        return bitwise(self, other, numpy.bitwise_or)
 
     def __xor__(self, other):
-        return wrap(numpy.asarray(settled(self) ^ array_of(other)))
+        return bitwise(self, other, numpy.bitwise_xor)
+
+    def __rand__(self, other):
+        return bitwise(self, other, numpy.bitwise_and)
+
+    def __ror__(self, other):
+        return bitwise(self, other, numpy.bitwise_or)
+
+    def __rxor__(self, other):
+        return bitwise(self, other, numpy.bitwise_xor)
 
     def __eq__(self, other):
         return compare(self, other, numpy.equal)
@@ -877,6 +907,56 @@ cdef class Tensor:
           tensor([False,  True, False])
         """
         return self == other
+
+    def ne(self, other):
+        """self != other, element by element, of dtype bool.
+
+        Example:
+          >>> import loopnest
+          >>> loopnest.tensor([1, 2]).ne(1)
+          tensor([False,  True])
+        """
+        return self != other
+
+    def lt(self, other):
+        """self < other, element by element, of dtype bool.
+
+        Example:
+          >>> import loopnest
+          >>> loopnest.tensor([1, 2]).lt(2)
+          tensor([ True, False])
+        """
+        return self < other
+
+    def le(self, other):
+        """self <= other, element by element, of dtype bool.
+
+        Example:
+          >>> import loopnest
+          >>> loopnest.tensor([1, 2]).le(1)
+          tensor([ True, False])
+        """
+        return self <= other
+
+    def gt(self, other):
+        """self > other, element by element, of dtype bool.
+
+        Example:
+          >>> import loopnest
+          >>> loopnest.tensor([1, 2]).gt(1)
+          tensor([False,  True])
+        """
+        return self > other
+
+    def ge(self, other):
+        """self >= other, element by element, of dtype bool.
+
+        Example:
+          >>> import loopnest
+          >>> loopnest.tensor([1, 2]).ge(2)
+          tensor([False,  True])
+        """
+        return self >= other
 
     def abs(self):
         """|x|, element by element; the gradient at 0 is 0.
@@ -1160,17 +1240,18 @@ cdef class Tensor:
 
     # Reductions
 
-    def sum(self, dim=None, bint keepdim=False):
-        """The sum along dim (an axis, several, or all); keepdim leaves summed axes at length 1.
+    def sum(self, dim=None, bint keepdim=False, dtype=None):
+        """The sum along dim (an axis, several, or all); keepdim leaves summed axes at length 1; dtype: of
+        the sum.
 
         Example:
           >>> import loopnest
           >>> loopnest.tensor([[1.0, 2.0], [3.0, 4.0]]).sum(0)
           tensor([4., 6.])
         """
-        return summed(self, dim, keepdim, False)
+        return summed(self if dtype is None else cast(self, dtype), dim, keepdim, False)
 
-    def mean(self, dim=None, bint keepdim=False):
+    def mean(self, dim=None, bint keepdim=False, dtype=None):
         """The mean along dim (an axis, several, or all); keepdim leaves them at length 1. TypeError for ints.
 
         Example:
@@ -1178,7 +1259,7 @@ cdef class Tensor:
           >>> loopnest.tensor([[1.0, 2.0], [3.0, 4.0]]).mean(1)
           tensor([1.5000, 3.5000])
         """
-        return summed(self, dim, keepdim, True)
+        return summed(self if dtype is None else cast(self, dtype), dim, keepdim, True)
 
     def var(self, dim=None, bint unbiased=True, bint keepdim=False, correction=None):
         """The variance along dim (an axis, several, or all): squares of deviations over count - correction.
@@ -1201,27 +1282,32 @@ cdef class Tensor:
           >>> loopnest.tensor([1.0, 3.0]).std(unbiased=False)
           tensor(1.)
         """
-        return sqrt(self.var(dim, unbiased, keepdim, correction))
+        squares = self.var(dim, unbiased, keepdim, correction)
+        return of_result("StdBackward", numpy.asarray(numpy.sqrt(settled(squares))), squares, _std_grad)
 
     def max(self, dim=None, bint keepdim=False):
-        """The largest element; along dim a pair (values, indices), the first index where several are equal.
+        """The largest element; of two tensors: maximum; along dim a pair
+        (values, indices), the first index where several are equal.
 
         Example:
           >>> import loopnest
           >>> loopnest.tensor([[1, 5], [7, 3]]).max(1).indices
           tensor([1, 0])
         """
-        return extreme(self, dim, keepdim, True)
+        return (self.maximum(dim) if isinstance(dim, (Tensor, numpy.ndarray))
+                else extreme(self, dim, keepdim, True))
 
     def min(self, dim=None, bint keepdim=False):
-        """The smallest element; along dim a pair (values, indices), the first index where several are equal.
+        """The smallest element; of two tensors: minimum; along dim a pair
+        (values, indices), the first index where several are equal.
 
         Example:
           >>> import loopnest
           >>> loopnest.tensor([[1, 5], [7, 3]]).min(1).values
           tensor([1, 3])
         """
-        return extreme(self, dim, keepdim, False)
+        return (self.minimum(dim) if isinstance(dim, (Tensor, numpy.ndarray))
+                else extreme(self, dim, keepdim, False))
 
     def argmax(self, dim=None, bint keepdim=False):
         """The place of the largest element along dim, or in all of them in C order; int64, no gradient.
@@ -1405,12 +1491,46 @@ def _represent(Tensor t not None):
 
 
 cdef bint on_tape(Tensor t, object other) except -1:
-    """Would `t op= other` have to be recorded? Then Python's `t = t op other` does it. A leaf is an error."""
+    """Does `t op= other` have to be recorded? A leaf is an error."""
     if not grad_mode:
         return False
     if t.requires and t.node is None:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
     return t.node is not None or (isinstance(other, Tensor) and wants(<Tensor>other))
+
+
+cdef int need_alone(Tensor t) except -1:
+    """Another tensor that looks at t's memory would not see a change that is recorded."""
+    if seen_by_others(t):
+        raise RuntimeError("in-place changes are recorded only where nobody else looks at the memory: this "
+                           "tensor is a view, or has one; make a new tensor, or use no_grad() or detach()")
+    return 0
+
+
+def become(Tensor t not None, Tensor new not None):
+    """t, whose numbers (and place on the tape) are now those of `new`, a result that nobody else has.
+
+    Where the tape sees it, what t was stays as it is for the nodes that have kept it.
+    """
+    if not on_tape(t, new):
+        return t.copy_(new)
+    need_alone(t)
+    return take_over(t, new)
+
+
+cdef Tensor take_over(Tensor t, Tensor new):
+    if not same_shape(new.held, t.held):
+        raise ValueError(f"an in-place operation keeps its shape {t.shape}, the result has {new.shape}")
+    if cnp.PyArray_TYPE(new.held) != cnp.PyArray_TYPE(t.held):
+        if new.dtype.kind == "f" and t.dtype.kind != "f":
+            raise TypeError(f"an in-place operation keeps its dtype {t.dtype}, the result has {new.dtype}")
+        new = cast(new, t.dtype)
+    if t.later is not None:
+        forget(t.later)
+    t.held, t.node, t.version, t.later, new.later = new.held, new.node, new.version, new.later, None
+    if t.later is not None:
+        t.later.tensor = <PyObject*>t
+    return t
 
 
 cdef int need_in_place(Tensor t, object value) except -1:
@@ -1425,12 +1545,53 @@ cdef int need_in_place(Tensor t, object value) except -1:
     return 0
 
 
-cdef Tensor change(Tensor t, object ufunc, object other):
+cdef Tensor change(Tensor t, int op, object other):
+    """t op= other"""
+    if on_tape(t, other):
+        new = operate(op, t, other, False)
+        if new is NotImplemented:
+            raise TypeError(f"expected a number, an array or a tensor, got {type(other).__name__}")
+        need_alone(t)
+        return take_over(t, new)
     need_in_place(t, other)
     cdef ndarray a = operand(t, other)
-    ufunc(settled(t), a, out=settled(t), casting="same_kind")
+    ufuncs[op](settled(t), a, out=settled(t), casting="same_kind")
     bump(t)
     return t
+
+
+cdef int place_at(ndarray a, object index, ndarray value) except -1:
+    """a[index] = value; leading axes of length 1 of value may be too many, as in PyTorch."""
+    there = numpy.ndim(a[index])
+    while value.ndim > there and value.shape[0] == 1:
+        value = value.reshape(shape_of(value)[1:])
+    try:
+        a[index] = value
+    except ValueError:
+        raise ValueError(f"a value of shape {shape_of(value)} does not fit the place of shape "
+                         f"{numpy.shape(a[index])} in a tensor of shape {shape_of(a)}") from None
+    return 0
+
+
+cdef int put(Tensor t, object index, Tensor value) except -1:
+    """t[index] = value, recorded; in t's own memory if no node has kept it."""
+    need_alone(t)
+    settle_all()
+    cdef bint own = owns_memory(t.held) and held_once(<PyObject*>t.held)
+    cdef ndarray a = t.held if own else copy_as(t.held, t.held)
+    cdef tuple shape = shape_of(settled(value))
+    dtype = value.dtype
+    place_at(a, index, settled(value))
+    index = own_index(index)
+
+    def grads(g):
+        rest = g.copy()
+        rest[index] = 0
+        piece = numpy.asarray(g[index])
+        return rest, fit(piece.reshape((1,) * (len(shape) - piece.ndim) + shape_of(piece)), shape, dtype)
+
+    take_over(t, close("IndexPutBackward", a, (t, value), grads, ()))
+    return 0
 
 
 cdef Tensor tensor_of(object value):

@@ -14,7 +14,8 @@ from .arena cimport make_as
 from .elementwise cimport best_places, cumulate, most_best
 from .kernels cimport AMAX, AMIN, F32, F64, dtype_of
 from .tape cimport (Tensor, after_relu, array_of, as_float, axis_of, before_relu, close, fit, getitem,
-                    promoted, reduced, reducible, settled, shape_of, shared_among_equals, tensor_of, wrap)
+                    promoted, recording, reduced, reducible, settled, shape_of, shared_among_equals,
+                    shared_version, tensor_of, wants, wrap)
 
 from .tape import Extreme, default_generator, expand, matmul, permute, reshape, transpose, unsqueeze
 
@@ -254,6 +255,8 @@ def masked_fill(Tensor input not None, mask, value):
     cdef Tensor filler = tensor_of(value)
     if where.dtype.kind != "b":
         raise TypeError(f"masked_fill: expected a mask of dtype bool, got {where.dtype}")
+    if recording() and (wants(input) or wants(filler)):
+        where = where.copy()
     if settled(filler).ndim != 0:
         raise ValueError(f"masked_fill: expected one value, got shape {filler.shape}")
     cdef tuple shape = shape_of(settled(input))
@@ -611,8 +614,10 @@ cdef Tensor furthest(Tensor x, object dim, bint keepdim, int function, str title
     else:
         y = numpy.asarray((numpy.max if function == AMAX else numpy.min)(whole, axis=axes, keepdims=True))
 
+    kept = y.copy() if recording() and wants(x) else y  # whoever has the result may change it
+
     def grad(g, a):
-        return (shared_among_equals(a, y, spread(g, axes, keepdim)),)
+        return (shared_among_equals(a, kept, spread(g, axes, keepdim)),)
 
     result = y if keepdim else numpy.asarray(y.squeeze(axes))
     return close(title, result, (x,), grad, (x,))
@@ -689,7 +694,7 @@ def logsumexp(Tensor input not None, dim, bint keepdim=False):
         with quiet():
             return (numpy.asarray(spread(g, axes, keepdim) * numpy.exp(a - at), a.dtype),)
 
-    result = numpy.asarray(whole if keepdim else whole.squeeze(axes))
+    result = numpy.array(whole if keepdim else whole.squeeze(axes))  # a copy, which its owner may change
     return close("LogsumexpBackward", result, (input,), grad, (input,))
 
 
@@ -720,8 +725,8 @@ def norm(Tensor input not None, p=2, dim=None, bint keepdim=False):
                 numpy.abs(a) / whole) ** a.dtype.type(p - 1)
         return (numpy.asarray(numpy.where(whole == 0, 0, unit) * spread(g, axes, keepdim), a.dtype),)
 
-    return close("NormBackward", numpy.asarray(whole if keepdim else whole.squeeze(axes)), (input,), grad,
-                 (input,))
+    result = numpy.array(whole if keepdim else whole.squeeze(axes))  # a copy, which its owner may change
+    return close("NormBackward", result, (input,), grad, (input,))
 
 
 cdef ndarray running_sums(ndarray a, int axis, bint back):
@@ -883,15 +888,22 @@ def topk(Tensor input not None, k, int dim=-1, bint largest=True, bint sorted=Tr
     return Extreme((taken(input, at, axis, "TopkBackward"), wrap(at)))
 
 
-def unique(input):
-    """The different elements in rising order, along one axis.
+def unique(input, bint sorted=True, bint return_inverse=False, bint return_counts=False, dim=None):
+    """The different elements (slices along dim) in rising order; on request where each element of the input
+    stands among them, and how often each appears.
 
     Example:
       >>> import loopnest
       >>> loopnest.unique(loopnest.tensor([3, 1, 3]))
       tensor([1, 3])
     """
-    return wrap(numpy.unique(array_of(input)))
+    a = array_of(input)
+    if not (return_inverse or return_counts):
+        return wrap(numpy.unique(a, axis=dim))
+    found = list(numpy.unique(a, return_inverse=return_inverse, return_counts=return_counts, axis=dim))
+    if return_inverse:  # NumPy 1 gives it flat
+        found[1] = found[1].reshape(shape_of(a) if dim is None else -1)
+    return tuple([wrap(numpy.asarray(f)) for f in found])
 
 
 def bincount(input, weights=None, int minlength=0):
@@ -926,7 +938,7 @@ cdef ndarray index_array(str op, object index):
     cdef ndarray at = array_of(index)
     if at.dtype.kind not in "iu":
         raise TypeError(f"{op}: expected an index of dtype int64, got {at.dtype}")
-    return at.astype(numpy.int64, copy=False)
+    return at.astype(numpy.int64, copy=recording())  # its owner may change it before backward
 
 
 cdef int in_range(str op, ndarray at, object length) except -1:
@@ -999,14 +1011,18 @@ def scatter_add(Tensor input not None, int dim, index, src):
                  lambda g: (g, padded(numpy.asarray(g[where]), shape)), ())
 
 
-def scatter(Tensor input not None, int dim, index, src):
-    """input with src[i][j][k] (or one number) put at [index[i][j][k]][j][k] for dim 0, and so on; new.
+def scatter(Tensor input not None, int dim, index, src=None, value=None):
+    """input with src[i][j][k] (or one number, src or value) put at [index[i][j][k]][j][k] for dim 0, and so
+    on; new.
 
     Example:
       >>> import loopnest
       >>> loopnest.scatter(loopnest.zeros(3), 0, loopnest.tensor([2, 0]), loopnest.tensor([5.0, 7.0]))
       tensor([7., 0., 5.])
     """
+    if (src is None) == (value is None):
+        raise ValueError("scatter: expected either src or value")
+    src = value if src is None else src
     cdef ndarray at = index_array("scatter", index)
     cdef tuple where = places("scatter", input, axis_of(input, dim, 0), at)
     cdef Tensor source = tensor_of(src)
@@ -1278,17 +1294,23 @@ def diagonal(Tensor input not None, int offset=0, int dim1=0, int dim2=1):
     cdef tuple shape = shape_of(settled(input))
     if a == b:
         raise ValueError(f"diagonal: expected two different axes, got {dim1} and {dim2}")
-    if shape[a] != shape[b] and offset == 0 and min(shape[a], shape[b]) == 0:
-        return wrap(numpy.diagonal(settled(input), offset, a, b).copy())
 
     def grad(g):
         dx = numpy.zeros(shape, g.dtype)
-        view = numpy.diagonal(dx, offset, a, b)
-        view.flags.writeable = True
-        view[...] = g
+        diagonal_of(dx, offset, a, b)[...] = g
         return (dx,)
 
-    return close("DiagonalBackward", numpy.diagonal(settled(input), offset, a, b).copy(), (input,), grad, ())
+    cdef Tensor out = close("DiagonalBackward", diagonal_of(settled(input), offset, a, b), (input,), grad, ())
+    out.version = shared_version(input)
+    return out
+
+
+cdef ndarray diagonal_of(ndarray x, int offset, int a, int b):
+    """NumPy's diagonal, as writable as x."""
+    view = numpy.diagonal(x, offset, a, b)
+    if x.flags.writeable:
+        view.flags.writeable = True
+    return view
 
 
 cdef Tensor triangle(Tensor x, int diagonal, object f, str title):
@@ -1518,7 +1540,7 @@ def new_zeros(Tensor self not None, *size, dtype=None):
       >>> loopnest.tensor([1]).new_zeros(2)
       tensor([0, 0])
     """
-    shape = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
+    shape = size[0] if len(size) == 1 else size
     return wrap(numpy.zeros(shape, dtype or settled(self).dtype))
 
 
@@ -1530,7 +1552,7 @@ def new_ones(Tensor self not None, *size, dtype=None):
       >>> loopnest.tensor([1]).new_ones(2)
       tensor([1, 1])
     """
-    shape = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
+    shape = size[0] if len(size) == 1 else size
     return wrap(numpy.ones(shape, dtype or settled(self).dtype))
 
 

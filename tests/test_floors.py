@@ -78,7 +78,7 @@ HOUSE = [
     {"reference", "shapes", "extras", "_arguments"},
     {"_core"},
     {"engine"},
-    {"_precision", "autograd", "functions", "random", "receptive"},
+    {"_precision", "autograd", "compositions", "functions", "random", "receptive"},
     {"ops", "nn", "machine"},
     {"optim", "streaming", "models", "ladder", "laboratory"},
     {"loopnest"},

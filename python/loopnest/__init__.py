@@ -32,6 +32,20 @@ from loopnest._core import set_num_threads as set_num_threads
 from loopnest._precision import get_precision as get_precision
 from loopnest._precision import precision as precision
 from loopnest._precision import set_precision as set_precision
+from loopnest.compositions import addcdiv as addcdiv
+from loopnest.compositions import addcmul as addcmul
+from loopnest.compositions import addmm as addmm
+from loopnest.compositions import clamp_max as clamp_max
+from loopnest.compositions import clamp_min as clamp_min
+from loopnest.compositions import clip as clip
+from loopnest.compositions import cumprod as cumprod
+from loopnest.compositions import diag as diag
+from loopnest.compositions import hstack as hstack
+from loopnest.compositions import lerp as lerp
+from loopnest.compositions import median as median
+from loopnest.compositions import nan_to_num as nan_to_num
+from loopnest.compositions import normal as normal
+from loopnest.compositions import vstack as vstack
 from loopnest.engine import tensor_ops as _more
 from loopnest.engine.tape import Tensor as Tensor
 from loopnest.engine.tape import arange as arange
@@ -49,6 +63,7 @@ from loopnest.engine.tape import flatten as flatten
 from loopnest.engine.tape import flip as flip
 from loopnest.engine.tape import from_numpy as from_numpy
 from loopnest.engine.tape import full as full
+from loopnest.engine.tape import inference_mode as inference_mode
 from loopnest.engine.tape import is_grad_enabled as is_grad_enabled
 from loopnest.engine.tape import log as log
 from loopnest.engine.tape import log_softmax as log_softmax
@@ -190,8 +205,6 @@ if TYPE_CHECKING:
 
 all, any, round = _more.all_, _more.any_, _more.round_
 
-inference_mode = no_grad  # there is no faster one
-
 float32 = _np.dtype(_np.float32)
 float64 = _np.dtype(_np.float64)
 int64 = _np.dtype(_np.int64)
@@ -199,6 +212,7 @@ int32 = _np.dtype(_np.int32)
 uint8 = _np.dtype(_np.uint8)
 bool = _np.dtype(_np.bool_)
 float, double, long = float32, float64, int64  # PyTorch's other names
+pi, e, inf, nan = _np.pi, _np.e, _np.inf, _np.nan
 
 _LATER = (
     "bench",
