@@ -86,6 +86,40 @@ def test_collate():
     assert x.numpy()[1, 1].tolist() == [-1, -1, -1]
 
 
+def test_a_collate_fn_of_ones_own_gets_samples():
+    whole = TensorDataset(np.arange(12).reshape(6, 2), loopnest.arange(6))
+    for dataset in (whole, data.Subset(whole, range(6)), data.Subset(data.Subset(whole, range(6)), range(6))):
+        (samples,) = DataLoader(dataset, batch_size=6, collate_fn=list)
+        assert [x.tolist() for x, _ in samples] == whole.tensors[0].tolist()
+        assert [int(y) for _, y in samples] == list(range(6))
+        ((x, lengths, y),) = DataLoader(dataset, batch_size=6, collate_fn=data.pad_collate())
+        assert x.shape == (6, 2) and lengths.tolist() == [2] * 6 and y.tolist() == list(range(6))
+
+
+def test_tensors_in_give_tensors_out():
+    x, y = loopnest.ones(3, 2), loopnest.arange(3)
+    one = TensorDataset(x, y)[1]
+    assert all(isinstance(field, loopnest.Tensor) for field in one) and one[0].shape == (2,)
+    one[0].fill_(5)
+    assert x[1].tolist() == [5, 5]  # a view, as in torch
+    assert isinstance(TensorDataset(np.ones((3, 2)))[1][0], np.ndarray)
+
+
+def test_a_subclass_makes_its_own_samples():
+    class Doubled(TensorDataset):
+        def __getitem__(self, index):
+            return (super().__getitem__(index)[0] * 2,)
+
+    class Negated(data.Subset):
+        def __getitem__(self, index):
+            return (-super().__getitem__(index)[0],)
+
+    doubled = Doubled(np.arange(3))
+    assert numbers(DataLoader(doubled, batch_size=3)) == [[0, 2, 4]]
+    assert numbers(DataLoader(data.Subset(doubled, [2, 1]), batch_size=2)) == [[4, 2]]
+    assert numbers(DataLoader(Negated(doubled, [2, 1]), batch_size=2)) == [[-4, -2]]
+
+
 def test_buckets_keep_lengths_together():
     rng = np.random.default_rng(0)
     lengths = rng.integers(1, 100, 1000)

@@ -39,7 +39,8 @@ class Dataset:
 
 
 class TensorDataset(Dataset):
-    """Arrays or Tensors of one length side by side; sample k is the tuple of their k-th entries.
+    """Arrays or Tensors of one length side by side; sample k is the tuple of their k-th entries: Tensors of
+    Tensors, arrays or numbers of arrays.
 
     Args:
       tensors: NumPy arrays or Tensors, any dtype, first axis of one length.
@@ -59,12 +60,15 @@ class TensorDataset(Dataset):
         lengths = [len(t) for t in tensors]
         if not lengths or len(set(lengths)) != 1:
             raise ValueError(f"TensorDataset: expected arrays of one length, got lengths {lengths}")
-        self._arrays = [t.numpy() if isinstance(t, Tensor) else np.asarray(t) for t in tensors]
+        self._fields = [t if isinstance(t, Tensor) else np.asarray(t) for t in tensors]
+        self._arrays = [t.numpy() if isinstance(t, Tensor) else t for t in self._fields]
 
     def __getitem__(self, index: int) -> tuple:
-        return tuple(array[index] for array in self._arrays)
+        return tuple(field[index] for field in self._fields)
 
-    def __getitems__(self, indices: Sequence[int]) -> Columns:
+    def _columns(self, indices: Sequence[int]) -> Columns | None:
+        if type(self).__getitem__ is not TensorDataset.__getitem__:
+            return None  # a subclass makes something else of its samples
         return Columns(array[np.asarray(indices, np.int64)] for array in self._arrays)
 
     def __len__(self) -> int:
@@ -72,7 +76,13 @@ class TensorDataset(Dataset):
 
 
 class Columns(tuple):
-    """A batch that is already one array per field: the loader need not put samples together."""
+    """A batch that is already one array per field: default_collate need not put samples together."""
+
+
+def columns(dataset: Any, indices: Sequence[int]) -> Columns | None:
+    """These samples as columns, if the data set holds them so."""
+    get = getattr(dataset, "_columns", None)
+    return None if get is None else get(indices)
 
 
 class Subset(Dataset):
@@ -97,9 +107,18 @@ class Subset(Dataset):
         return self.dataset[int(self.indices[index])]
 
     def __getitems__(self, indices: Sequence[int]) -> Any:
-        mine = [int(self.indices[i]) for i in indices]
+        if type(self).__getitem__ is not Subset.__getitem__:
+            return [self[i] for i in indices]  # a subclass makes something else of its samples
+        mine = self._mine(indices)
         many = getattr(self.dataset, "__getitems__", None)
         return many(mine) if many else [self.dataset[i] for i in mine]
+
+    def _columns(self, indices: Sequence[int]) -> Columns | None:
+        whole = type(self).__getitem__ is Subset.__getitem__
+        return columns(self.dataset, self._mine(indices)) if whole else None
+
+    def _mine(self, indices: Sequence[int]) -> list[int]:
+        return [int(self.indices[i]) for i in indices]
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from loopnest.data.collate import as_batch, default_collate
+from loopnest.data.dataset import columns
 from loopnest.data.sampler import BatchSampler, RandomSampler, SequentialSampler, source
 
 
@@ -127,6 +128,8 @@ class DataLoader:
     def _fetch(self, wanted: Any) -> Any:
         if self.batch_sampler is None:
             return self._single(self.dataset[wanted])
+        if self.collate_fn is default_collate and (batch := columns(self.dataset, wanted)) is not None:
+            return default_collate(batch)
         many = getattr(self.dataset, "__getitems__", None)
         if many is not None:
             return self.collate_fn(many(wanted))
