@@ -4,6 +4,7 @@ import gzip
 import itertools
 import struct
 import threading
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -84,6 +85,21 @@ def test_collate():
     )
     assert tuple(x.shape) == (2, 2, 3) and lengths.tolist() == [2, 1] and y.tolist() == [4, 5]
     assert x.numpy()[1, 1].tolist() == [-1, -1, -1]
+
+
+class Pair(NamedTuple):
+    x: object
+    y: object
+
+
+def test_batches_have_torchs_types():
+    (batch,) = DataLoader(TensorDataset(np.arange(2), np.arange(2)), batch_size=2)
+    assert type(batch) is list
+    assert type(data.default_collate([(1, 2.0), (3, 4.0)])) is list
+    named = data.default_collate([Pair(1, "a"), Pair(2, "b")])
+    assert type(named) is Pair and named.x.tolist() == [1, 2] and named.y == ["a", "b"]
+    assert type(next(iter(data.Drawn(lambda rng: Pair(rng.normal(size=2), 1), 1)))) is Pair
+    assert data.default_collate([b"a", b"b"]) == [b"a", b"b"]
 
 
 def test_a_collate_fn_of_ones_own_gets_samples():

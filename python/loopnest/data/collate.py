@@ -14,7 +14,8 @@ from loopnest.engine.tape import Tensor, from_numpy
 def default_collate(batch: Any) -> Any:
     """A list of samples as one batch: arrays stacked, numbers as a Tensor, tuples and dicts field by field.
 
-    float64 arrays and Python floats become float32, whole numbers int64; strings stay a list.
+    As in PyTorch, tuples and lists of fields become a list, named tuples stay what they are. Otherwise than
+    there, float64 arrays and Python floats become float32, whole numbers int64; strings stay a list.
 
     Raises ValueError for arrays of different shapes (use pad_collate), TypeError for what it does not know.
 
@@ -25,7 +26,7 @@ def default_collate(batch: Any) -> Any:
       ([3, 5], [0.5, 2.0])
     """
     if isinstance(batch, Columns):
-        return tuple(_tensor(column) for column in batch)
+        return [_tensor(column) for column in batch]
     first = batch[0]
     if isinstance(first, (Tensor, np.ndarray)):
         shapes = {tuple(one.shape) for one in batch}
@@ -37,7 +38,7 @@ def default_collate(batch: Any) -> Any:
         return _tensor(np.stack([one.numpy() if isinstance(one, Tensor) else one for one in batch]))
     if isinstance(first, (bool, int, float, np.number, np.bool_)):
         return _tensor(np.asarray(batch))
-    if isinstance(first, str):
+    if isinstance(first, (str, bytes)):
         return list(batch)
     if isinstance(first, Mapping):
         return {key: default_collate([one[key] for one in batch]) for key in first}
@@ -45,7 +46,7 @@ def default_collate(batch: Any) -> Any:
         if len({len(one) for one in batch}) > 1:
             raise ValueError("default_collate: samples have different numbers of fields")
         fields = [default_collate(list(field)) for field in zip(*batch, strict=True)]
-        return tuple(fields) if isinstance(first, tuple) else fields
+        return type(first)(*fields) if hasattr(first, "_fields") else fields
     raise TypeError(
         f"default_collate: expected arrays, numbers, strings, tuples or dicts, got {type(first).__name__}"
     )
@@ -100,7 +101,8 @@ def as_batch(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: as_batch(one) for key, one in value.items()}
     if isinstance(value, (tuple, list)):
-        return type(value)(as_batch(one) for one in value)
+        made = [as_batch(one) for one in value]
+        return type(value)(*made) if hasattr(value, "_fields") else type(value)(made)
     return value
 
 
