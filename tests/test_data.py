@@ -14,6 +14,11 @@ from loopnest import data
 from loopnest.data import DataLoader, TensorDataset, sets
 
 
+@pytest.fixture
+def torch():
+    return pytest.importorskip("torch")
+
+
 def numbers(loader):
     return [batch[0].tolist() for batch in loader]
 
@@ -73,6 +78,27 @@ def test_workers_run_ahead_and_errors_come_out_in_their_place():
             got += batch.tolist()
     assert got == [0, 1, 2, 3, 4]
     assert all(name.startswith("loopnest-data") for name in seen)
+
+
+def test_loader_takes_torchs_arguments(torch):
+    import inspect
+
+    theirs = inspect.signature(torch.utils.data.DataLoader).parameters
+    ours = inspect.signature(DataLoader).parameters
+    assert list(ours) == list(theirs)
+    assert {k: p.default for k, p in ours.items()} == {k: p.default for k, p in theirs.items()}
+    begun = []
+    loader = DataLoader(
+        TensorDataset(np.arange(6)),
+        2,
+        num_workers=2,
+        pin_memory=True,
+        persistent_workers=True,
+        timeout=5,
+        worker_init_fn=begun.append,
+    )
+    assert numbers(loader) == [[0, 1], [2, 3], [4, 5]]
+    assert 0 in begun and sorted(begun) == list(range(len(begun)))
 
 
 def test_collate():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,8 +30,11 @@ class DataLoader:
       num_workers: threads that fetch ahead; 0: the caller fetches.
       collate_fn: makes a batch of a list of samples; default: default_collate.
       drop_last: leave out the last batch if it is not full.
+      worker_init_fn: called with the number of the worker, in each that starts, before its first batch.
       generator: a loopnest.Generator for the order; default: the one behind manual_seed.
       prefetch_factor: batches that each worker fetches ahead (2).
+      pin_memory, timeout, multiprocessing_context, persistent_workers, pin_memory_device, in_order: PyTorch's
+        options for processes and devices, taken and ignored.
 
     `state_dict()` in the middle of an epoch and `load_state_dict()` into a new loader go on with the very
     next batch of the same order.
@@ -48,14 +53,22 @@ class DataLoader:
         self,
         dataset: Any,
         batch_size: int | None = 1,
-        shuffle: bool = False,
+        shuffle: bool | None = None,
         sampler: Any = None,
         batch_sampler: Any = None,
         num_workers: int = 0,
         collate_fn: Callable[[Any], Any] | None = None,
+        pin_memory: bool = False,
         drop_last: bool = False,
+        timeout: float = 0,
+        worker_init_fn: Callable[[int], Any] | None = None,
+        multiprocessing_context: Any = None,
         generator: Any = None,
+        *,
         prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
+        pin_memory_device: str = "",
+        in_order: bool = True,
     ) -> None:
         if num_workers < 0:
             raise ValueError(f"DataLoader: expected num_workers of at least 0, got {num_workers}")
@@ -72,7 +85,7 @@ class DataLoader:
             )
         self.dataset, self.num_workers, self.generator = dataset, num_workers, generator
         self.prefetch_factor = prefetch_factor or 2
-        self.drop_last = drop_last
+        self.drop_last, self.worker_init_fn = drop_last, worker_init_fn
         self.collate_fn: Callable[[Any], Any] = collate_fn or default_collate
         if sampler is None:
             sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
@@ -139,10 +152,11 @@ class DataLoader:
         """The batches in order, while threads fetch the next ones. Errors come out in their place."""
         waiting: deque[Future] = deque()
         rest = iter(order)
+        fetch = self._fetch if self.worker_init_fn is None else self._beginning(self.worker_init_fn)
         with ThreadPoolExecutor(self.num_workers, thread_name_prefix="loopnest-data") as pool:
             try:
                 for wanted in rest:
-                    waiting.append(pool.submit(self._fetch, wanted))
+                    waiting.append(pool.submit(fetch, wanted))
                     if len(waiting) >= self.num_workers * self.prefetch_factor:
                         yield waiting.popleft().result()
                 while waiting:
@@ -150,6 +164,18 @@ class DataLoader:
             finally:
                 for one in waiting:
                     one.cancel()
+
+    def _beginning(self, worker_init_fn: Callable[[int], Any]) -> Callable[[Any], Any]:
+        """_fetch that first calls worker_init_fn, once in every thread."""
+        numbers, here = itertools.count(), threading.local()
+
+        def fetch(wanted: Any) -> Any:
+            if not hasattr(here, "begun"):
+                here.begun = True
+                worker_init_fn(next(numbers))
+            return self._fetch(wanted)
+
+        return fetch
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader stands: how many batches of this epoch are done, and from which random state their
