@@ -142,6 +142,34 @@ def test_early_stopping_goes_back_to_the_best():
     assert (trainer.model.body[0].weight.detach().numpy() == kept[1]).all()
 
 
+def test_fit_goes_on_where_an_earlier_one_ended():
+    trainer, loader = make()
+    for epochs, done in ((2, 2), (2, 2), (4, 4)):
+        assert len(trainer.fit(loader, epochs)) == done
+    whole, loader = make()
+    assert losses(trainer) == [record["loss"] for record in whole.fit(loader, 4)]
+
+
+def test_fit_goes_on_after_an_early_stop(tmp_path):
+    values = iter([1.0, 2.0, 3.0, 0.5, 4.0, 5.0])
+    stopping = EarlyStopping("score", patience=2)
+    trainer, loader = make(tmp_path / "c", callbacks=[stopping])
+    validate = lambda model: {"score": next(values)}  # noqa: E731
+    assert len(trainer.fit(loader, 10, validate=validate)) == 3
+    other, loader = make(tmp_path / "c", callbacks=[EarlyStopping("score", patience=2)])
+    assert len(other.fit(loader, 10, validate=validate, resume=True)) == 3  # that run had ended
+    assert len(trainer.fit(loader, 10, validate=validate)) == 6 and stopping.best == 0.5
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_nan_is_never_the_best(mode):
+    values = iter([float("nan"), 2.0, float("nan"), 2.0, 2.0])
+    stopping = EarlyStopping("score", patience=3, mode=mode)
+    trainer, loader = make(callbacks=[stopping])
+    assert len(trainer.fit(loader, 9, validate=lambda model: {"score": next(values)})) == 5
+    assert stopping.best == 2.0
+
+
 def test_log(tmp_path):
     trainer, loader = make(callbacks=[Log(tmp_path / "l.csv"), Log(tmp_path / "l.jsonl")])
     history = trainer.fit(loader, 2)

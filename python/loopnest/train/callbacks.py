@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,7 +57,9 @@ class Callback:
 
 
 class EarlyStopping(Callback):
-    """Ends training when `monitor` has not become better for `patience` epochs.
+    """Ends training when `monitor` has not become better for `patience` epochs. NaN is never better.
+
+    A `fit` after one that this has ended goes on with the best so far and new patience.
 
     Args:
       monitor: a column of the history, such as "loss" or what `validate` returns.
@@ -95,13 +98,18 @@ class EarlyStopping(Callback):
         self.waited = 0
         self.weights: dict[str, Any] | None = None
 
+    def begin(self, trainer: Trainer) -> None:
+        if self.waited >= self.patience:
+            self.waited = 0
+
     def epoch(self, trainer: Trainer, record: dict[str, Any]) -> None:
         """Keeps the best weights, or counts one more epoch without a gain and asks the trainer to stop."""
         if self.monitor not in record:
             raise ValueError(f"EarlyStopping: there is no {self.monitor!r} among {', '.join(record)}")
         value = float(record[self.monitor])
-        gain = 0.0 if self.best is None else (self.best - value if self.mode == "min" else value - self.best)
-        if self.best is None or gain > self.least:
+        best = math.inf if self.best is None else self.best if self.mode == "min" else -self.best
+        gain = best - (value if self.mode == "min" else -value)
+        if gain > self.least or (self.best is None and not math.isnan(value)):
             self.best, self.waited = value, 0
             if self.restore_best:
                 self.weights = {k: v.detach().numpy().copy() for k, v in trainer.model.state_dict().items()}

@@ -120,7 +120,7 @@ class Trainer:
         validate: Callable[[Any], dict[str, float]] | None = None,
         resume: bool = False,
     ) -> list[dict[str, Any]]:
-        """Train until `epochs` epochs are done in all; returns the history.
+        """Train until `epochs` epochs are done in all, those of earlier calls counted; returns the history.
 
         Args:
           loader: iterated once per epoch. For resuming within an epoch it needs DataLoader's state_dict.
@@ -142,13 +142,13 @@ class Trainer:
         return self.history
 
     def _fit(self, loader: Any, epochs: int, validate: Any, resume: bool) -> None:
+        self.stop = False  # what ended an earlier fit does not end this one; a checkpoint may say otherwise
         if resume and self.checkpoint is not None:
             state = self._read(self.checkpoint)
             if state is not None:
                 self._restore(state, loader)
         count = getattr(loader, "__len__", None)
         self.total_steps = None if count is None else epochs * count()
-        self.stop = self.stop or len(self.history) >= epochs
         callbacks = self._present()
         for callback in callbacks:
             callback.begin(self)
