@@ -327,9 +327,12 @@ SCHEDULES = {
     "sequential": lambda s, o: s.SequentialLR(
         o, [s.LinearLR(o, 0.1, total_iters=3), s.CosineAnnealingLR(o, 5), s.ExponentialLR(o, 0.5)], [3, 8]
     ),
-    "one cycle": lambda s, o: s.OneCycleLR(o, [0.5, 0.25], 20),
+    "sequential from 0": lambda s, o: s.SequentialLR(
+        o, [s.ConstantLR(o, 0.5), s.LinearLR(o, 0.1, total_iters=3), s.ExponentialLR(o, 0.5)], [0, 5]
+    ),
+    "one cycle": lambda s, o: s.OneCycleLR(o, [0.5, 0.25], 60),
     "one cycle three": lambda s, o: s.OneCycleLR(
-        o, 0.5, epochs=2, steps_per_epoch=8, anneal_strategy="linear", three_phase=True
+        o, 0.5, epochs=6, steps_per_epoch=10, anneal_strategy="linear", three_phase=True
     ),
 }
 
@@ -348,7 +351,7 @@ def test_schedules_as_torch(torch, name, kind):
     a = two_groups(optim, ours, kind, **options)
     b = two_groups(torch.optim, [torch.nn.Parameter(torch.ones(1)) for _ in range(2)], kind, **options)
     s, t = SCHEDULES[name](lr_scheduler, a), SCHEDULES[name](torch.optim.lr_scheduler, b)
-    for _ in range(14):
+    for _ in range(50):
         for g, h in zip(a.param_groups, b.param_groups, strict=True):
             for key in ("lr", "momentum", "betas"):
                 if key in g:
@@ -365,12 +368,12 @@ def test_a_schedule_goes_on_from_its_state(name):
         return opt, SCHEDULES[name](lr_scheduler, opt)
 
     opt, schedule = make()
-    for _ in range(4):
+    for _ in range(17):
         schedule.step()
     other_opt, other = make()
     other_opt.load_state_dict(copy.deepcopy(opt.state_dict()))
     other.load_state_dict(copy.deepcopy(schedule.state_dict()))
-    for _ in range(8):
+    for _ in range(33):
         schedule.step()
         other.step()
         assert opt.param_groups[0]["lr"] == other_opt.param_groups[0]["lr"]
@@ -394,6 +397,25 @@ def test_plateau_as_torch(torch, options):
         s.step(loopnest.tensor(loss, dtype=np.float64))
         t.step(loss)
         assert a.param_groups[0]["lr"] == pytest.approx(b.param_groups[0]["lr"], rel=1e-12)
+
+
+def test_rates_may_be_numpy_numbers():
+    sgd = optim.SGD(one(), lr=0.1, momentum=0.9)
+    for rate in (np.float32(0.5), np.array(0.5), np.array([0.5]), [0.5]):
+        lr_scheduler.OneCycleLR(sgd, rate, 10)
+        assert sgd.param_groups[0]["max_lr"] == 0.5
+
+
+def test_a_sequence_within_a_sequence_begins_at_its_beginning():
+    sgd = optim.SGD([nn.Parameter(np.ones(1))], lr=1.0)
+    s = lr_scheduler
+    inner = s.SequentialLR(sgd, [s.ConstantLR(sgd, 0.5, 2), s.ExponentialLR(sgd, 0.5)], [2])
+    outer = s.SequentialLR(sgd, [inner, s.ConstantLR(sgd, 0.25, 9)], [4])
+    rates = []
+    for _ in range(6):
+        rates.append(sgd.param_groups[0]["lr"])
+        outer.step()
+    assert rates == [0.5, 0.5, 1.0, 0.5, 0.25, 0.25]
 
 
 BAD_SCHEDULES = {

@@ -11,6 +11,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from loopnest.nn._check import integer, number
 from loopnest.optim.optimizer import Optimizer
 
@@ -84,6 +86,24 @@ class LRScheduler:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from state_dict() of a schedule made with the same arguments; the optimizer has its own."""
         vars(self).update(state_dict)
+
+
+_LRScheduler = LRScheduler  # PyTorch's older name of the base
+
+
+def _per_group(who: str, name: str, value: float | Sequence[float], count: int) -> list[float]:
+    """One number for all groups, or one for each."""
+    values = [value] * count if np.ndim(value) == 0 else list(value)  # type: ignore[arg-type]
+    if len(values) != count:
+        raise ValueError(f"{who}: expected {count} values for {name}, got {len(values)}")
+    return [float(v) for v in values]  # type: ignore[arg-type]
+
+
+def _undo_step(schedule: LRScheduler) -> None:
+    """Takes back the step that a schedule, and those it is made of, took when they were made."""
+    for part in getattr(schedule, "_schedulers", ()):
+        _undo_step(part)
+    schedule.last_epoch -= 1
 
 
 class LambdaLR(LRScheduler):
@@ -341,9 +361,10 @@ class SequentialLR(LRScheduler):
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"]
         for schedule in self._schedulers:  # all of them took a step when they were made
-            schedule.last_epoch -= 1
-        self._schedulers[0].step()
-        self._last_lr = self._schedulers[0].get_last_lr()
+            _undo_step(schedule)
+        first = self._schedulers[bisect_right(self._milestones, 0)]
+        first.step()
+        self._last_lr = first.get_last_lr()
 
     def step(self, epoch: int | None = None) -> None:
         """Go on by one step."""
@@ -428,7 +449,7 @@ class OneCycleLR(LRScheduler):
             ]
         groups = optimizer.param_groups
         top, low, high = (
-            self._each(n, v, len(groups))
+            _per_group(who, n, v, len(groups))
             for n, v in (("max_lr", max_lr), ("base_momentum", base_momentum), ("max_momentum", max_momentum))
         )
         self.cycle_momentum = cycle_momentum
@@ -441,13 +462,6 @@ class OneCycleLR(LRScheduler):
                 if cycle_momentum:
                     group["base_momentum"], group["max_momentum"] = low[i], high[i]
         super().__init__(optimizer, last_epoch)
-
-    @staticmethod
-    def _each(name: str, value: float | Sequence[float], count: int) -> list[float]:
-        values = [value] * count if isinstance(value, (int, float)) else list(value)
-        if len(values) != count:
-            raise ValueError(f"OneCycleLR: expected {count} values for {name}, got {len(values)}")
-        return [float(v) for v in values]
 
     def _between(self, start: float, end: float, share: float) -> float:
         if self.anneal_strategy == "linear":
@@ -518,10 +532,7 @@ class ReduceLROnPlateau(LRScheduler):
             )
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"{who}: expected an Optimizer, got {type(optimizer).__name__}")
-        count = len(optimizer.param_groups)
-        self.min_lrs = list(min_lr) if isinstance(min_lr, (list, tuple)) else [min_lr] * count
-        if len(self.min_lrs) != count:
-            raise ValueError(f"{who}: expected {count} values for min_lr, got {len(self.min_lrs)}")
+        self.min_lrs = _per_group(who, "min_lr", min_lr, len(optimizer.param_groups))
         self.optimizer, self.mode, self.patience, self.threshold = optimizer, mode, patience, threshold
         self.threshold_mode, self.cooldown, self.eps = threshold_mode, cooldown, eps
         self.best = math.inf if mode == "min" else -math.inf
