@@ -324,6 +324,19 @@ SCHEDULES = {
     "linear": lambda s, o: s.LinearLR(o, 0.1, 0.8, 5),
     "exponential": lambda s, o: s.ExponentialLR(o, 0.9),
     "cosine": lambda s, o: s.CosineAnnealingLR(o, 4, 0.01),
+    "multiplicative": lambda s, o: s.MultiplicativeLR(o, [lambda t: 0.9 + t / 1000, lambda t: 0.99]),
+    "polynomial": lambda s, o: s.PolynomialLR(o, 23, 1.7),
+    "warm restarts": lambda s, o: s.CosineAnnealingWarmRestarts(o, 7, eta_min=0.01),
+    "warm restarts longer": lambda s, o: s.CosineAnnealingWarmRestarts(o, 3, 2),
+    "cyclic": lambda s, o: s.CyclicLR(o, 0.01, [0.3, 0.5], 7, 4),
+    "cyclic 2": lambda s, o: s.CyclicLR(o, 0.01, 0.3, 5, mode="triangular2", base_momentum=0.7),
+    "cyclic exp": lambda s, o: s.CyclicLR(o, 0.01, 0.3, 5, mode="exp_range", gamma=0.97),
+    "cyclic own": lambda s, o: s.CyclicLR(
+        o, 0.01, 0.3, 5, scale_fn=lambda x: 1 / (1 + x), scale_mode="iterations", cycle_momentum=False
+    ),
+    "chained": lambda s, o: s.ChainedScheduler(
+        [s.ConstantLR(o, 0.1, 9), s.CosineAnnealingLR(o, 30), s.ExponentialLR(o, 0.95)]
+    ),
     "sequential": lambda s, o: s.SequentialLR(
         o, [s.LinearLR(o, 0.1, total_iters=3), s.CosineAnnealingLR(o, 5), s.ExponentialLR(o, 0.5)], [3, 8]
     ),
@@ -399,6 +412,27 @@ def test_plateau_as_torch(torch, options):
         assert a.param_groups[0]["lr"] == pytest.approx(b.param_groups[0]["lr"], rel=1e-12)
 
 
+def test_warm_restarts_take_parts_of_epochs(torch):
+    for multiple in (1, 2, 3):
+        a, b = optim.SGD(one(), lr=0.5), torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.5)
+        s = lr_scheduler.CosineAnnealingWarmRestarts(a, 3, multiple, 0.01)
+        t = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(b, 3, multiple, 0.01)
+        for k in [*range(0, 60, 7), 12, 0, None, None, 5, None]:
+            for each in (s, t):
+                each.step() if k is None else each.step(k / 2)
+            assert a.param_groups[0]["lr"] == pytest.approx(b.param_groups[0]["lr"], rel=1e-12)
+
+
+def test_a_schedule_of_ones_own_in_the_older_spelling():
+    class Halves(lr_scheduler._LRScheduler):
+        def get_lr(self):
+            return [base * 0.5**self.last_epoch for base in self.base_lrs]
+
+    sgd = optim.SGD(one(), lr=1.0)
+    Halves(sgd).step()
+    assert sgd.param_groups[0]["lr"] == 0.5
+
+
 def test_rates_may_be_numpy_numbers():
     sgd = optim.SGD(one(), lr=0.1, momentum=0.9)
     for rate in (np.float32(0.5), np.array(0.5), np.array([0.5]), [0.5]):
@@ -424,6 +458,19 @@ BAD_SCHEDULES = {
     "start": (ValueError, lambda o: lr_scheduler.LinearLR(o, 0.0)),
     "milestones": (ValueError, lambda o: lr_scheduler.SequentialLR(o, [lr_scheduler.StepLR(o, 1)], [3])),
     "cycle": (ValueError, lambda o: lr_scheduler.OneCycleLR(o, 0.1)),
+    "restarts": (ValueError, lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, 0)),
+    "cyclic": (ValueError, lambda o: lr_scheduler.CyclicLR(o, 0.1, 0.2, mode="round")),
+    "cyclic momentum": (ValueError, lambda o: lr_scheduler.CyclicLR(optim.Adagrad(one()), 0.1, 0.2)),
+    "chain": (ValueError, lambda o: lr_scheduler.ChainedScheduler([])),
+    "chain plateau": (
+        ValueError,
+        lambda o: lr_scheduler.ChainedScheduler([lr_scheduler.ReduceLROnPlateau(o)]),
+    ),
+    "chain other": (
+        ValueError,
+        lambda o: lr_scheduler.ChainedScheduler([lr_scheduler.StepLR(o, 1)], optim.SGD(one())),
+    ),
+    "functions": (ValueError, lambda o: lr_scheduler.MultiplicativeLR(o, [abs, abs])),
     "groups": (ValueError, lambda o: lr_scheduler.OneCycleLR(o, [0.1, 0.2], 10)),
     "plateau": (ValueError, lambda o: lr_scheduler.ReduceLROnPlateau(o, "down")),
     "go on": (KeyError, lambda o: lr_scheduler.StepLR(o, 1, last_epoch=3)),

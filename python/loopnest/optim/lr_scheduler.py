@@ -99,11 +99,52 @@ def _per_group(who: str, name: str, value: float | Sequence[float], count: int) 
     return [float(v) for v in values]  # type: ignore[arg-type]
 
 
+def _functions(
+    who: str, optimizer: Optimizer, given: Callable[[int], float] | Sequence[Callable[[int], float]]
+) -> list[Callable[[int], float]]:
+    """One function for all groups, or one for each."""
+    count = len(optimizer.param_groups)
+    functions = [given] * count if callable(given) else list(given)
+    if len(functions) != count:
+        raise ValueError(f"{who}: expected {count} functions, got {len(functions)}")
+    return functions
+
+
+def _set_momentum(group: dict[str, Any], momentum: float) -> None:
+    """Of Adam and its like it is beta1."""
+    if "betas" in group:
+        group["betas"] = (momentum, *group["betas"][1:])
+    else:
+        group["momentum"] = momentum
+
+
+# Schedules made of others
+
+
+def _need_same_optimizer(who: str, optimizer: Optimizer, schedulers: Sequence[LRScheduler]) -> None:
+    for schedule in schedulers:
+        if isinstance(schedule, ReduceLROnPlateau):
+            raise ValueError(f"{who}: ReduceLROnPlateau needs a figure for its step; step it by itself")
+        if schedule.optimizer is not optimizer:
+            raise ValueError(f"{who}: expected every schedule to belong to this optimizer")
+
+
 def _undo_step(schedule: LRScheduler) -> None:
     """Takes back the step that a schedule, and those it is made of, took when they were made."""
     for part in getattr(schedule, "_schedulers", ()):
         _undo_step(part)
     schedule.last_epoch -= 1
+
+
+def _state_of_parts(schedule: Any) -> dict[str, Any]:
+    parts = [part.state_dict() for part in schedule._schedulers]
+    return {"last_epoch": schedule.last_epoch, "_last_lr": schedule._last_lr, "_schedulers": parts}
+
+
+def _load_parts(schedule: Any, state_dict: dict[str, Any]) -> None:
+    schedule.last_epoch, schedule._last_lr = state_dict["last_epoch"], state_dict["_last_lr"]
+    for part, state in zip(schedule._schedulers, state_dict["_schedulers"], strict=True):
+        part.load_state_dict(state)
 
 
 class LambdaLR(LRScheduler):
@@ -125,16 +166,43 @@ class LambdaLR(LRScheduler):
         lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
         last_epoch: int = -1,
     ) -> None:
-        count = len(optimizer.param_groups)
-        self.lr_lambdas: list[Callable[[int], float]] = (
-            [lr_lambda] * count if callable(lr_lambda) else list(lr_lambda)
-        )
-        if len(self.lr_lambdas) != count:
-            raise ValueError(f"LambdaLR: expected {count} functions, got {len(self.lr_lambdas)}")
+        self.lr_lambdas = _functions("LambdaLR", optimizer, lr_lambda)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
         return [base * f(self.last_epoch) for base, f in zip(self.base_lrs, self.lr_lambdas, strict=True)]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {k: v for k, v in super().state_dict().items() if k != "lr_lambdas"}
+
+
+class MultiplicativeLR(LRScheduler):
+    """lr times lr_lambda(step) at every step; one function, or one per group.
+
+    Example:
+      >>> import numpy as np
+      >>> from loopnest import nn, optim
+      >>> sgd = optim.SGD([nn.Parameter(np.ones(1))], lr=1.0)
+      >>> schedule = optim.lr_scheduler.MultiplicativeLR(sgd, lambda t: 0.5)
+      >>> for _ in range(2):
+      ...     schedule.step()
+      >>> sgd.param_groups[0]["lr"]
+      0.25
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
+        last_epoch: int = -1,
+    ) -> None:
+        self.lr_lambdas = _functions("MultiplicativeLR", optimizer, lr_lambda)
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float]:
+        if self.last_epoch == 0:
+            return self._rates()
+        return [lr * f(self.last_epoch) for lr, f in zip(self._rates(), self.lr_lambdas, strict=True)]
 
     def state_dict(self) -> dict[str, Any]:
         return {k: v for k, v in super().state_dict().items() if k != "lr_lambdas"}
@@ -292,6 +360,36 @@ class ExponentialLR(LRScheduler):
         return base * self.gamma**t
 
 
+class PolynomialLR(LRScheduler):
+    """From the initial lr to 0 in total_iters steps, as (1 - step / total_iters) ** power.
+
+    Example:
+      >>> import numpy as np
+      >>> from loopnest import nn, optim
+      >>> sgd = optim.SGD([nn.Parameter(np.ones(1))], lr=1.0)
+      >>> schedule = optim.lr_scheduler.PolynomialLR(sgd, total_iters=2, power=2.0)
+      >>> schedule.step()
+      >>> sgd.param_groups[0]["lr"]
+      0.25
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1
+    ) -> None:
+        self.total_iters, self.power = integer("PolynomialLR", "total_iters", total_iters), power
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float]:
+        t, last = self.last_epoch, self.total_iters
+        if t == 0 or t > last:
+            return self._rates()
+        ratio = ((1 - t / last) / (1 - (t - 1) / last)) ** self.power
+        return [lr * ratio for lr in self._rates()]
+
+    def _at(self, base: float, t: int) -> float:
+        return base * (1 - min(t, self.total_iters) / self.total_iters) ** self.power
+
+
 class CosineAnnealingLR(LRScheduler):
     """From the initial lr to eta_min in T_max steps, along half a cosine (Loshchilov and Hutter 2017).
 
@@ -353,9 +451,7 @@ class SequentialLR(LRScheduler):
                 f"SequentialLR: expected one milestone fewer than schedules, got {len(milestones)} and "
                 f"{len(schedulers)}"
             )
-        for schedule in schedulers:
-            if schedule.optimizer is not optimizer:
-                raise ValueError("SequentialLR: expected every schedule to belong to this optimizer")
+        _need_same_optimizer("SequentialLR", optimizer, schedulers)
         self.optimizer, self._schedulers, self._milestones = optimizer, list(schedulers), list(milestones)
         self.last_epoch = last_epoch + 1
         for group in optimizer.param_groups:
@@ -378,13 +474,191 @@ class SequentialLR(LRScheduler):
         self._last_lr = schedule.get_last_lr()
 
     def state_dict(self) -> dict[str, Any]:
-        parts = [schedule.state_dict() for schedule in self._schedulers]
-        return {"last_epoch": self.last_epoch, "_last_lr": self._last_lr, "_schedulers": parts}
+        return _state_of_parts(self)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.last_epoch, self._last_lr = state_dict["last_epoch"], state_dict["_last_lr"]
-        for schedule, part in zip(self._schedulers, state_dict["_schedulers"], strict=True):
-            schedule.load_state_dict(part)
+        _load_parts(self, state_dict)
+
+
+class CosineAnnealingWarmRestarts(LRScheduler):
+    """Half a cosine from the initial lr to eta_min in T_0 steps, and again from the start, each time T_mult
+    times as long (Loshchilov and Hutter 2017). step() takes parts of epochs too: step(epoch + i / batches).
+
+    Example:
+      >>> import numpy as np
+      >>> from loopnest import nn, optim
+      >>> sgd = optim.SGD([nn.Parameter(np.ones(1))], lr=1.0)
+      >>> schedule = optim.lr_scheduler.CosineAnnealingWarmRestarts(sgd, T_0=2)
+      >>> rates = []
+      >>> for _ in range(4):
+      ...     rates.append(round(sgd.param_groups[0]["lr"], 6))
+      ...     schedule.step()
+      >>> rates
+      [1.0, 0.5, 1.0, 0.5]
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1
+    ) -> None:
+        who = "CosineAnnealingWarmRestarts"
+        self.T_0, self.T_mult = integer(who, "T_0", T_0), integer(who, "T_mult", T_mult)
+        self.T_i, self.T_cur, self.eta_min = self.T_0, float(last_epoch), eta_min
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float]:
+        share = (1 + math.cos(math.pi * self.T_cur / self.T_i)) / 2
+        return [self.eta_min + (base - self.eta_min) * share for base in self.base_lrs]
+
+    def step(self, epoch: float | None = None) -> None:
+        """Go on by one step, or jump to step `epoch`, which may be a fraction."""
+        if epoch is None and self.last_epoch >= 0:
+            epoch = self.last_epoch + 1
+            self.T_cur += 1
+            if self.T_cur >= self.T_i:
+                self.T_cur, self.T_i = self.T_cur % self.T_i, self.T_i * self.T_mult
+        else:
+            epoch = 0 if epoch is None else epoch
+            if not epoch >= 0:
+                raise ValueError(f"CosineAnnealingWarmRestarts: expected epoch of at least 0, got {epoch}")
+            self.T_cur, self.T_i = epoch, self.T_0
+            while self.T_cur >= self.T_i:
+                self.T_cur, self.T_i = self.T_cur - self.T_i, self.T_i * self.T_mult
+        self.last_epoch = math.floor(epoch)
+        self._set(self.get_lr())
+
+
+class CyclicLR(LRScheduler):
+    """Up from base_lr to max_lr and down again, over and over, in straight lines (Smith 2017); momentum the
+    other way round.
+
+    Args:
+      base_lr, max_lr: one rate, or one per group.
+      step_size_up, step_size_down: steps of the way up and down; None: down as up.
+      mode: "triangular", all cycles alike; "triangular2", each half as high as the last; "exp_range", times
+        gamma ** step.
+      scale_fn, scale_mode: a height of one's own instead of mode: a function of the number of the cycle
+        ("cycle", from 1) or of the step ("iterations").
+      cycle_momentum: move momentum (SGD, RMSprop) or beta1 (Adam) between max_momentum and base_momentum.
+
+    Example:
+      >>> import numpy as np
+      >>> from loopnest import nn, optim
+      >>> sgd = optim.SGD([nn.Parameter(np.ones(1))], momentum=0.9)
+      >>> schedule = optim.lr_scheduler.CyclicLR(sgd, base_lr=0.5, max_lr=1.0, step_size_up=2)
+      >>> rates = []
+      >>> for _ in range(6):
+      ...     rates.append(sgd.param_groups[0]["lr"])
+      ...     schedule.step()
+      >>> rates
+      [0.5, 0.75, 1.0, 0.75, 0.5, 0.75]
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        base_lr: float | Sequence[float],
+        max_lr: float | Sequence[float],
+        step_size_up: int = 2000,
+        step_size_down: int | None = None,
+        mode: str = "triangular",
+        gamma: float = 1.0,
+        scale_fn: Callable[[float], float] | None = None,
+        scale_mode: str = "cycle",
+        cycle_momentum: bool = True,
+        base_momentum: float | Sequence[float] = 0.8,
+        max_momentum: float | Sequence[float] = 0.9,
+        last_epoch: int = -1,
+    ) -> None:
+        who = "CyclicLR"
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"{who}: expected an Optimizer, got {type(optimizer).__name__}")
+        if scale_fn is None and mode not in ("triangular", "triangular2", "exp_range"):
+            raise ValueError(f"{who}: expected mode triangular, triangular2 or exp_range, got {mode!r}")
+        groups = optimizer.param_groups
+        base, self.max_lrs, self.base_momentums, self.max_momentums = (
+            _per_group(who, name, value, len(groups))
+            for name, value in (
+                ("base_lr", base_lr),
+                ("max_lr", max_lr),
+                ("base_momentum", base_momentum),
+                ("max_momentum", max_momentum),
+            )
+        )
+        up = integer(who, "step_size_up", step_size_up)
+        down = up if step_size_down is None else integer(who, "step_size_down", step_size_down)
+        self.total_size, self.step_ratio = up + down, up / (up + down)
+        self.mode, self.gamma, self.scale_fn = mode, gamma, scale_fn
+        self.scale_mode = scale_mode if scale_fn else "iterations" if mode == "exp_range" else "cycle"
+        self.cycle_momentum = cycle_momentum
+        if cycle_momentum and not ("momentum" in optimizer.defaults or "betas" in optimizer.defaults):
+            raise ValueError(f"{who}: the optimizer has no momentum; pass cycle_momentum=False")
+        if last_epoch == -1:
+            for i, group in enumerate(groups):
+                group["lr"] = base[i]
+                if cycle_momentum:
+                    group["base_momentum"], group["max_momentum"] = (
+                        self.base_momentums[i],
+                        self.max_momentums[i],
+                    )
+        super().__init__(optimizer, last_epoch)
+        self.base_lrs = base
+
+    def _height(self, x: float) -> float:
+        if self.scale_fn is not None:
+            return self.scale_fn(x)
+        return {"triangular": 1.0, "triangular2": 0.5 ** (x - 1)}.get(self.mode, self.gamma**x)
+
+    def get_lr(self) -> list[float]:
+        cycle = math.floor(1 + self.last_epoch / self.total_size)
+        x = 1 + self.last_epoch / self.total_size - cycle
+        way = x / self.step_ratio if x <= self.step_ratio else (x - 1) / (self.step_ratio - 1)
+        way *= self._height(cycle if self.scale_mode == "cycle" else self.last_epoch)
+        if self.cycle_momentum:
+            groups = self.optimizer.param_groups
+            for group, low, high in zip(groups, self.base_momentums, self.max_momentums, strict=True):
+                _set_momentum(group, high - (high - low) * way)
+        return [low + (high - low) * way for low, high in zip(self.base_lrs, self.max_lrs, strict=True)]
+
+
+class ChainedScheduler(LRScheduler):
+    """Several schedules at once: each step is a step of all of them, one after the other.
+
+    Example:
+      >>> import numpy as np
+      >>> from loopnest import nn, optim
+      >>> from loopnest.optim.lr_scheduler import ChainedScheduler, ConstantLR, ExponentialLR
+      >>> sgd = optim.SGD([nn.Parameter(np.ones(1))], lr=1.0)
+      >>> schedule = ChainedScheduler([ConstantLR(sgd, 0.5, total_iters=2), ExponentialLR(sgd, 0.5)])
+      >>> rates = []
+      >>> for _ in range(4):
+      ...     rates.append(sgd.param_groups[0]["lr"])
+      ...     schedule.step()
+      >>> rates
+      [0.5, 0.25, 0.25, 0.125]
+    """
+
+    def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None) -> None:
+        if not schedulers:
+            raise ValueError("ChainedScheduler: expected at least one schedule")
+        self.optimizer = optimizer or schedulers[0].optimizer
+        _need_same_optimizer("ChainedScheduler", self.optimizer, schedulers)
+        self._schedulers, self.last_epoch = list(schedulers), 0
+        self._last_lr = self._rates()
+
+    def step(self, epoch: None = None) -> None:  # type: ignore[override]
+        """Go on by one step."""
+        if epoch is not None:
+            raise NotImplementedError("ChainedScheduler: cannot jump; let it come first in a SequentialLR")
+        self.last_epoch += 1
+        for schedule in self._schedulers:
+            schedule.step()
+        self._last_lr = self._rates()
+
+    def state_dict(self) -> dict[str, Any]:
+        return _state_of_parts(self)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        _load_parts(self, state_dict)
 
 
 class OneCycleLR(LRScheduler):
@@ -484,10 +758,7 @@ class OneCycleLR(LRScheduler):
             rates.append(self._between(group[phase[1]], group[phase[2]], share))
             if self.cycle_momentum:
                 momentum = self._between(group[phase[3]], group[phase[4]], share)
-                if "betas" in group:
-                    group["betas"] = (momentum, *group["betas"][1:])
-                else:
-                    group["momentum"] = momentum
+                _set_momentum(group, momentum)
         return rates
 
 
