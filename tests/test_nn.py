@@ -3,6 +3,7 @@
 import copy
 import pickle
 import warnings
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -591,6 +592,92 @@ def test_module_list_and_dict():
         nn.ModuleList([3])
     with pytest.raises(TypeError):
         nn.ModuleDict({"a": 3})
+
+
+def test_sequentials_add_and_multiply_as_torchs(torch):
+    made = []
+    for n in (nn, torch.nn):
+        a, b = n.Sequential(n.ReLU(), n.Linear(2, 2)), n.Sequential(OrderedDict(last=n.Tanh()))
+        both = a + b
+        grown = n.Sequential(n.Identity())
+        grown += a
+        thrice = 3 * b
+        grown *= 2
+        made.append([repr(each) for each in (both, grown, thrice, a * 2)])
+        assert both[1] is a[1] and grown[2] is grown[5] is a[1]
+        for wrong, kind in ((lambda a=a: a * 0, ValueError), (lambda a=a: a * 1.5, TypeError)):
+            with pytest.raises(kind):
+                wrong()
+        with pytest.raises(ValueError):
+            a + n.ReLU()
+    assert made[0] == made[1]
+
+
+def test_unflatten_as_torch(torch):
+    for n, ones in ((nn, loopnest.ones), (torch.nn, torch.ones)):
+        module = n.Unflatten(1, (2, -1, 3))
+        assert repr(module) == "Unflatten(dim=1, unflattened_size=(2, -1, 3))"
+        assert tuple(module(ones(4, 12, 5)).shape) == (4, 2, 2, 3, 5)
+        with pytest.raises((ValueError, RuntimeError)):
+            module(ones(4, 5))
+    for bad in ((1, 3), ("C", (3,)), (1, (1.5,))):
+        with pytest.raises(TypeError):
+            nn.Unflatten(*bad)
+
+
+def test_parameter_list_as_torch(torch):
+    for n, ones in ((nn, loopnest.ones), (torch.nn, torch.ones)):
+
+        class Holder(n.Module):
+            def __init__(self, n, ones):
+                super().__init__()
+                self.scales = n.ParameterList([n.Parameter(ones(2)), ones(3)])
+
+        holder = Holder(n, ones)
+        scales = holder.scales
+        scales.append(ones(4)).extend([ones(5)])
+        scales += [ones(6)]
+        scales[-1] = n.Parameter(ones(7))
+        assert [len(p) for p in scales] == [2, 3, 4, 5, 7] and len(scales) == 5
+        assert [len(p) for p in scales[1:3]] == [3, 4] and type(scales[1:3]) is n.ParameterList
+        assert all(isinstance(p, n.Parameter) for p in scales) and scales[0] is next(iter(scales))
+        assert list(holder.state_dict()) == [f"scales.{k}" for k in range(5)]
+        assert repr(holder).replace("torch.", "").splitlines()[1:3] == [
+            "  (scales): ParameterList(",
+            "      (0): Parameter containing: [float32 of size 2]",
+        ]
+        with pytest.raises(IndexError):
+            scales[5]
+        with pytest.raises(TypeError):
+            scales.extend(3)
+        with pytest.raises(RuntimeError, match="called"):
+            scales(1)
+    with pytest.raises(TypeError, match="Parameter"):
+        nn.ParameterList([3])
+
+
+def test_parameter_dict_as_torch(torch):
+    for n, ones in ((nn, loopnest.ones), (torch.nn, torch.ones)):
+        scales = n.ParameterDict({"b": n.Parameter(ones(2))})
+        scales["a"] = ones(3)
+        scales.update([("c", ones(4)), ("b", ones(5))])
+        assert list(scales.keys()) == list(scales) == ["b", "a", "c"] and "a" in scales
+        assert [len(p) for p in scales.values()] == [5, 3, 4] and len(scales) == 3
+        assert list(reversed(scales)) == ["c", "a", "b"]
+        assert list(scales.state_dict()) == ["b", "a", "c"] and scales.b is scales["b"]
+        more = scales | n.ParameterDict({"d": ones(1)})
+        assert list(more) == ["b", "a", "c", "d"] and more["a"] is scales["a"]
+        assert scales.setdefault("e", ones(6)) is scales["e"] and scales.get("z") is None
+        assert scales.popitem()[0] == "e" and len(scales.pop("a")) == 3
+        del scales["b"]
+        with pytest.raises((KeyError, AttributeError)):
+            scales["b"]
+        scales.clear()
+        assert len(scales) == 0 and not list(scales.parameters())
+        with pytest.raises(KeyError):
+            scales["a.b"] = ones(1)
+    with pytest.raises(TypeError, match="Parameter"):
+        nn.ParameterDict({"a": 3})
 
 
 # Random numbers

@@ -38,6 +38,8 @@ from loopnest.nn.cells import RNNCell as RNNCell
 from loopnest.nn.cells import RNNCellBase as RNNCellBase
 from loopnest.nn.container import ModuleDict as ModuleDict
 from loopnest.nn.container import ModuleList as ModuleList
+from loopnest.nn.container import ParameterDict as ParameterDict
+from loopnest.nn.container import ParameterList as ParameterList
 from loopnest.nn.container import Sequential as Sequential
 from loopnest.nn.conv import Conv1d as Conv1d
 from loopnest.nn.conv import Conv2d as Conv2d
@@ -53,6 +55,7 @@ from loopnest.nn.embedding import Embedding as Embedding
 from loopnest.nn.linear import Flatten as Flatten
 from loopnest.nn.linear import Identity as Identity
 from loopnest.nn.linear import Linear as Linear
+from loopnest.nn.linear import Unflatten as Unflatten
 from loopnest.nn.loss import BCELoss as BCELoss
 from loopnest.nn.loss import BCEWithLogitsLoss as BCEWithLogitsLoss
 from loopnest.nn.loss import CrossEntropyLoss as CrossEntropyLoss

@@ -1,10 +1,12 @@
-"""Sequential, ModuleList and ModuleDict: modules that hold others."""
+"""Sequential, ModuleList and ModuleDict: modules that hold others; ParameterList and ParameterDict."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from operator import index
 from typing import Any, Self
 
+from loopnest.engine.tape import Tensor
 from loopnest.nn.module import Module, _indent
+from loopnest.nn.parameter import Parameter
 
 
 def _position(key: Any, length: int) -> int:
@@ -106,11 +108,38 @@ class Sequential(_Numbered):
         else:
             self._fill(args)
 
+    def __add__(self, other: "Sequential") -> "Sequential":
+        if not isinstance(other, Sequential):
+            raise ValueError(f"Sequential: expected another Sequential to add, got {type(other).__name__}")
+        return Sequential(*self, *other)
+
+    def __iadd__(self, other: "Sequential") -> Self:
+        if not isinstance(other, Sequential):
+            raise ValueError(f"Sequential: expected another Sequential to add, got {type(other).__name__}")
+        return self.extend(other)
+
+    def __mul__(self, times: int) -> "Sequential":
+        """The same modules, weights and all, `times` times in a row."""
+        return Sequential(*list(self) * _at_least_once(times))
+
+    __rmul__ = __mul__
+
+    def __imul__(self, times: int) -> Self:
+        return self.extend(list(self) * (_at_least_once(times) - 1))
+
     def forward(self, input: Any) -> Any:
         """input -> the last module's output; any shapes that the modules take."""
         for module in self._modules.values():
             input = module(input)
         return input
+
+
+def _at_least_once(times: Any) -> int:
+    if not isinstance(times, int):
+        raise TypeError(f"Sequential: expected a whole number to multiply by, got {type(times).__name__}")
+    if times <= 0:
+        raise ValueError(f"Sequential: expected to be multiplied by at least 1, got {times}")
+    return times
 
 
 class ModuleList(_Numbered):
@@ -210,3 +239,175 @@ class ModuleDict(Module):
         """Add the modules of a dict, or of (name, module) pairs; the same name replaces."""
         for name, module in modules.items() if isinstance(modules, Mapping) else modules:
             self.add_module(name, module)
+
+
+class _Parameters(Module):
+    """Parameters under names. A Tensor that is none becomes one."""
+
+    def _put(self, name: str, value: Tensor) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{type(self).__name__}: expected a Parameter, got {type(value).__name__}")
+        parameter = value if isinstance(value, Parameter) else Parameter(value)
+        if name in self._parameters:
+            setattr(self, name, parameter)
+        else:
+            self.register_parameter(name, parameter)
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(f"{type(self).__name__} should not be called.")
+
+    def extra_repr(self) -> str:
+        return "\n".join(
+            f"  ({name}): {type(p).__name__} containing: [{p.dtype} of size {'x'.join(map(str, p.shape))}]"
+            for name, p in self._parameters.items()
+        )
+
+
+class ParameterList(_Parameters):
+    """A list of parameters, which the module that holds it finds; as torch.nn.ParameterList.
+
+    Tensors become Parameters. Other values, which PyTorch's keeps too, are refused.
+
+    Example:
+      >>> import loopnest
+      >>> from loopnest import nn
+      >>> scales = nn.ParameterList([nn.Parameter(loopnest.ones(2)) for _ in range(3)])
+      >>> [name for name, _ in scales.named_parameters()], len(scales[1:])
+      (['0', '1', '2'], 2)
+    """
+
+    def __init__(self, values: Iterable[Tensor] | None = None) -> None:
+        super().__init__()
+        self.extend(values if values is not None else ())
+
+    def __getitem__(self, key: Any) -> Any:
+        values = list(self)
+        if isinstance(key, slice):
+            return type(self)(values[key])
+        return values[_position(key, len(self))]
+
+    def __setitem__(self, key: int, value: Tensor) -> None:
+        self._put(str(_position(key, len(self))), value)
+
+    def __iter__(self) -> Iterator[Parameter]:
+        return iter(list(self._parameters.values()))
+
+    def __iadd__(self, values: Iterable[Tensor]) -> Self:
+        return self.extend(values)
+
+    def append(self, value: Tensor) -> Self:
+        """Add a parameter at the end. Returns self."""
+        self._put(str(len(self)), value)
+        return self
+
+    def extend(self, values: Iterable[Tensor]) -> Self:
+        """Add several parameters at the end. Returns self."""
+        if isinstance(values, Tensor) or not isinstance(values, Iterable):
+            raise TypeError(f"ParameterList: expected several parameters, got {type(values).__name__}")
+        for value in list(values):
+            self.append(value)
+        return self
+
+
+class ParameterDict(_Parameters):
+    """A dict of parameters, in the order of insertion, which the module that holds it finds; as
+    torch.nn.ParameterDict.
+
+    Tensors become Parameters. Other values, which PyTorch's keeps too, are refused.
+
+    Example:
+      >>> import loopnest
+      >>> from loopnest import nn
+      >>> scales = nn.ParameterDict({"left": loopnest.ones(2), "right": loopnest.zeros(2)})
+      >>> [name for name, _ in scales.named_parameters()], scales["right"].tolist()
+      (['left', 'right'], [0.0, 0.0])
+    """
+
+    def __init__(self, parameters: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]] | None = None) -> None:
+        super().__init__()
+        if parameters is not None:
+            self.update(parameters)
+
+    def __getitem__(self, key: str) -> Parameter:
+        return self._parameters[key]
+
+    def __setitem__(self, key: str, value: Tensor) -> None:
+        self._put(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        if key not in self._parameters:
+            raise KeyError(key)
+        delattr(self, key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._parameters))
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(list(self._parameters))
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._parameters
+
+    def __or__(self, other: "ParameterDict") -> "ParameterDict":
+        made = self.copy()
+        made.update(other)
+        return made
+
+    def __ior__(self, other: "ParameterDict") -> Self:
+        self.update(other)
+        return self
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The parameter under key, or default."""
+        return self._parameters.get(key, default)
+
+    def setdefault(self, key: str, default: Any = None) -> Parameter:
+        """The parameter under key; default is put there if there is none."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def pop(self, key: str) -> Parameter:
+        """Take out the parameter under key and return it."""
+        value = self[key]
+        del self[key]
+        return value
+
+    def popitem(self) -> tuple[str, Parameter]:
+        """Take out the last (key, parameter) and return both."""
+        key = list(self._parameters)[-1]
+        return key, self.pop(key)
+
+    def clear(self) -> None:
+        """Take out all parameters."""
+        for key in self:
+            del self[key]
+
+    def copy(self) -> "ParameterDict":
+        """Another dict of the same parameters."""
+        return ParameterDict(self.items())
+
+    def fromkeys(self, keys: Iterable[str], default: Any = None) -> "ParameterDict":
+        """A dict with default under every key."""
+        return ParameterDict((key, default) for key in keys)
+
+    def keys(self) -> Iterable[str]:
+        """The names."""
+        return self._parameters.keys()
+
+    def items(self) -> Iterable[tuple[str, Parameter]]:
+        """(name, parameter) pairs."""
+        return self._parameters.items()
+
+    def values(self) -> Iterable[Parameter]:
+        """The parameters."""
+        return self._parameters.values()
+
+    def update(self, parameters: "Mapping[str, Tensor] | ParameterDict | Iterable[Any]") -> None:
+        """Add the parameters of a dict, or of (name, parameter) pairs; the same name replaces."""
+        dicts = (Mapping, ParameterDict)
+        for key, value in parameters.items() if isinstance(parameters, dicts) else list(parameters):
+            self[key] = value

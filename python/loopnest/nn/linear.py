@@ -1,6 +1,7 @@
-"""Linear, Flatten and Identity."""
+"""Linear, Flatten, Unflatten and Identity."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,33 @@ class Flatten(Module):
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """Makes several axes of one; arguments as torch.nn.Unflatten. One of the sizes may be -1.
+
+    Example:
+      >>> import loopnest
+      >>> from loopnest import nn
+      >>> nn.Unflatten(1, (3, 4, 5))(loopnest.ones(2, 60)).shape == (2, 3, 4, 5)
+      True
+    """
+
+    def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
+        super().__init__()
+        self.dim = integer("Unflatten", "dim", dim, at_least=-64, at_most=63)
+        if not isinstance(unflattened_size, (tuple, list)):
+            raise TypeError(f"Unflatten: expected unflattened_size to be a tuple, got {unflattened_size!r}")
+        self.unflattened_size = tuple(
+            integer("Unflatten", "unflattened_size", n, at_least=-1) for n in unflattened_size
+        )
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Any shape -> the same numbers with more axes. ValueError if the sizes do not multiply to dim's."""
+        return input.unflatten(self.dim, self.unflattened_size)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
 
 
 class Identity(Module):
