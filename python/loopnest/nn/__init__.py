@@ -47,6 +47,8 @@ from loopnest.nn.conv import Conv3d as Conv3d
 from loopnest.nn.conv import ConvTranspose1d as ConvTranspose1d
 from loopnest.nn.conv import ConvTranspose2d as ConvTranspose2d
 from loopnest.nn.conv import ConvTranspose3d as ConvTranspose3d
+from loopnest.nn.distance import CosineSimilarity as CosineSimilarity
+from loopnest.nn.distance import PairwiseDistance as PairwiseDistance
 from loopnest.nn.dropout import Dropout as Dropout
 from loopnest.nn.dropout import Dropout1d as Dropout1d
 from loopnest.nn.dropout import Dropout2d as Dropout2d
@@ -67,6 +69,7 @@ from loopnest.nn.loss import L1Loss as L1Loss
 from loopnest.nn.loss import MSELoss as MSELoss
 from loopnest.nn.loss import NLLLoss as NLLLoss
 from loopnest.nn.loss import SmoothL1Loss as SmoothL1Loss
+from loopnest.nn.loss import TripletMarginLoss as TripletMarginLoss
 from loopnest.nn.module import Module as Module
 from loopnest.nn.norm import BatchNorm1d as BatchNorm1d
 from loopnest.nn.norm import BatchNorm2d as BatchNorm2d

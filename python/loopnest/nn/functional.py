@@ -34,6 +34,10 @@ from loopnest.nn._activate import softshrink as softshrink
 from loopnest.nn._activate import softsign as softsign
 from loopnest.nn._activate import tanhshrink as tanhshrink
 from loopnest.nn._activate import threshold as threshold
+from loopnest.nn._distance import cosine_similarity as cosine_similarity
+from loopnest.nn._distance import normalize as normalize
+from loopnest.nn._distance import pairwise_distance as pairwise_distance
+from loopnest.nn._distance import triplet_margin_loss as triplet_margin_loss
 from loopnest.nn._normalize import batch_norm as batch_norm
 from loopnest.nn._normalize import group_norm as group_norm
 from loopnest.nn._normalize import instance_norm as instance_norm

@@ -330,3 +330,41 @@ class CTCLoss(Module):
         return functional.ctc_loss(
             log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity
         )
+
+
+class TripletMarginLoss(Module):
+    """max(margin + |anchor - positive| - |anchor - negative|, 0); arguments as torch.nn.TripletMarginLoss.
+
+    Args:
+      margin: > 0. p, eps: of the distance. swap: the smaller of the negative's distances to anchor and
+        positive counts. reduction: "mean", "sum" or "none".
+
+    Shapes: three inputs (N, D) or (D,); output () or, for "none", without D.
+
+    Example:
+      >>> import loopnest
+      >>> from loopnest import nn
+      >>> near, far = loopnest.tensor([[0.0, 0.0]]), loopnest.tensor([[3.0, 4.0]])
+      >>> round(nn.TripletMarginLoss(margin=7.0)(near, near, far).item(), 4)
+      2.0
+    """
+
+    def __init__(
+        self,
+        margin: float = 1.0,
+        p: float = 2.0,
+        eps: float = 1e-6,
+        swap: bool = False,
+        size_average: None = None,
+        reduce: None = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__()
+        self.margin = number("TripletMarginLoss", "margin", margin, lambda v: v > 0, "> 0")
+        self.p, self.eps, self.swap = p, eps, swap
+        self.reduction = _reduction("TripletMarginLoss", reduction, size_average, reduce)
+
+    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        return functional.triplet_margin_loss(
+            anchor, positive, negative, self.margin, self.p, self.eps, self.swap, reduction=self.reduction
+        )
