@@ -333,3 +333,29 @@ def test_softmax_bad_input():
     with pytest.raises(TypeError):
         F.softmax(loopnest.tensor(np.ones((2, 3), int)), 1)
     assert F.softmax(loopnest.tensor(np.array(3.0)), 0).item() == 1.0
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 9])
+@pytest.mark.parametrize("shape", [(2, 5, 3), (2, 5, 3, 2), (1, 5, 2, 1, 2)])
+def test_local_response_norm_as_torch(size, shape):
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng(size).normal(size=shape)
+    ours, theirs = loopnest.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    options = {"alpha": 0.5, "beta": 0.7, "k": 1.5}
+    y = loopnest.nn.LocalResponseNorm(size, **options)(ours)
+    z = torch.nn.LocalResponseNorm(size, **options)(theirs)
+    np.testing.assert_allclose(y.detach().numpy(), z.detach().numpy(), rtol=1e-12)
+    y.backward(loopnest.tensor(np.cos(x)))
+    z.backward(torch.tensor(np.cos(x)))
+    np.testing.assert_allclose(ours.grad.numpy(), theirs.grad.numpy(), rtol=1e-11)
+    if size == 3:
+        call = lambda a: loopnest.nn.functional.local_response_norm(a, size, **options)  # noqa: E731
+        assert loopnest.autograd.gradcheck(call, loopnest.tensor(x, requires_grad=True))
+
+
+def test_local_response_norm_needs_channels_and_places():
+    with pytest.raises(ValueError, match=r"\(N, C, ...\)"):
+        loopnest.nn.functional.local_response_norm(loopnest.ones(2, 3), 2)
+    assert loopnest.nn.LocalResponseNorm(2)(loopnest.ones(0, 3, 4)).shape == (0, 3, 4)
+    with pytest.raises(ValueError, match="size"):
+        loopnest.nn.LocalResponseNorm(0)

@@ -79,6 +79,7 @@ from loopnest.nn.norm import InstanceNorm1d as InstanceNorm1d
 from loopnest.nn.norm import InstanceNorm2d as InstanceNorm2d
 from loopnest.nn.norm import InstanceNorm3d as InstanceNorm3d
 from loopnest.nn.norm import LayerNorm as LayerNorm
+from loopnest.nn.norm import LocalResponseNorm as LocalResponseNorm
 from loopnest.nn.norm import RMSNorm as RMSNorm
 from loopnest.nn.padding import CircularPad1d as CircularPad1d
 from loopnest.nn.padding import CircularPad2d as CircularPad2d

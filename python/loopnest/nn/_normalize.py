@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from loopnest.engine import norm
-from loopnest.engine.tape import Tensor
+from loopnest.engine.tape import Tensor, avg_pool2d
+from loopnest.nn._resize import pad
 
 
 def batch_norm(
@@ -118,3 +119,28 @@ def rms_norm(
       [1.0, -1.0]
     """
     return norm.rms_norm(input, normalized_shape, weight, eps)
+
+
+def local_response_norm(
+    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """x / (k + alpha * mean of x^2 over `size` neighbouring channels) ** beta; (N, C, ...).
+
+    Of channel c the mean goes over c - size // 2 ... c + (size - 1) // 2, where those outside count as 0.
+    Source: Krizhevsky, Sutskever and Hinton, "ImageNet classification with deep CNNs", 2012.
+
+    Example:
+      >>> import loopnest
+      >>> import loopnest.nn.functional as F
+      >>> x = loopnest.tensor([[[4.0], [0.0]]])
+      >>> F.local_response_norm(x, size=2, alpha=2.0, beta=1.0, k=0.0).tolist()
+      [[[0.25], [0.0]]]
+    """
+    if input.ndim < 3:
+        raise ValueError(f"local_response_norm: expected input of shape (N, C, ...), got {input.shape}")
+    if input.numel() == 0:
+        return input
+    rows = input.reshape(input.shape[0], 1, input.shape[1], -1)
+    squares = pad(rows * rows, (0, 0, size // 2, (size - 1) // 2))
+    mean = avg_pool2d(squares, (size, 1), 1).reshape(input.shape)
+    return input / (mean * alpha + k) ** beta

@@ -42,6 +42,7 @@ from loopnest.nn._normalize import batch_norm as batch_norm
 from loopnest.nn._normalize import group_norm as group_norm
 from loopnest.nn._normalize import instance_norm as instance_norm
 from loopnest.nn._normalize import layer_norm as layer_norm
+from loopnest.nn._normalize import local_response_norm as local_response_norm
 from loopnest.nn._normalize import rms_norm as rms_norm
 from loopnest.nn._pool import adaptive_max_pool1d as adaptive_max_pool1d
 from loopnest.nn._pool import adaptive_max_pool2d as adaptive_max_pool2d

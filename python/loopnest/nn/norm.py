@@ -442,3 +442,29 @@ class RMSNorm(Module):
 
     def extra_repr(self) -> str:
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+
+
+class LocalResponseNorm(Module):
+    """x / (k + alpha * mean of x^2 over `size` neighbouring channels) ** beta; as torch.nn.LocalResponseNorm.
+
+    Shapes: input (N, C, ...); output the same.
+
+    Example:
+      >>> import loopnest
+      >>> from loopnest import nn
+      >>> norm = nn.LocalResponseNorm(2, alpha=2.0, beta=1.0, k=0.0)
+      >>> norm(loopnest.tensor([[[4.0], [0.0]]])).tolist()
+      [[[0.25], [0.0]]]
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        self.size = integer("LocalResponseNorm", "size", size)
+        self.alpha, self.beta, self.k = alpha, beta, k
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, ...) -> the same shape."""
+        return functional.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
