@@ -1059,6 +1059,39 @@ def test_forget_bias():
             nn.init.forget_bias_(bad)
 
 
+def test_initial_values_from_a_generator():
+    for name in (
+        "uniform_",
+        "normal_",
+        "xavier_uniform_",
+        "xavier_normal_",
+        "kaiming_uniform_",
+        "kaiming_normal_",
+        "orthogonal_",
+        "trunc_normal_",
+    ):
+        fill = getattr(init, name)
+        state = loopnest.get_rng_state()
+        a, b = (
+            fill(loopnest.zeros(4, 5), generator=loopnest.Generator().manual_seed(7)).numpy()
+            for _ in range(2)
+        )
+        assert (a == b).all() and a.any()
+        assert loopnest.get_rng_state() == state  # the default one was left alone
+    with pytest.raises(TypeError, match="generator"):
+        init.normal_(loopnest.zeros(2), generator=3)
+
+
+@pytest.mark.parametrize("shape", [(4, 6, 3), (6, 2, 3, 4), (4, 4, 1, 2, 3), (2, 5, 3)])
+def test_dirac_as_torch(torch, shape):
+    for groups in (1, 2):
+        ours = init.dirac_(loopnest.ones(*shape), groups).numpy()
+        assert (ours == torch.nn.init.dirac_(torch.ones(*shape), groups).numpy()).all()
+    for bad in (lambda: init.dirac_(loopnest.ones(2, 2)), lambda: init.dirac_(loopnest.ones(*shape), 5)):
+        with pytest.raises(ValueError, match="dirac_"):
+            bad()
+
+
 def test_more_initial_values():
     from loopnest.nn import init
 

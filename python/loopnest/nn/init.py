@@ -1,10 +1,11 @@
 """Initial values for weights, filled in place: torch.nn.init's names, arguments and formulas.
 
-Random numbers come from loopnest's generator: loopnest.manual_seed makes them repeat. Every function returns
-its tensor.
+Random numbers come from loopnest's generator, which loopnest.manual_seed makes repeat, or from a
+loopnest.Generator that is given as `generator`. Every function returns its tensor.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -62,13 +63,23 @@ def _chosen_fan(who: str, tensor: Tensor, mode: str) -> int:
     return _fans(who, tensor)[mode == "fan_out"]
 
 
+def _random(generator: Any) -> np.random.Generator:
+    """NumPy's generator behind a loopnest.Generator, or behind manual_seed for None."""
+    if generator is None:
+        return default_generator()
+    inner = getattr(generator, "numpy", None)
+    if not isinstance(inner, np.random.Generator):
+        raise TypeError(f"expected generator to be a loopnest.Generator, got {type(generator).__name__}")
+    return inner
+
+
 def _fill(tensor: Tensor, values: np.ndarray | float) -> Tensor:
     memory(tensor)[...] = values
     tensor.bump_version()
     return tensor
 
 
-def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
     """Numbers of the uniform distribution on [a, b).
 
     Example:
@@ -80,10 +91,10 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     """
     if not a <= b:
         raise ValueError(f"uniform_: expected a <= b, got a = {a}, b = {b}")
-    return _fill(tensor, default_generator().uniform(a, b, tuple(tensor.shape)))
+    return _fill(tensor, _random(generator).uniform(a, b, tuple(tensor.shape)))
 
 
-def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
     """Numbers of the normal distribution. ValueError for a std below 0.
 
     Example:
@@ -94,7 +105,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     """
     if not std >= 0:
         raise ValueError(f"normal_: expected std >= 0, got {std}")
-    return _fill(tensor, default_generator().normal(mean, std, tuple(tensor.shape)))
+    return _fill(tensor, _random(generator).normal(mean, std, tuple(tensor.shape)))
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
@@ -133,7 +144,7 @@ def ones_(tensor: Tensor) -> Tensor:
     return _fill(tensor, 1.0)
 
 
-def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
     """Uniform on +-gain sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010).
 
     ValueError for a tensor of less than 2 axes.
@@ -145,10 +156,10 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
       True
     """
     bound = gain * math.sqrt(6.0 / sum(_fans("xavier_uniform_", tensor)))
-    return uniform_(tensor, -bound, bound)
+    return uniform_(tensor, -bound, bound, generator)
 
 
-def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
     """Normal with standard deviation gain sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010).
 
     ValueError for a tensor of less than 2 axes.
@@ -159,11 +170,15 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
       >>> 0.015 < init.xavier_normal_(loopnest.zeros(4096, 512)).std().item() < 0.025
       True
     """
-    return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(_fans("xavier_normal_", tensor))))
+    return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(_fans("xavier_normal_", tensor))), generator)
 
 
 def kaiming_uniform_(
-    tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Any = None,
 ) -> Tensor:
     """Uniform on +-gain sqrt(3 / fan), gain for a leaky ReLU of slope `a` (He and others 2015).
 
@@ -178,11 +193,15 @@ def kaiming_uniform_(
     """
     fan = _chosen_fan("kaiming_uniform_", tensor, mode)
     bound = calculate_gain(nonlinearity, a) * math.sqrt(3.0 / fan)
-    return uniform_(tensor, -bound, bound)
+    return uniform_(tensor, -bound, bound, generator)
 
 
 def kaiming_normal_(
-    tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Any = None,
 ) -> Tensor:
     """Normal with standard deviation gain / sqrt(fan) (He and others 2015).
 
@@ -195,10 +214,10 @@ def kaiming_normal_(
       True
     """
     fan = _chosen_fan("kaiming_normal_", tensor, mode)
-    return normal_(tensor, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(fan))
+    return normal_(tensor, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(fan), generator)
 
 
-def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
     """A random (half-)orthogonal matrix times gain; axes after the first are taken as one (Saxe and others
     2013).
 
@@ -216,13 +235,18 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
             f"orthogonal_: expected a tensor of at least 2 axes, got shape {tuple(tensor.shape)}"
         )
     rows, columns = tensor.shape[0], math.prod(tensor.shape[1:])
-    q, r = np.linalg.qr(default_generator().normal(size=(max(rows, columns), min(rows, columns))))
+    q, r = np.linalg.qr(_random(generator).normal(size=(max(rows, columns), min(rows, columns))))
     q = q * np.sign(np.diag(r))
     return _fill(tensor, gain * (q.T if rows < columns else q).reshape(tuple(tensor.shape)))
 
 
 def trunc_normal_(
-    tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: Any = None,
 ) -> Tensor:
     """Normal numbers, those outside [a, b] drawn again.
 
@@ -237,9 +261,10 @@ def trunc_normal_(
             f"trunc_normal_: expected std >= 0 and a < b within 8 deviations of the mean, got mean {mean}, "
             f"std {std}, a {a}, b {b}"
         )
-    values = default_generator().normal(mean, std, tuple(tensor.shape))
+    rng = _random(generator)
+    values = rng.normal(mean, std, tuple(tensor.shape))
     while (outside := (values < a) | (values > b)).any():
-        values[outside] = default_generator().normal(mean, std, int(outside.sum()))
+        values[outside] = rng.normal(mean, std, int(outside.sum()))
     return _fill(tensor, values)
 
 
@@ -255,6 +280,28 @@ def eye_(tensor: Tensor) -> Tensor:
     if tensor.ndim != 2:
         raise ValueError(f"eye_: expected a tensor of 2 axes, got shape {tuple(tensor.shape)}")
     return _fill(tensor, np.eye(*tensor.shape))
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """A convolution's weight (out, in, *kernel) that passes on its input: a one in the middle of the kernel
+    from channel k to channel k, of each of `groups` blocks of output channels; zeros elsewhere.
+
+    Example:
+      >>> import loopnest
+      >>> from loopnest.nn import init
+      >>> init.dirac_(loopnest.zeros(2, 2, 3)).tolist()
+      [[[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]
+    """
+    if tensor.ndim not in (3, 4, 5):
+        raise ValueError(f"dirac_: expected a tensor of 3 to 5 axes, got shape {tuple(tensor.shape)}")
+    out, into, *kernel = tensor.shape
+    if groups < 1 or out % groups:
+        raise ValueError(f"dirac_: expected groups that divide {out} output channels, got {groups}")
+    values, middle = np.zeros(tuple(tensor.shape)), tuple(k // 2 for k in kernel)
+    for first in range(0, out, max(out // groups, 1)):
+        for k in range(min(out // groups, into)):
+            values[(first + k, k, *middle)] = 1
+    return _fill(tensor, values)
 
 
 def forget_bias_(module: Module, value: float = 1.0) -> Module:
