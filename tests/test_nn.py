@@ -501,6 +501,32 @@ def test_state_dict_shares_memory_and_loading_copies():
     assert net.state_dict(prefix="x.", keep_vars=True)["x.weight"] is net.weight
 
 
+def test_load_state_dict_assigns_as_torch(torch):
+    for n, make in ((nn, loopnest.tensor), (torch.nn, torch.tensor)):
+        net = n.Sequential(n.Linear(2, 1), n.BatchNorm1d(1))
+        net[0].bias.requires_grad_(False)
+        state = {k: make(v.numpy() * 2.0) for k, v in net.state_dict().items()}
+        state["0.weight"] = n.Parameter(make(np.ones((1, 2))))
+        assert str(net.load_state_dict(state, assign=True)) == "<All keys matched successfully>"
+        assert net[0].weight is state["0.weight"] and net[1].running_mean is state["1.running_mean"]
+        assert str(net[0].weight.dtype).endswith("float64")  # its own, not the module's
+        assert isinstance(net[0].bias, n.Parameter) and not net[0].bias.requires_grad
+        assert net[0].bias.data_ptr() == state["0.bias"].data_ptr()
+        state["0.bias"][0] = 5.0
+        assert net[0].bias.tolist() == [5.0] and list(net.state_dict()) == list(state)
+        with pytest.raises((ValueError, RuntimeError), match="size mismatch"):
+            net.load_state_dict({**state, "0.bias": make(np.ones(3))}, assign=True)
+    before = nn.Linear(2, 1)
+    weight = before.weight
+    with pytest.raises(RuntimeError, match="floating point"):
+        before.load_state_dict({"weight": np.ones((1, 2)), "bias": np.ones(1, np.int64)}, assign=True)
+    assert before.weight is weight and before.weight.dtype == np.float32
+    assert before.load_state_dict({"weight": np.ones((1, 2))}, strict=False, assign=True).missing_keys == [
+        "bias"
+    ]
+    assert before.weight.tolist() == [[1.0, 1.0]]
+
+
 def test_load_state_dict_tells_all_faults_and_changes_nothing():
     net = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2))
     before = {name: value.numpy().copy() for name, value in net.state_dict().items()}

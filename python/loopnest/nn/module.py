@@ -439,13 +439,17 @@ class Module:
             state[name] = tensor if keep_vars else tensor.detach()
         return state
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> IncompatibleKeys:
         """Copy tensors into the module's own memory, by name.
 
         Args:
           state_dict: name -> Tensor, NumPy array, or anything NumPy can read (a torch tensor on the CPU).
             Values are cast to the parameter's dtype; an integer parameter takes no floats.
           strict: also raise for names that are missing or not expected; otherwise they are only returned.
+          assign: put the tensors themselves in place of the module's, with their dtype and memory; whether
+            they ask for gradients stays the module's choice. Make the optimizer afterwards.
 
         Returns IncompatibleKeys(missing_keys, unexpected_keys).
 
@@ -471,6 +475,9 @@ class Module:
             raise StateDictError(
                 f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(faults)
             )
+        if assign:
+            self._assign(own, arrays, state_dict)
+            return IncompatibleKeys(missing, unexpected)
         targets = {name: memory(own[name]) for name in arrays}
         for name, array in arrays.items():
             if not np.can_cast(array.dtype, targets[name].dtype, "same_kind"):
@@ -481,6 +488,22 @@ class Module:
             np.copyto(targets[name], array, casting="same_kind")
             own[name].bump_version()
         return IncompatibleKeys(missing, unexpected)
+
+    def _assign(
+        self, own: Mapping[str, Tensor], arrays: Mapping[str, np.ndarray], given: Mapping[str, Any]
+    ) -> None:
+        """Put the given tensors in place of the module's own. All are made before the first is put."""
+        made: dict[str, Tensor] = {}
+        for name, array in arrays.items():
+            tensor = given[name] if isinstance(given[name], Tensor) else from_numpy(array)
+            if isinstance(own[name], Parameter) and not isinstance(tensor, Parameter):
+                tensor = Parameter(tensor.detach(), requires_grad=own[name].requires_grad)
+            made[name] = tensor
+        for name, tensor in made.items():
+            if isinstance(tensor, Parameter):
+                tensor.requires_grad_(own[name].requires_grad)
+            path, _, last = name.rpartition(".")
+            setattr(self.get_submodule(path), last, tensor)
 
     # Text
 
