@@ -1,4 +1,4 @@
-"""Gradient clipping, parameter vectors, packed sequences: what training loops use of torch.nn.utils."""
+"""Gradient clipping, parameters as a vector, normalised weights, packed sequences: torch.nn.utils' names."""
 
 import math
 from collections.abc import Iterable
@@ -6,9 +6,13 @@ from collections.abc import Iterable
 import numpy as np
 
 from loopnest.engine import gradients
-from loopnest.engine.tape import Tensor, tensor
+from loopnest.engine.tape import Tensor, cat, tensor
 from loopnest.nn.parameter import memory
 from loopnest.nn.utils import rnn as rnn
+from loopnest.nn.utils.reparametrized import remove_spectral_norm as remove_spectral_norm
+from loopnest.nn.utils.reparametrized import remove_weight_norm as remove_weight_norm
+from loopnest.nn.utils.reparametrized import spectral_norm as spectral_norm
+from loopnest.nn.utils.reparametrized import weight_norm as weight_norm
 from loopnest.nn.utils.truncated import detach as detach
 from loopnest.nn.utils.truncated import truncated as truncated
 
@@ -21,12 +25,14 @@ def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
 def clip_grad_norm_(
     parameters: Tensor | Iterable[Tensor],
     max_norm: float,
-    norm_type: float = 2.0,
+    norm_type: float | str = 2.0,
     error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
 ) -> Tensor:
     """Scale all gradients in place by min(1, max_norm / (norm + 1e-6)); returns the norm before, shape ().
 
-    The norm is that of all gradients as one vector, summed in float64. Against torch.nn.utils.clip_grad_norm_
+    The norm is that of all gradients as one vector, summed in float64; norm_type may be "inf". foreach is
+    PyTorch's choice of implementation, taken and ignored. Against torch.nn.utils.clip_grad_norm_
     one thing differs: gradients whose norm is NaN or infinite are left alone, so that they stay in sight.
 
     Raises ValueError if error_if_nonfinite and the norm is NaN or infinite.
@@ -41,7 +47,7 @@ def clip_grad_norm_(
       >>> p.grad.numpy().round(4).tolist()
       [0.6, 0.8]
     """
-    grads = _gradients(parameters)
+    grads, norm_type = _gradients(parameters), float(norm_type)
     if math.isinf(norm_type):
         norm = max((float(np.abs(memory(g)).max(initial=0)) for g in grads), default=0.0)
     elif norm_type == 2:
@@ -57,8 +63,10 @@ def clip_grad_norm_(
     return tensor(np.asarray(norm, grads[0].dtype if grads else np.float32))
 
 
-def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
-    """Clip every gradient in place to [-clip_value, clip_value]; NaN stays NaN.
+def clip_grad_value_(
+    parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None
+) -> None:
+    """Clip every gradient in place to [-clip_value, clip_value]; NaN stays NaN. foreach: as clip_grad_norm_.
 
     Example:
       >>> import numpy as np
@@ -72,3 +80,40 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     for g in _gradients(parameters):
         np.clip(memory(g), -clip_value, clip_value, out=memory(g))
         g.bump_version()
+
+
+def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
+    """All parameters one behind the other, as one vector; gradients pass through.
+
+    Example:
+      >>> import loopnest
+      >>> from loopnest import nn
+      >>> nn.utils.parameters_to_vector([loopnest.ones(1, 2), loopnest.zeros(1)]).tolist()
+      [1.0, 1.0, 0.0]
+    """
+    return cat([p.reshape(-1) for p in parameters])
+
+
+def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
+    """Make the parameters slices of a vector, one behind the other. They share its memory.
+
+    Raises ValueError if the vector is too short; the parameters are then unchanged.
+
+    Example:
+      >>> import loopnest
+      >>> from loopnest import nn
+      >>> layer = nn.Linear(2, 1)
+      >>> nn.utils.vector_to_parameters(loopnest.tensor([1.0, 2.0, 3.0]), layer.parameters())
+      >>> layer.weight.tolist(), layer.bias.tolist()
+      ([[1.0, 2.0]], [3.0])
+    """
+    if not isinstance(vec, Tensor):
+        raise TypeError(f"vector_to_parameters: expected vec to be a Tensor, got {type(vec).__name__}")
+    params = list(parameters)
+    needed = sum(p.numel() for p in params)
+    if vec.numel() < needed:
+        raise ValueError(f"vector_to_parameters: expected vec of {needed} numbers, got {vec.numel()}")
+    values, begin = vec.detach(), 0
+    for p in params:
+        p.data = values[begin : begin + p.numel()].reshape(p.shape)
+        begin += p.numel()

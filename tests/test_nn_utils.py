@@ -1,0 +1,117 @@
+"""torch.nn.utils: normalised weights, parameters as one vector, clipping; as torch's, and gradients."""
+
+import numpy as np
+import pytest
+
+import loopnest
+from loopnest import nn
+from loopnest.autograd import gradcheck
+
+RNG = np.random.default_rng(0)
+LAYERS = {
+    "linear": (lambda n: n.Linear(3, 4), (5, 3)),
+    "conv": (lambda n: n.Conv2d(2, 4, 3), (2, 2, 5, 5)),
+    "transposed": (lambda n: n.ConvTranspose2d(2, 4, 3), (2, 2, 5, 5)),
+}
+
+
+@pytest.fixture
+def torch():
+    return pytest.importorskip("torch")
+
+
+def train(library, layer, x, steps):
+    """Outputs of a few steps, then of evaluation, and what the layer holds."""
+    opt = library.optim.SGD(layer.parameters(), lr=0.1)
+    results = []
+    for step in range(steps + 1):
+        layer.train(step < steps)
+        y = layer(x)
+        results.append(y.detach().numpy().copy())
+        if step < steps:
+            opt.zero_grad()
+            (y * y).mean().backward()
+            opt.step()
+    return results + [value.detach().numpy() for value in layer.state_dict().values()]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dim", [0, 1, None])
+@pytest.mark.parametrize("norm", ["weight_norm", "spectral_norm"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_normalised_weights_as_torch(torch, name, norm, dim):
+    make, shape = LAYERS[name]
+    x = RNG.normal(size=shape).astype(np.float32)
+    theirs = getattr(torch.nn.utils, norm)(make(torch.nn), dim=dim)
+    ours = getattr(nn.utils, norm)(make(nn), dim=dim)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    ours.load_state_dict(theirs.state_dict())
+    a = train(loopnest, ours, loopnest.tensor(x), 4)
+    b = train(torch, theirs, torch.tensor(x), 4)
+    for p, q in zip(a, b, strict=True):
+        np.testing.assert_allclose(p, q, rtol=1e-4, atol=1e-5)
+    remove = "remove_" + norm
+    getattr(nn.utils, remove)(ours)
+    getattr(torch.nn.utils, remove)(theirs)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    assert isinstance(ours.weight, nn.Parameter) and not ours._forward_pre_hooks
+    y = ours(loopnest.tensor(x)).detach().numpy()
+    np.testing.assert_allclose(y, a[4], rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="not found"):
+        getattr(nn.utils, remove)(ours)
+
+
+@pytest.mark.parametrize("norm", [nn.utils.weight_norm, nn.utils.spectral_norm])
+@pytest.mark.parametrize("make", [lambda: nn.Linear(3, 2), lambda: nn.ConvTranspose1d(2, 3, 2)])
+def test_gradient(norm, make):
+    layer = norm(make().double()).eval()  # evaluation: the vectors of spectral_norm stand still
+    x = loopnest.tensor(RNG.normal(size=(2, 3) if isinstance(layer, nn.Linear) else (1, 2, 3)))
+    assert gradcheck(lambda *_: layer(x), list(layer.parameters()))
+
+
+def test_two_forwards_before_backward():
+    """As GANs do: D(real) - D(fake)."""
+    layer = nn.utils.spectral_norm(nn.Linear(3, 1))
+    (layer(loopnest.ones(2, 3)) - layer(loopnest.zeros(2, 3))).sum().backward()
+    assert layer.weight_orig.grad is not None
+
+
+@pytest.mark.parametrize("norm", [nn.utils.weight_norm, nn.utils.spectral_norm])
+def test_what_cannot_be_normalised(norm):
+    with pytest.raises(ValueError, match="no parameter"):
+        norm(nn.Linear(2, 2), "wait")
+    with pytest.raises(ValueError, match="no parameter"):
+        norm(nn.Linear(2, 2, bias=False), "bias")
+    with pytest.raises(ValueError, match="LSTM"):
+        norm(nn.LSTM(2, 2), "weight_hh_l0")
+    with pytest.raises(RuntimeError, match="already"):
+        norm(nn.utils.weight_norm(nn.Linear(2, 2)))
+
+
+def test_parameters_as_a_vector(torch):
+    for n, ones in ((nn, loopnest.ones), (torch.nn, torch.ones)):
+        layer = n.Linear(3, 2)
+        vector = n.utils.parameters_to_vector(layer.parameters())
+        assert tuple(vector.shape) == (8,) and vector.tolist()[6:] == layer.bias.tolist()
+        (vector * vector).sum().backward()
+        np.testing.assert_allclose(layer.weight.grad.numpy(), 2 * layer.weight.detach().numpy())
+        weight, flat = layer.weight, ones(9)
+        n.utils.vector_to_parameters(flat, layer.parameters())
+        flat[0] = 5.0
+        assert layer.weight is weight and weight.tolist() == [[5, 1, 1], [1, 1, 1]] and weight.requires_grad
+        with pytest.raises(TypeError):
+            n.utils.vector_to_parameters([1.0], layer.parameters())
+    weight = nn.Linear(3, 2).weight
+    with pytest.raises(ValueError, match="6 numbers"):
+        nn.utils.vector_to_parameters(loopnest.ones(3), [weight])
+    assert weight.shape == (2, 3)
+
+
+def test_clipping_takes_torchs_arguments(torch):
+    for n, tensor in ((nn, loopnest.tensor), (torch.nn, torch.tensor)):
+        p = n.Parameter(tensor([3.0, -4.0]))
+        (p * p).sum().backward()
+        assert float(n.utils.clip_grad_norm_([p], 4.0, norm_type="inf", foreach=False)) == 8.0
+        np.testing.assert_allclose(p.grad.numpy(), [3, -4], rtol=1e-6)
+        n.utils.clip_grad_value_([p], 1.0, foreach=False)
+        assert p.grad.tolist() == [1.0, -1.0]
