@@ -31,6 +31,18 @@ OPTIONS = {
     "adadelta": ("Adadelta", {}),
     "adadelta options": ("Adadelta", {"lr": 0.1, "rho": 0.5, "eps": 1e-3, "weight_decay": 0.1}),
     "adadelta maximize": ("Adadelta", {"maximize": True}),
+    "nadam": ("NAdam", {}),
+    "nadam options": ("NAdam", {"lr": 0.1, "betas": (0.5, 0.9), "weight_decay": 0.1, "momentum_decay": 0.1}),
+    "nadam decoupled": ("NAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}),
+    "radam": ("RAdam", {}),
+    "radam options": ("RAdam", {"lr": 0.1, "betas": (0.5, 0.9), "weight_decay": 0.1, "eps": 1e-3}),
+    "radam short": ("RAdam", {"betas": (0.9, 0.5), "maximize": True}),
+    "radam decoupled": ("RAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}),
+    "adamax": ("Adamax", {}),
+    "adamax options": ("Adamax", {"lr": 0.1, "betas": (0.5, 0.9), "weight_decay": 0.1, "eps": 1e-3}),
+    "adamax maximize": ("Adamax", {"maximize": True, "weight_decay": 0.1}),
+    "rprop": ("Rprop", {}),
+    "rprop options": ("Rprop", {"lr": 0.1, "etas": (0.3, 1.7), "step_sizes": (1e-3, 0.2), "maximize": True}),
     "adamw options": ("AdamW", {"lr": 0.1, "weight_decay": 0.5, "amsgrad": True, "maximize": True}),
 }
 
@@ -63,9 +75,14 @@ def compare(ours, theirs):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", OPTIONS)
-def test_20_steps_as_torch(torch, name, dtype):
+def test_20_steps_as_torch(torch, request, name, dtype):
     kind, options = OPTIONS[name]
     ours, theirs = pairs(torch, dtype)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(
+        theirs[0].dtype
+    )  # NAdam's product of momenta has it, whatever the parameters have
+    request.addfinalizer(lambda: torch.set_default_dtype(before))
     a, b = getattr(optim, kind)(ours, **options), getattr(torch.optim, kind)(theirs, **options)
     rng = np.random.default_rng(2)
     for _ in range(20):
@@ -103,7 +120,9 @@ def test_state_moves_both_ways(torch, name):
     compare(ours, theirs)
 
 
-@pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta"])
+@pytest.mark.parametrize(
+    "kind", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "NAdam", "RAdam", "Adamax", "Rprop"]
+)
 def test_defaults_as_torch(torch, kind):
     ours, theirs = pairs(torch)
     a = getattr(optim, kind)(ours).param_groups[0]
@@ -237,6 +256,12 @@ BAD = {
     "centered": (TypeError, "centered", lambda: optim.RMSprop(one(), centered=1)),
     "lr_decay": (ValueError, "lr_decay", lambda: optim.Adagrad(one(), lr_decay=-1)),
     "rho": (ValueError, "rho", lambda: optim.Adadelta(one(), rho=-0.1)),
+    "nadam betas": (ValueError, r"betas\[1\]", lambda: optim.NAdam(one(), betas=(0.9, 1.0))),
+    "radam betas": (TypeError, "betas", lambda: optim.RAdam(one(), betas=0.9)),
+    "momentum_decay": (ValueError, "momentum_decay", lambda: optim.NAdam(one(), momentum_decay=-1)),
+    "decoupled": (TypeError, "decoupled", lambda: optim.RAdam(one(), decoupled_weight_decay=1)),
+    "etas": (ValueError, "etas", lambda: optim.Rprop(one(), etas=(1.2, 0.5))),
+    "step_sizes": (TypeError, "step_sizes", lambda: optim.Rprop(one(), step_sizes=1.0)),
     "amsgrad": (TypeError, "amsgrad", lambda: optim.Adam(one(), amsgrad=1)),
     "group": (TypeError, "params", lambda: optim.Adam(one()).add_param_group({})),
 }

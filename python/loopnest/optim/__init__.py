@@ -7,5 +7,9 @@ from loopnest.optim.adagrad import Adagrad as Adagrad
 from loopnest.optim.adam import Adam as Adam
 from loopnest.optim.adam import AdamW as AdamW
 from loopnest.optim.optimizer import Optimizer as Optimizer
+from loopnest.optim.plain import Adamax as Adamax
+from loopnest.optim.plain import NAdam as NAdam
+from loopnest.optim.plain import RAdam as RAdam
+from loopnest.optim.plain import Rprop as Rprop
 from loopnest.optim.rmsprop import RMSprop as RMSprop
 from loopnest.optim.sgd import SGD as SGD

@@ -219,12 +219,14 @@ def zeros(param: Tensor) -> np.ndarray:
 
 
 def _kept(who: str, name: str, value: Any, param: Tensor) -> Any:
-    """One entry of a loaded state: a number (PyTorch keeps `step` as a tensor), or an array like `param`."""
+    """One entry of a loaded state: a number (PyTorch keeps it as a tensor), or an array like `param`."""
     if value is None or isinstance(value, (bool, int, float)):
         return value
     array = np.asarray(value)
     if name == "step":
         return int(array)
+    if name == "mu_product":
+        return float(array)
     if array.shape != tuple(param.shape):
         raise ValueError(
             f"{who}: expected {name} of the parameter's shape {tuple(param.shape)}, got {array.shape}"
