@@ -162,6 +162,60 @@ def test_a_subclass_makes_its_own_samples():
     assert numbers(DataLoader(Negated(doubled, [2, 1]), batch_size=2)) == [[-4, -2]]
 
 
+class Numbers(data.IterableDataset):
+    def __init__(self, count, begin=0):
+        self.count, self.begin = count, begin
+
+    def __iter__(self):
+        return iter(range(self.begin, self.begin + self.count))
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_streams(workers):
+    loader = lambda *args, **more: DataLoader(*args, num_workers=workers, **more)  # noqa: E731
+    lists = lambda batches: [batch.tolist() for batch in batches]  # noqa: E731
+    assert lists(loader(Numbers(5), batch_size=2)) == [[0, 1], [2, 3], [4]]
+    assert lists(loader(Numbers(5), batch_size=2, drop_last=True)) == [[0, 1], [2, 3]]
+    assert lists(loader(Numbers(4), batch_size=2)) == [[0, 1], [2, 3]]
+    assert list(loader(Numbers(3), batch_size=None)) == [0, 1, 2] and not list(loader(Numbers(0)))
+    assert list(loader(Numbers(3), batch_size=3, collate_fn=sum)) == [3]
+    assert lists(loader(Numbers(1) + Numbers(2, 7), batch_size=2)) == [[0, 7], [8]]
+    twice = loader(Numbers(3), batch_size=3)
+    assert lists(twice) == lists(twice) == [[0, 1, 2]]
+    begun = itertools.islice(twice := loader(Numbers(10), batch_size=2), 3)
+    assert lists(begun) == [[0, 1], [2, 3], [4, 5]]
+    again = loader(Numbers(10), batch_size=2)
+    again.load_state_dict(twice.state_dict())
+    assert lists(again) == [[6, 7], [8, 9]] and len(lists(again)) == 5
+
+
+def test_a_stream_may_have_a_length():
+    class Long(Numbers):
+        def __len__(self):
+            return self.count
+
+    assert len(DataLoader(Long(5), 2)) == 3 and len(DataLoader(Long(5), 2, drop_last=True)) == 2
+    with pytest.raises(TypeError, match="stream"):
+        len(DataLoader(Numbers(5)))
+    for bad in ({"shuffle": True}, {"sampler": [0]}, {"batch_sampler": [[0]]}, {"batch_size": 0}):
+        with pytest.raises(ValueError):
+            DataLoader(Numbers(5), **bad)
+    assert data.get_worker_info() is None
+
+
+def test_errors_of_a_stream_come_out_in_their_place():
+    class Broken(Numbers):
+        def __iter__(self):
+            yield from (0, 1)
+            raise KeyError("sample 2")
+
+    got = []
+    with pytest.raises(KeyError, match="sample 2"):
+        for batch in DataLoader(Broken(5), batch_size=1, num_workers=2):
+            got += batch.tolist()
+    assert got == [0, 1]
+
+
 def test_buckets_keep_lengths_together():
     rng = np.random.default_rng(0)
     lengths = rng.integers(1, 100, 1000)
@@ -170,6 +224,27 @@ def test_buckets_keep_lengths_together():
     assert sorted(itertools.chain(*batches)) == list(range(1000)) and len(sampler) == len(batches)
     spread = np.mean([np.ptp(lengths[b]) for b in batches])
     assert spread < 15  # without buckets about 80
+
+
+def test_subsets_in_random_order():
+    sampler = data.SubsetRandomSampler([4, 8, 2], generator=loopnest.Generator().manual_seed(1))
+    assert len(sampler) == 3 and sorted(sampler) == [2, 4, 8]
+    assert len({tuple(sampler) for _ in range(40)}) == 6
+    loader = DataLoader(TensorDataset(np.arange(9)), batch_size=3, sampler=sampler)
+    assert sorted(numbers(loader)[0]) == [2, 4, 8]
+
+
+def test_weights_are_frequencies():
+    sampler = data.WeightedRandomSampler([1.0, 0.0, 3.0], 4000, generator=loopnest.Generator().manual_seed(1))
+    counts = np.bincount(list(sampler), minlength=3)
+    assert counts[1] == 0 and abs(counts[2] - 3000) < 5 * (4000 * 0.75 * 0.25) ** 0.5 and len(sampler) == 4000
+    once = data.WeightedRandomSampler(loopnest.tensor([0.1, 0.0, 9.0]), 2, replacement=False)
+    assert sorted(once) == [0, 2]
+    for bad in (([1.0], 0), ([1.0], 1.5), ([-1.0, 2.0], 1), ([0.0], 1), ([[1.0]], 1), ([np.nan], 1)):
+        with pytest.raises(ValueError, match="WeightedRandomSampler"):
+            data.WeightedRandomSampler(*bad)
+    with pytest.raises(ValueError, match="at most 1"):
+        data.WeightedRandomSampler([1.0, 0.0], 2, replacement=False)
 
 
 def test_arguments_that_exclude_each_other():

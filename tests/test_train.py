@@ -170,6 +170,16 @@ def test_nan_is_never_the_best(mode):
     assert stopping.best == 2.0
 
 
+def test_streams_train():
+    class Stream(loopnest.data.IterableDataset):
+        def __iter__(self):
+            return zip(X, Y, strict=True)
+
+    trainer, _ = make()
+    assert len(trainer.fit(DataLoader(Stream(), batch_size=20), 2)) == 2 and trainer.step_count == 6
+    assert trainer.total_steps is None
+
+
 def test_log(tmp_path):
     trainer, loader = make(callbacks=[Log(tmp_path / "l.csv"), Log(tmp_path / "l.jsonl")])
     history = trainer.fit(loader, 2)

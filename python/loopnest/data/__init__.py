@@ -10,11 +10,27 @@ Public sets are found in the folder that their argument `data` or LOOPNEST_DATA 
 
 from loopnest.data.audio import Spoken, log_mel, mu_law, read_wav, spoken_digits
 from loopnest.data.collate import default_collate, pad_collate
-from loopnest.data.dataset import ConcatDataset, Dataset, Subset, TensorDataset, random_split
+from loopnest.data.dataset import (
+    ChainDataset,
+    ConcatDataset,
+    Dataset,
+    IterableDataset,
+    Subset,
+    TensorDataset,
+    random_split,
+)
 from loopnest.data.digits import Digits, digits
 from loopnest.data.images import Cells, Film, Images, image_folder, mnist, nuclei, radar, read_idx, read_image
-from loopnest.data.loader import DataLoader, Drawn
-from loopnest.data.sampler import BatchSampler, BucketBatchSampler, RandomSampler, Sampler, SequentialSampler
+from loopnest.data.loader import DataLoader, Drawn, get_worker_info
+from loopnest.data.sampler import (
+    BatchSampler,
+    BucketBatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
 from loopnest.data.series import Rolls, Series, chorales, read_series, series
 from loopnest.data.sets import DataMissing
 from loopnest.data.text import (
@@ -37,6 +53,7 @@ __all__ = [
     "BucketBatchSampler",
     "BytePairs",
     "Cells",
+    "ChainDataset",
     "ConcatDataset",
     "DataLoader",
     "DataMissing",
@@ -45,6 +62,7 @@ __all__ = [
     "Drawn",
     "Film",
     "Images",
+    "IterableDataset",
     "Pairs",
     "RandomSampler",
     "Rolls",
@@ -54,11 +72,14 @@ __all__ = [
     "Series",
     "Spoken",
     "Subset",
+    "SubsetRandomSampler",
     "TensorDataset",
     "Vocabulary",
+    "WeightedRandomSampler",
     "chorales",
     "default_collate",
     "digits",
+    "get_worker_info",
     "image_folder",
     "log_mel",
     "mnist",

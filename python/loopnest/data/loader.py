@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from loopnest.data.collate import as_batch, default_collate
-from loopnest.data.dataset import columns
+from loopnest.data.dataset import IterableDataset, columns
 from loopnest.data.sampler import BatchSampler, RandomSampler, SequentialSampler, source
 
 
@@ -23,7 +23,8 @@ class DataLoader:
     let them run side by side. The order of batches does not depend on their number.
 
     Args:
-      dataset: anything with `__getitem__` and `__len__`.
+      dataset: anything with `__getitem__` and `__len__`; or an IterableDataset, whose samples are taken as
+        they come, with workers by one thread, ahead of the caller.
       batch_size: samples per batch; None: samples one by one, not put together.
       shuffle: a new random order every time it is iterated.
       sampler, batch_sampler: an order of one's own, of samples or of batches.
@@ -37,7 +38,7 @@ class DataLoader:
         options for processes and devices, taken and ignored.
 
     `state_dict()` in the middle of an epoch and `load_state_dict()` into a new loader go on with the very
-    next batch of the same order.
+    next batch of the same order. Of a stream the samples that were done are read again and left out.
 
     Raises ValueError for arguments that exclude each other.
 
@@ -83,6 +84,11 @@ class DataLoader:
                 "DataLoader: batch_sampler excludes batch_size, shuffle, sampler and drop_last: "
                 "it decides all of them"
             )
+        self._stream = isinstance(dataset, IterableDataset)
+        if self._stream:
+            if shuffle or sampler is not None or batch_sampler is not None:
+                raise ValueError("DataLoader: a stream has its own order: no shuffle, sampler, batch_sampler")
+            sampler = ()
         self.dataset, self.num_workers, self.generator = dataset, num_workers, generator
         self.prefetch_factor = prefetch_factor or 2
         self.drop_last, self.worker_init_fn = drop_last, worker_init_fn
@@ -93,20 +99,28 @@ class DataLoader:
         self.batch_size = None if batch_sampler is not None else batch_size
         if batch_sampler is None and batch_size is not None:
             batch_sampler = BatchSampler(sampler, batch_size, drop_last)
-        self.batch_sampler = batch_sampler
+        self.batch_sampler = None if self._stream else batch_sampler
         self._single = collate_fn or (lambda sample: sample)
         self._order_state: Any = None  # of the generator, before the order of this epoch was drawn
         self._done = 0  # batches of this epoch that were handed out
         self._skip = 0  # batches that the next epoch leaves out: load_state_dict
 
     def __len__(self) -> int:
+        if self._stream:  # TypeError if it does not know
+            count, size = len(self.dataset), self.batch_size or 1
+            return count // size if self.drop_last else -(-count // size)
         return len(self.sampler if self.batch_sampler is None else self.batch_sampler)
 
     def __iter__(self) -> Iterator[Any]:
-        return self.batches(self.draw())
+        return self._handed_out(self._of_stream()) if self._stream else self.batches(self.draw())
 
     def draw(self) -> list[Any]:
-        """Begin an epoch: the order of its batches, without those that were done (load_state_dict)."""
+        """Begin an epoch: the order of its batches, without those that were done (load_state_dict).
+
+        Raises TypeError for a stream, which has none.
+        """
+        if self._stream:
+            raise TypeError(f"DataLoader: {type(self.dataset).__name__} is a stream: it has no order to draw")
         rng = source(self.generator)
         after = None
         if self._skip and self._order_state is not None:
@@ -131,12 +145,37 @@ class DataLoader:
 
     def batches(self, order: list[Any]) -> Iterator[Any]:
         """The batches of an order, fetched ahead."""
-        fetched = self._ahead(order) if self.num_workers else map(self._fetch, order)
+        if self.num_workers:
+            return self._handed_out(self._ahead(order, self._fetch, self.num_workers))
+        return self._handed_out(map(self._fetch, order))
+
+    def _handed_out(self, fetched: Iterable[Any]) -> Iterator[Any]:
         for batch in fetched:
             self._done += 1
             yield batch
         self._done = 0
         self._order_state = None
+
+    def _of_stream(self) -> Iterator[Any]:
+        """The batches of a stream; those that were done (load_state_dict) are left out."""
+        self._done, self._skip = self._skip, 0
+        read = self._read(self._done)
+        if not self.num_workers:
+            return read
+        # One thread: only one may ask a stream for its next sample.
+        end = object()
+        ahead = self._ahead(itertools.repeat(read), lambda read: next(read, end), 1)
+        return itertools.takewhile(lambda batch: batch is not end, ahead)
+
+    def _read(self, done: int) -> Iterator[Any]:
+        size = self.batch_size
+        samples = itertools.islice(iter(self.dataset), done * (size or 1), None)
+        if size is None:
+            yield from map(self._single, samples)
+            return
+        while batch := list(itertools.islice(samples, size)):
+            if len(batch) == size or not self.drop_last:
+                yield self.collate_fn(batch)
 
     def _fetch(self, wanted: Any) -> Any:
         if self.batch_sampler is None:
@@ -148,12 +187,13 @@ class DataLoader:
             return self.collate_fn(many(wanted))
         return self.collate_fn([self.dataset[i] for i in wanted])
 
-    def _ahead(self, order: list[Any]) -> Iterator[Any]:
+    def _ahead(self, order: Iterable[Any], fetch: Callable[[Any], Any], workers: int) -> Iterator[Any]:
         """The batches in order, while threads fetch the next ones. Errors come out in their place."""
         waiting: deque[Future] = deque()
         rest = iter(order)
-        fetch = self._fetch if self.worker_init_fn is None else self._beginning(self.worker_init_fn)
-        with ThreadPoolExecutor(self.num_workers, thread_name_prefix="loopnest-data") as pool:
+        if self.worker_init_fn is not None:
+            fetch = _beginning(self.worker_init_fn, fetch)
+        with ThreadPoolExecutor(workers, thread_name_prefix="loopnest-data") as pool:
             try:
                 for wanted in rest:
                     waiting.append(pool.submit(fetch, wanted))
@@ -164,18 +204,6 @@ class DataLoader:
             finally:
                 for one in waiting:
                     one.cancel()
-
-    def _beginning(self, worker_init_fn: Callable[[int], Any]) -> Callable[[Any], Any]:
-        """_fetch that first calls worker_init_fn, once in every thread."""
-        numbers, here = itertools.count(), threading.local()
-
-        def fetch(wanted: Any) -> Any:
-            if not hasattr(here, "begun"):
-                here.begun = True
-                worker_init_fn(next(numbers))
-            return self._fetch(wanted)
-
-        return fetch
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader stands: how many batches of this epoch are done, and from which random state their
@@ -193,11 +221,30 @@ class DataLoader:
             raise ValueError(
                 f"DataLoader.load_state_dict: expected its state_dict(), got {state!r:.80}"
             ) from error
-        if not 0 <= done <= len(self):
+        if done < 0 or (not self._stream and done > len(self)):
             raise ValueError(
                 f"DataLoader.load_state_dict: {done} batches were done, but this loader has {len(self)}"
             )
         self._skip, self._order_state = done, order_state
+
+
+def _beginning(worker_init_fn: Callable[[int], Any], fetch: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """`fetch` that first calls worker_init_fn, once in every thread."""
+    numbers, here = itertools.count(), threading.local()
+
+    def begin_and_fetch(wanted: Any) -> Any:
+        if not hasattr(here, "begun"):
+            here.begun = True
+            worker_init_fn(next(numbers))
+        return fetch(wanted)
+
+    return begin_and_fetch
+
+
+def get_worker_info() -> None:
+    """None: as in PyTorch for a data set that nobody else reads. A stream has one reader here, and need not
+    share out its samples among workers."""
+    return None
 
 
 class Drawn:

@@ -113,6 +113,74 @@ class RandomSampler(Sampler):
         return len(self.data_source) if self.num_samples is None else self.num_samples
 
 
+class SubsetRandomSampler(Sampler):
+    """The given indices in a random order, new each time.
+
+    Example:
+      >>> from loopnest.data import SubsetRandomSampler
+      >>> sorted(SubsetRandomSampler([7, 2, 5]))
+      [2, 5, 7]
+    """
+
+    def __init__(self, indices: Sequence[int], generator: Any = None) -> None:
+        self.indices, self.generator = indices, generator
+
+    def __iter__(self) -> Iterator[int]:
+        return (self.indices[k] for k in permutation(len(self.indices), self.generator).tolist())
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+class WeightedRandomSampler(Sampler):
+    """num_samples indices drawn with probabilities in proportion to `weights`, one weight per sample.
+
+    Args:
+      weights: at least 0, some above; they need not add up to 1.
+      replacement: False: no index twice, so that num_samples is at most the number of weights above 0.
+
+    Raises ValueError for other weights or numbers.
+
+    Example:
+      >>> from loopnest.data import WeightedRandomSampler
+      >>> list(WeightedRandomSampler([0.0, 2.0, 0.0], 3))
+      [1, 1, 1]
+    """
+
+    def __init__(
+        self, weights: Sequence[float], num_samples: int, replacement: bool = True, generator: Any = None
+    ) -> None:
+        who = "WeightedRandomSampler"
+        if (
+            not isinstance(num_samples, (int, np.integer))
+            or isinstance(num_samples, bool)
+            or num_samples <= 0
+        ):
+            raise ValueError(f"{who}: expected num_samples of at least 1, got {num_samples!r}")
+        if not isinstance(replacement, bool):
+            raise ValueError(f"{who}: expected replacement to be True or False, got {replacement!r}")
+        self.weights = np.asarray(weights, np.float64)
+        if self.weights.ndim != 1:
+            raise ValueError(f"{who}: expected weights of one axis, got shape {self.weights.shape}")
+        if not (self.weights >= 0).all() or not 0 < self.weights.sum() < np.inf:
+            raise ValueError(f"{who}: expected finite weights of at least 0, and one above")
+        above = np.count_nonzero(self.weights)
+        if not replacement and num_samples > above:
+            raise ValueError(
+                f"{who}: without replacement expected at most {above} samples, as many as weights above 0, "
+                f"got {num_samples}"
+            )
+        self.num_samples, self.replacement, self.generator = int(num_samples), replacement, generator
+
+    def __iter__(self) -> Iterator[int]:
+        share = self.weights / self.weights.sum()
+        drawn = source(self.generator).choice(len(share), self.num_samples, self.replacement, share)
+        return iter(drawn.tolist())
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+
 class BatchSampler(Sampler):
     """Puts another sampler's indices into lists of `batch_size`; the last may be shorter, or is dropped.
 

@@ -147,8 +147,10 @@ class Trainer:
             state = self._read(self.checkpoint)
             if state is not None:
                 self._restore(state, loader)
-        count = getattr(loader, "__len__", None)
-        self.total_steps = None if count is None else epochs * count()
+        try:
+            self.total_steps = epochs * len(loader)
+        except TypeError:  # a stream
+            self.total_steps = None
         callbacks = self._present()
         for callback in callbacks:
             callback.begin(self)
