@@ -61,6 +61,26 @@ def test_normalised_weights_as_torch(torch, name, norm, dim):
         getattr(nn.utils, remove)(ours)
 
 
+@pytest.mark.parametrize("dim", [0, 1, None])
+@pytest.mark.parametrize("name", LAYERS)
+def test_parametrized_weight_norm_as_torch(torch, name, dim):
+    make, shape = LAYERS[name]
+    x = RNG.normal(size=shape).astype(np.float32)
+    theirs = torch.nn.utils.parametrizations.weight_norm(make(torch.nn), dim=dim)
+    ours = nn.utils.parametrizations.weight_norm(make(nn), dim=dim)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    ours.load_state_dict(theirs.state_dict())
+    a = train(loopnest, ours, loopnest.tensor(x), 4)
+    b = train(torch, theirs, torch.tensor(x), 4)
+    for p, q in zip(a, b, strict=True):
+        np.testing.assert_allclose(p, q, rtol=1e-4, atol=1e-5)
+    with pytest.raises(RuntimeError, match="already"):
+        nn.utils.parametrizations.weight_norm(ours)
+    nn.utils.parametrizations.remove_weight_norm(ours)
+    assert sorted(ours.state_dict()) == ["bias", "weight"]
+    np.testing.assert_allclose(ours(loopnest.tensor(x)).detach().numpy(), a[4], rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("norm", [nn.utils.weight_norm, nn.utils.spectral_norm])
 @pytest.mark.parametrize("make", [lambda: nn.Linear(3, 2), lambda: nn.ConvTranspose1d(2, 3, 2)])
 def test_gradient(norm, make):

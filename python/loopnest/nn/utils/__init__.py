@@ -8,6 +8,7 @@ import numpy as np
 from loopnest.engine import gradients
 from loopnest.engine.tape import Tensor, cat, tensor
 from loopnest.nn.parameter import memory
+from loopnest.nn.utils import parametrizations as parametrizations
 from loopnest.nn.utils import rnn as rnn
 from loopnest.nn.utils.reparametrized import remove_spectral_norm as remove_spectral_norm
 from loopnest.nn.utils.reparametrized import remove_weight_norm as remove_weight_norm

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 from loopnest.engine.tape import Tensor, no_grad
 from loopnest.nn._check import integer
 from loopnest.nn._distance import normalize
+from loopnest.nn.container import ModuleDict
 from loopnest.nn.conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from loopnest.nn.module import Module
 from loopnest.nn.parameter import Parameter
@@ -77,9 +79,54 @@ class _WeightNorm(_Made):
     def names(self) -> tuple[str, ...]:
         return self.name + "_g", self.name + "_v"
 
+    def put(self, module: Module, g: Parameter, v: Parameter) -> None:
+        for name, parameter in zip(self.names(), (g, v), strict=True):
+            module.register_parameter(name, parameter)
+
+    def pair(self, module: Module) -> Iterable[Tensor]:
+        """g and v."""
+        return (getattr(module, name) for name in self.names())
+
     def weight(self, module: Module, training: bool) -> Tensor:
-        g, v = (getattr(module, name) for name in self.names())
+        g, v = self.pair(module)
         return v * (g / _norm_except(v, self.dim))
+
+
+class _Originals(Module):
+    """The parameters that a weight is made of, under PyTorch's names."""
+
+    def __init__(self, *parameters: Parameter) -> None:
+        super().__init__()
+        for i, parameter in enumerate(parameters):
+            self.register_parameter(f"original{i}", parameter)
+
+
+class _ParametrizedWeightNorm(_WeightNorm):
+    """The same with the keys of torch.nn.utils.parametrizations."""
+
+    def names(self) -> tuple[str, ...]:
+        return ("parametrizations",)
+
+    def put(self, module: Module, g: Parameter, v: Parameter) -> None:
+        if "parametrizations" in module._modules:
+            raise RuntimeError(f"weight_norm: this {type(module).__name__} is already made of others")
+        module.parametrizations = ModuleDict({self.name: _Originals(g, v)})
+
+    def pair(self, module: Module) -> Iterable[Tensor]:
+        return module.parametrizations[self.name].parameters()
+
+
+def _norm_weight(module: M, hook: _WeightNorm) -> M:
+    """Split the weight into g and v, and have the hook make it of them."""
+    weight = _parameter("weight_norm", module, hook.name)
+    hook.dim = integer("weight_norm", "dim", hook.dim, at_least=-1, at_most=weight.ndim - 1)
+    with no_grad():
+        g = Parameter(_norm_except(weight.detach(), hook.dim))
+    hook.put(module, g, Parameter(weight.detach()))
+    delattr(module, hook.name)
+    setattr(module, hook.name, hook.weight(module, module.training))
+    module.register_forward_pre_hook(hook)
+    return module
 
 
 def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
@@ -99,17 +146,7 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
       >>> [(name, p.shape) for name, p in layer.named_parameters()]
       [('bias', (2,)), ('weight_g', (2, 1)), ('weight_v', (2, 3))]
     """
-    weight = _parameter("weight_norm", module, name)
-    dim = -1 if dim is None else integer("weight_norm", "dim", dim, at_least=-1, at_most=weight.ndim - 1)
-    hook = _WeightNorm(name, dim)
-    with no_grad():
-        g = Parameter(_norm_except(weight.detach(), dim))
-    delattr(module, name)
-    module.register_parameter(name + "_g", g)
-    module.register_parameter(name + "_v", Parameter(weight.detach()))
-    setattr(module, name, hook.weight(module, module.training))
-    module.register_forward_pre_hook(hook)
-    return module
+    return _norm_weight(module, _WeightNorm(name, -1 if dim is None else dim))
 
 
 def remove_weight_norm(module: M, name: str = "weight") -> M:
