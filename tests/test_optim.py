@@ -448,14 +448,23 @@ def test_warm_restarts_take_parts_of_epochs(torch):
             assert a.param_groups[0]["lr"] == pytest.approx(b.param_groups[0]["lr"], rel=1e-12)
 
 
-def test_a_schedule_of_ones_own_in_the_older_spelling():
-    class Halves(lr_scheduler._LRScheduler):
-        def get_lr(self):
-            return [base * 0.5**self.last_epoch for base in self.base_lrs]
+def test_a_schedule_of_ones_own_as_in_torch(torch):
+    found = []
+    for library, params in ((optim, one()), (torch.optim, [torch.nn.Parameter(torch.ones(1))])):
 
-    sgd = optim.SGD(one(), lr=1.0)
-    Halves(sgd).step()
-    assert sgd.param_groups[0]["lr"] == 0.5
+        class Noam(library.lr_scheduler._LRScheduler):
+            def get_lr(self):
+                scale = min(self._step_count**-0.5, self._step_count * 4**-1.5)
+                return [base * scale + self.last_epoch for base in self.base_lrs]
+
+        sgd = library.SGD(params, lr=1.0)
+        schedule, rates = Noam(sgd), []
+        for _ in range(9):
+            rates.append(sgd.param_groups[0]["lr"])
+            sgd.step()
+            schedule.step()
+        found.append(rates)
+    assert found[0] == found[1]
 
 
 def test_rates_may_be_numpy_numbers():

@@ -41,6 +41,7 @@ class LRScheduler:
         self.optimizer = optimizer
         self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
         self.last_epoch = last_epoch
+        self._step_count = 0  # calls of step, the one here included: schedules written for PyTorch look at it
         self._last_lr = [group["lr"] for group in optimizer.param_groups]
         self._begin()
 
@@ -60,6 +61,7 @@ class LRScheduler:
 
     def step(self, epoch: int | None = None) -> None:
         """Go on by one step, or jump to step `epoch`."""
+        self._step_count += 1
         if epoch is None:
             self.last_epoch += 1
             rates = self.get_lr()
