@@ -1,4 +1,4 @@
-"""What changes in place: elements and diagonals are views, + - * / are recorded, what backward needs stays."""
+"""Changes in place: elements and diagonals are views, + - * / are recorded, what backward needs stays."""
 
 import numpy as np
 import pytest
