@@ -15,6 +15,9 @@ cdef ndarray collapse(const char* name, ndarray a, int first, Array& out):
     for i in range(out.rank - 1, first - 1, -1):
         if out.shape[i] == 1:
             continue
+        if out.shape[i] == 0:
+            length, step, mergeable = 0, 0, True
+            break
         if step == 0:
             step = out.stride[i]
         elif out.stride[i] != step * length:
