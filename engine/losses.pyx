@@ -150,6 +150,8 @@ def binary_cross_entropy(Tensor input not None, Tensor target not None, weight=N
     if not bool(((p >= 0) & (p <= 1)).all()):
         raise ValueError("binary_cross_entropy: expected input between 0 and 1; for scores use "
                          "binary_cross_entropy_with_logits")
+    if not bool(((t >= 0) & (t <= 1)).all()):
+        raise ValueError("binary_cross_entropy: expected target between 0 and 1")
     kind = p.dtype.type
     with numpy.errstate(divide="ignore"):
         high, low = numpy.maximum(numpy.log(p), kind(-100)), numpy.maximum(numpy.log1p(-p), kind(-100))

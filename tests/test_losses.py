@@ -35,6 +35,11 @@ LOSSES = {
     "smooth l1": (X, Y, lambda f, x, y, t: f.smooth_l1_loss(x, y, beta=0.7)),
     "smooth l1 beta 0": (X, Y, lambda f, x, y, t: f.smooth_l1_loss(x, y, beta=0.0)),
     "huber": (X, Y, lambda f, x, y, t: f.huber_loss(x, y, delta=0.7)),
+    "mse weight": (X, Y, lambda f, x, y, t: f.mse_loss(x, y, weight=t(np.abs(Y)))),
+    "mse weight sum": (X, Y, lambda f, x, y, t: f.mse_loss(x, y, reduction="sum", weight=t(np.abs(Y)))),
+    "l1 weight": (X, Y, lambda f, x, y, t: f.l1_loss(x, y, weight=t(np.abs(Y)))),
+    "l1 weight none": (X, Y, lambda f, x, y, t: f.l1_loss(x, y, reduction="none", weight=t(np.abs(Y)))),
+    "huber weight": (X, Y, lambda f, x, y, t: f.huber_loss(x, y, weight=t(np.abs(Y)))),
     "huber none": (X, Y, lambda f, x, y, t: f.huber_loss(x, y, reduction="none", delta=2.0)),
     "bce": (P, T, lambda f, x, y, t: f.binary_cross_entropy(x, y)),
     "bce weight": (P, T, lambda f, x, y, t: f.binary_cross_entropy(x, y, t(W), reduction="sum")),
@@ -315,3 +320,38 @@ def test_a_target_that_broadcasts_is_warned_of():
         warnings.simplefilter("error")
         with pytest.raises(UserWarning, match="broadcast"):
             F.mse_loss(loopnest.zeros(4, 1), loopnest.zeros(4))
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 2, 0), (0, 3), (2, 3, 0, 0), (0, 3, 2)])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_cross_entropy_of_no_places(torch, shape, reduction):
+    rows = (shape[0], *shape[2:])
+    x = loopnest.tensor(np.zeros(shape, np.float32), requires_grad=True)
+    ours = F.cross_entropy(x, loopnest.tensor(np.zeros(rows, np.int64)), reduction=reduction)
+    theirs = torch.nn.functional.cross_entropy(
+        torch.zeros(shape), torch.zeros(rows, dtype=torch.int64), reduction=reduction
+    )
+    assert np.array_equal(ours.detach().numpy(), theirs.numpy(), equal_nan=True)
+    ours.backward(loopnest.zeros(*ours.shape))
+    assert x.grad.shape == shape
+
+
+def test_binary_cross_entropy_takes_one_factor_and_no_target_outside(torch):
+    x, t = np.array([0.3, -2.0, 1.0], np.float32), np.array([1.0, 0.0, 0.5], np.float32)
+    ours = F.binary_cross_entropy_with_logits(*map(loopnest.tensor, (x, t)), pos_weight=loopnest.tensor(3.0))
+    theirs = torch.nn.functional.binary_cross_entropy_with_logits(
+        torch.tensor(x), torch.tensor(t), pos_weight=torch.tensor(3.0)
+    )
+    assert abs(ours.item() - theirs.item()) < 1e-6
+    for wrong in (2.0, -0.5, float("nan")):
+        with pytest.raises(ValueError, match="target between 0 and 1"):
+            F.binary_cross_entropy(loopnest.tensor([0.5]), loopnest.tensor([wrong]))
+
+
+def test_weights_of_elements_have_the_inputs_shape():
+    x = loopnest.zeros(2, 3)
+    for loss in (F.mse_loss, F.l1_loss, F.huber_loss):
+        with pytest.raises(ValueError, match="weight of input's shape"):
+            loss(x, x, weight=loopnest.ones(3))
+        with pytest.raises(TypeError, match="weight"):
+            loss(x, x, weight=2.0)

@@ -15,15 +15,35 @@ def _modern(who: str, size_average: None, reduce: None) -> None:
         raise ValueError(f"{who}: size_average and reduce are not supported; use reduction")
 
 
+def _weighted(
+    who: str, each: Tensor, weight: Tensor, input: Tensor, reduction: str, by_number: bool
+) -> Tensor:
+    """The losses of all elements with a factor for each; "mean" is their sum divided by that of the factors,
+    or by the number of elements."""
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{who}: expected reduction 'none', 'mean' or 'sum', got {reduction!r}")
+    if not isinstance(weight, Tensor):
+        raise TypeError(f"{who}: expected weight to be a Tensor or None, got {type(weight).__name__}")
+    if weight.shape != input.shape:
+        raise ValueError(f"{who}: expected weight of input's shape {input.shape}, got {weight.shape}")
+    each = each * weight
+    if reduction == "none":
+        return each
+    if reduction == "sum":
+        return each.sum()
+    return each.mean() if by_number else each.sum() / weight.sum()
+
+
 def mse_loss(
     input: Tensor,
     target: Tensor,
     size_average: None = None,
     reduce: None = None,
     reduction: str = "mean",
+    weight: Tensor | None = None,
 ) -> Tensor:
     """(input - target)^2, as torch.nn.functional.mse_loss. Any shape; a target of another shape is broadcast,
-    with a warning.
+    with a warning. weight: a factor for each element, of input's shape; "mean" divides by their sum.
 
     Example:
       >>> import loopnest
@@ -32,7 +52,10 @@ def mse_loss(
       2.0
     """
     _modern("mse_loss", size_average, reduce)
-    return losses.mse_loss(input, target, reduction)
+    if weight is None:
+        return losses.mse_loss(input, target, reduction)
+    each = losses.mse_loss(input, target, "none")
+    return _weighted("mse_loss", each, weight, input, reduction, False)
 
 
 def l1_loss(
@@ -41,8 +64,9 @@ def l1_loss(
     size_average: None = None,
     reduce: None = None,
     reduction: str = "mean",
+    weight: Tensor | None = None,
 ) -> Tensor:
-    """|input - target|, as torch.nn.functional.l1_loss.
+    """|input - target|, as torch.nn.functional.l1_loss. weight: as for mse_loss.
 
     Example:
       >>> import loopnest
@@ -51,7 +75,10 @@ def l1_loss(
       1.0
     """
     _modern("l1_loss", size_average, reduce)
-    return losses.l1_loss(input, target, reduction)
+    if weight is None:
+        return losses.l1_loss(input, target, reduction)
+    each = losses.l1_loss(input, target, "none")
+    return _weighted("l1_loss", each, weight, input, reduction, False)
 
 
 def smooth_l1_loss(
@@ -86,8 +113,8 @@ def huber_loss(
 ) -> Tensor:
     """d^2 / 2 where |d| < delta, delta (|d| - delta / 2) elsewhere, d = input - target (Huber 1964).
 
-    As torch.nn.functional.huber_loss; delta > 0. weight: factors that broadcast to the input; "mean" divides
-    by their sum.
+    As torch.nn.functional.huber_loss; delta > 0. weight: a factor for each element, of input's shape; "mean"
+    divides by the number of elements, as in PyTorch (mse_loss and l1_loss: by the sum of the factors).
 
     Example:
       >>> import loopnest
@@ -97,12 +124,8 @@ def huber_loss(
     """
     if weight is None:
         return losses.huber_loss(input, target, reduction, delta)
-    if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f"huber_loss: expected reduction 'none', 'mean' or 'sum', got {reduction!r}")
-    each = losses.huber_loss(input, target, "none", delta) * weight
-    if reduction == "none":
-        return each
-    return each.sum() if reduction == "sum" else each.sum() / weight.expand_as(input).sum()
+    each = losses.huber_loss(input, target, "none", delta)
+    return _weighted("huber_loss", each, weight, input, reduction, True)
 
 
 def binary_cross_entropy(
