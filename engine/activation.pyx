@@ -108,6 +108,9 @@ cdef bint show(const char* name, ndarray a, int axis, Array& out) except -1:
     cdef int64_t step[2]
     cdef int64_t size
     read("softmax", name, a, out)
+    for i in range(rank):
+        if out.shape[i] == 1:
+            out.stride[i] = 0  # whatever it was, it says nothing
     for i in range(rank):  # by falling steps
         j = i
         while j > 0 and abs(out.stride[order[j - 1]]) < abs(out.stride[i]):
@@ -156,6 +159,8 @@ cdef class SoftmaxBackward(Node):
             copy_into(out, g)
             g = out
         out = make_as(self.kept0)
+        if cnp.PyArray_SIZE(out) == 0:
+            return run.send(self.edge0, out)
         show("output", self.kept0, self.axis, y)
         show("grad_output", g, self.axis, dy)
         show("result", out, self.axis, dx)
@@ -194,11 +199,12 @@ cdef Tensor along(Tensor input, object dim, bint log):
     if not cnp.PyArray_ISALIGNED(keep) or not lies_as(keep, out):  # there are gaps in it
         copy_into(out, keep)
         keep, out = out, make_as(out)
-    show("input", keep, axis, x)
-    show("result", out, axis, y)
-    if not api.softmax_check(a, x, y, log, e):
-        raise_error(e)
-    run_kernel(api, "softmax", softmax_ladder, x.dtype, &a)
+    if cnp.PyArray_SIZE(keep):
+        show("input", keep, axis, x)
+        show("result", out, axis, y)
+        if not api.softmax_check(a, x, y, log, e):
+            raise_error(e)
+        run_kernel(api, "softmax", softmax_ladder, x.dtype, &a)
     result = wrap(out)
     if recording() and wants(input):
         node = SoftmaxBackward.__new__(SoftmaxBackward)

@@ -9,11 +9,12 @@ from cpython.ref cimport Py_REFCNT
 from libc.stdint cimport int64_t
 
 from .arena cimport make, make_as, owns_memory
+from .copying cimport in_c_order
 from .kernels cimport (Array, Error, KernelApi, Ladder, Norm, NormOptions, bytes_of, kernel_api, raise_error,
                        read, read_dense, run_kernel)
 from .layout cimport merge, show_channels, to_channels_last
-from .tape cimport (Later, Node, Run, Tensor, edge_of, is_dense, keep0, keep1, record, recording, settle,
-                    settled, wait_for, wants, wrap)
+from .tape cimport (Later, Node, Run, Tensor, edge_of, is_dense, keep0, keep1, record, recording, repeated,
+                    settle, settled, wait_for, wants, wrap)
 
 ctypedef cnp.ndarray ndarray
 
@@ -43,11 +44,11 @@ cdef bint show(const char* op, const char* name, ndarray a, int tail, Array& out
 cdef ndarray fit(const char* op, const char* name, ndarray a, int tail, Array& out):
     """`a`, or a copy of it that lies as the kernel wants it; described in `out`."""
     # Of an expanded array (steps of 0) there is no "in the same order".
-    if not cnp.PyArray_ISALIGNED(a) or cnp.PyArray_SIZE(a) and 0 in (<object>a).strides:
-        a = numpy.ascontiguousarray(a).copy()
+    if not cnp.PyArray_ISALIGNED(a) or repeated(a):
+        a = in_c_order(a)
     if show(op, name, a, tail, out):
         return a
-    a = numpy.ascontiguousarray(a) if tail else to_channels_last(a)
+    a = in_c_order(a) if tail else to_channels_last(a)
     if not show(op, name, a, tail, out):
         raise ValueError(f"{op.decode()}: cannot read an array of shape {(<object>a).shape}")
     return a
@@ -360,7 +361,7 @@ cdef Tensor channelwise(str op, Tensor input, object running_mean, object runnin
     count = input.numel() // max(1, input.shape[1])
     if from_input:
         count = count if over_n else count // max(1, images)
-        if count == 1 or (count == 0 and over_n):
+        if count == 1:
             raise ValueError(f"{op}: expected more than 1 value per channel when training, got input size "
                              f"{input.shape}")
     else:

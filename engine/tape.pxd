@@ -73,6 +73,7 @@ cpdef Tensor before_relu(Tensor t)
 cpdef Tensor after_relu(Tensor t, Tensor y)
 cdef bint untouched(Tensor t) noexcept
 cdef bint is_dense(cnp.ndarray a) noexcept
+cdef bint repeated(cnp.ndarray a) noexcept
 
 
 cdef inline cnp.ndarray settled(Tensor t):

@@ -1,5 +1,7 @@
 """Normalisation layers and activations: beside PyTorch, against differences, and what they refuse."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -306,7 +308,7 @@ def test_ulp_of_activations():
 
 
 @pytest.mark.parametrize(
-    "shape", [(7,), (3, 5), (4, 300), (2, 20, 6, 5), (5, 1, 3), (1, 1), (2, 3, 2, 2, 4), (0, 3)]
+    "shape", [(7,), (3, 5), (4, 300), (2, 20, 6, 5), (5, 1, 3), (1, 1), (2, 3, 2, 2, 4), (0, 3), (2, 0, 3, 0)]
 )
 def test_softmax_of_every_axis(torch, shape):
     x = 4 * numbers(*shape, dtype=np.float32)
@@ -359,3 +361,37 @@ def test_local_response_norm_needs_channels_and_places():
     assert loopnest.nn.LocalResponseNorm(2)(loopnest.ones(0, 3, 4)).shape == (0, 3, 4)
     with pytest.raises(ValueError, match="size"):
         loopnest.nn.LocalResponseNorm(0)
+
+
+def test_softmax_over_an_axis_of_length_1_whatever_its_step():
+    x = nn.Conv2d(3, 1, 3)(loopnest.tensor(numbers(2, 3, 6, 5, dtype=np.float32)))  # channels innermost
+    for data in (x, x.transpose(2, 3), x.permute(3, 2, 1, 0)):
+        for dim in range(4):
+            y, log = F.softmax(data, dim), F.log_softmax(data, dim)
+            dense = np.ascontiguousarray(data.detach().numpy())
+            right = np.exp(dense) / np.exp(dense).sum(dim, keepdims=True)
+            assert np.abs(y.detach().numpy() - right).max() < 1e-6
+            assert np.abs(log.detach().numpy() - np.log(right)).max() < 1e-5
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+@pytest.mark.parametrize("shape", [(0, 8, 2, 8), (3, 8, 2, 8), (3, 1, 2, 8), (1, 8, 2, 1)])
+def test_norm_of_several_axes_in_every_order(order, shape):
+    lies = np.empty([shape[i] for i in order], np.float32)
+    lies[...] = numbers(*lies.shape)
+    x = lies.transpose(np.argsort(order))
+    for layer in (nn.LayerNorm(shape[2:]), nn.LayerNorm(shape[1:]), nn.RMSNorm(shape[2:])):
+        found, right = layer(loopnest.tensor(x)), layer(loopnest.tensor(np.array(x, order="C")))
+        assert np.abs(found.detach().numpy() - right.detach().numpy()).max(initial=0) < 1e-6
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (0, 3, 4), (2, 3, 0)])
+def test_batch_norm_of_nothing_in_training_moves_no_statistics(torch, shape):
+    ours, theirs = nn.BatchNorm1d(3), torch.nn.BatchNorm1d(3)
+    x = loopnest.tensor(np.zeros(shape, np.float32), requires_grad=True)
+    y = ours(x)
+    assert y.shape == tuple(theirs(torch.zeros(shape)).shape)
+    for name, value in theirs.state_dict().items():
+        assert np.array_equal(ours.state_dict()[name].numpy(), value.numpy()), name
+    y.sum().backward()
+    assert x.grad.shape == shape and (ours.weight.grad.numpy() == 0).all()
