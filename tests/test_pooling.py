@@ -123,6 +123,19 @@ def test_lp_as_torch(torch, dimensions):
         assert np.abs(a.grad.numpy() - b.grad.numpy()).max() < 1e-9
 
 
+@pytest.mark.parametrize("norm", [1, 3, -1, 0.5, float("inf"), -float("inf")])
+@pytest.mark.parametrize("dimensions", [1, 2, 3])
+def test_lp_of_negative_numbers_as_torch(torch, norm, dimensions):
+    if dimensions == 3 and np.isinf(norm):
+        pytest.skip("PyTorch's lp_pool3d divides by infinity")
+    x = RNG.normal(size=(2, 3, 7, 6, 5)[: 2 + dimensions])
+    name = f"lp_pool{dimensions}d"
+    with np.errstate(invalid="ignore"):
+        found = getattr(F, name)(loopnest.tensor(x), norm, 2).numpy()
+    right = getattr(torch.nn.functional, name)(torch.tensor(x), norm, 2).numpy()
+    assert np.allclose(found, right, rtol=1e-9, atol=0, equal_nan=True)
+
+
 LAYERS = [
     ("MaxPool1d", (3, 2, 1), (2, 3, 9)),
     ("MaxPool3d", ((1, 2, 2),), (2, 3, 4, 6, 5)),
@@ -199,6 +212,23 @@ def test_bad_input():
     ):
         with pytest.raises(TypeError):
             call()
+
+
+def test_a_window_that_starts_inside_is_enough_with_ceil_mode(torch):
+    x = np.ones((1, 1, 2), np.float32)
+    for name, args in (("avg_pool1d", (3, 2)), ("lp_pool1d", (2, 3, 2))):
+        found = getattr(F, name)(loopnest.tensor(x), *args, ceil_mode=True)
+        right = getattr(torch.nn.functional, name)(torch.tensor(x), *args, ceil_mode=True)
+        assert found.shape == right.shape and np.allclose(found.numpy(), right.numpy())
+    with pytest.raises(ValueError, match="does not fit"):
+        F.avg_pool1d(loopnest.tensor(x), 3, 2)
+    with pytest.raises(ValueError, match="norm_type"):
+        F.lp_pool1d(loopnest.tensor(x), 0, 2)
+
+
+def test_unpool_of_no_images():
+    x = loopnest.zeros(0, 2, 4, 4)
+    assert F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2).shape == x.shape
 
 
 def test_empty_batch():

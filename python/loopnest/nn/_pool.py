@@ -42,10 +42,12 @@ def _windows(name: str, dimensions: int, kernel_size: Any, stride: Any, padding:
 
 def _places(name: str, size: int, k: int, s: int, p: int, d: int, ceil_mode: bool) -> int:
     room = size + 2 * p - d * (k - 1) - 1
-    if room < 0:
-        raise ValueError(f"{name}: a window of {d * (k - 1) + 1} does not fit into {size} + 2 * {p} places")
     out = (room + (s - 1 if ceil_mode else 0)) // s + 1
-    return out - 1 if ceil_mode and (out - 1) * s >= size + p else out
+    if ceil_mode and (out - 1) * s >= size + p:
+        out -= 1
+    if out < 1:
+        raise ValueError(f"{name}: a window of {d * (k - 1) + 1} does not fit into {size} + 2 * {p} places")
+    return out
 
 
 def _unbatch(found: Any, lone: bool, return_indices: bool) -> Any:
@@ -208,14 +210,21 @@ def _power(
 ) -> Tensor:
     x, lone = _batched(name, input, dimensions)
     k, s, _, _ = _windows(name, dimensions, kernel, stride, 0, 1)
+    if norm_type == 0:
+        raise ValueError(f"{name}: expected norm_type other than 0")
+    if math.isinf(norm_type):
+        pool = {1: max_pool1d, 2: tape.max_pool2d, 3: max_pool3d}[dimensions]
+        largest = math.copysign(1.0, norm_type)
+        y = pool(x.abs() * largest, k, s, 0, 1, ceil) * largest
+        return y.squeeze(0) if lone else y
     raised = x**norm_type
     mean = (
         _average(name, raised, dimensions, k, s, 0, ceil, True)
         if dimensions != 2
         else tape.avg_pool2d(raised, k, s, 0, ceil)
     )
-    positive = (mean > 0).to(dtype=x.dtype)
-    y = (tape.relu(mean) * float(math.prod(k)) + (1 - positive)) ** (1.0 / norm_type) * positive
+    some = (mean != 0).to(dtype=x.dtype)  # 0 has no slope: PyTorch's gradient there is NaN
+    y = (mean * float(math.prod(k)) + (1 - some)) ** (1.0 / norm_type) * some
     return y.squeeze(0) if lone else y
 
 
@@ -371,7 +380,7 @@ def _unpool(
     total = math.prod(sizes)
     if any(v < 1 for v in sizes) or total > 2**44:
         raise ValueError(f"{name}: the output would have the size {sizes}")
-    at = indices.numpy().reshape(*x.shape[:2], -1)
+    at = indices.numpy().reshape(*x.shape[:2], math.prod(x.shape[2:]))
     if at.size and not (at.min() >= 0 and at.max() < total):
         raise ValueError(f"{name}: expected indices from 0 to {total - 1}, got {at.min()} to {at.max()}")
     n, c = x.shape[:2]
