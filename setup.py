@@ -206,7 +206,11 @@ def engine(source: str) -> Extension:
         f"loopnest.engine.{Path(source).stem}",
         [source],
         include_dirs=["csrc", numpy.get_include()],
-        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+        # 1.22: plan.pyx looks at NumPy's memory.
+        define_macros=[
+            ("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"),
+            ("NPY_TARGET_VERSION", "NPY_1_22_API_VERSION"),
+        ],
         # -O2 keeps Cython's code small; loops over arrays (csrc/loops) are to be vectorised even so.
         extra_compile_args=[
             *(*FLAGS, *BASELINE, "-O2", "-Wno-unused-parameter"),

@@ -447,7 +447,7 @@ cdef ndarray matrices(ndarray a, ndarray b):
     cdef ndarray out, flat
     cdef Batch batch
     if cnp.PyArray_NDIM(b) == 2 and cnp.PyArray_NDIM(a) > 2 and cnp.PyArray_SIZE(a):
-        flat = a.reshape(-1, cnp.PyArray_DIMS(a)[cnp.PyArray_NDIM(a) - 1])
+        flat = shaped(a, (-1, cnp.PyArray_DIMS(a)[cnp.PyArray_NDIM(a) - 1]))
         out = multiply(flat, b)
         return out.reshape(shape_of(a)[:-1] + (cnp.PyArray_DIMS(b)[1],))
     first = numpy.broadcast_shapes(shape_of(a)[:-2], shape_of(b)[:-2])

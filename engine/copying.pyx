@@ -44,7 +44,7 @@ cdef int copy_into(ndarray out, ndarray a) except -1:
         if cnp.PyArray_DIMS(a)[i - extra] != axes.shape[i]:
             return cnp.PyArray_CopyInto(out, a)  # which says what is wrong
         axes.step[0][i] = cnp.PyArray_STRIDES(a)[i - extra] // size
-    if cnp.PyArray_SIZE(out) == 0:
+    if cnp.PyArray_SIZE(out) == 0 or (recorded_copy != NULL and recorded_copy(out, a)):
         return 0
     source, target = cnp.PyArray_DATA(a), cnp.PyArray_DATA(out)
     if cnp.PyArray_SIZE(out) < 4096:

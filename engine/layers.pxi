@@ -82,8 +82,8 @@ def linear(Tensor input not None, Tensor weight not None, Tensor bias=None):
                          f"{input.shape}")
     rows = keep_x
     if rank != 2:
-        rows = keep_x.reshape((-1, cnp.PyArray_DIMS(keep_x)[rank - 1]) if cnp.PyArray_SIZE(keep_x)
-                              else (numpy.prod(input.shape[:-1], dtype=int), input.shape[-1]))
+        rows = shaped(keep_x, (-1, cnp.PyArray_DIMS(keep_x)[rank - 1]) if cnp.PyArray_SIZE(keep_x)
+                      else (numpy.prod(input.shape[:-1], dtype=int), input.shape[-1]))
     keep_x = read("linear", "input", rows, x)
     keep_w = read("linear", "weight", settled(weight), w)
     if bias is not None:

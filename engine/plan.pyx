@@ -5,7 +5,9 @@ arguments, a plain struct. So is every block of memory that results were put int
 two recordings of the same work on different data: a word of a struct that differs between the two is an
 address, and is found again as (input or block, offset); a word that does not is a size, a stride or the
 address of a weight. Nothing has to be known about the operators, and an address that belongs to no input and
-no block, which would be read again later when it holds something else, is an error.
+no block, which would be read again later when it holds something else, is an error. NumPy's memory is not
+used again while both recordings are there, so that a temporary has another address in each. Copies that the
+engine makes (copying.pyx) are steps of the plan as well.
 
 A Program keeps blocks that are not needed at the same time in the same place of one piece of memory, has
 weights packed, and puts the addresses of the caller's arrays in before it runs.
@@ -18,13 +20,15 @@ import numpy
 
 cimport cython
 cimport numpy as cnp
-from cpython.pycapsule cimport PyCapsule_Import
+from cpython.object cimport PyObject
+from cpython.pycapsule cimport PyCapsule_Import, PyCapsule_New
 from libc.stdint cimport int64_t
-from libc.stdlib cimport free, malloc
-from libc.string cimport memcmp, memcpy, memset
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcmp, memcpy, memset, strcpy
 from libcpp cimport bool as cbool
 from libcpp.vector cimport vector
 
+from . cimport copying
 from .arena cimport make
 from .elementwise cimport ADD, DIV, MUL, SAME, SUB, Axes
 from .kernels cimport (F32, F64, Array, Error, KernelApi, Ladder, dtype_of, kernel_api, max_rank, raise_error,
@@ -109,7 +113,11 @@ cdef struct Span:
 cdef cppclass Recorder:
     vector[Step] steps
     vector[Span] blocks
-    vector[void*] released  # not before the recording is gone, so that no two blocks have the same address
+    # What is freed meanwhile, by the arena's users and by NumPy, is freed when the recording is gone: so no
+    # two blocks have one address, and a temporary of one recording never lies where one of the other lay.
+    vector[void*] released
+    vector[void*] freed
+    PyObject* recording  # whose this is
 
 
 cdef dict strided_names = {ADD: "add", SUB: "sub", MUL: "mul", DIV: "div", SAME: "copy"}
@@ -157,6 +165,57 @@ cdef void release_recorded(void* block) noexcept nogil:
 
 plan_hook(api, run_recorded, allocate_recorded, release_recorded)
 
+# NumPy's memory while a recording is on.
+
+cdef void* numpy_malloc(void* ignored, size_t size) noexcept nogil:
+    return malloc(size)
+
+
+cdef void* numpy_calloc(void* ignored, size_t count, size_t size) noexcept nogil:
+    return calloc(count, size)
+
+
+cdef void* numpy_realloc(void* ignored, void* block, size_t size) noexcept nogil:
+    return realloc(block, size)
+
+
+cdef void numpy_free(void* ignored, void* block, size_t size) noexcept nogil:
+    cdef Recorder* recorder = <Recorder*>plan_recorder
+    if recorder != NULL:
+        recorder.freed.push_back(block)
+    else:
+        free(block)
+
+
+cdef cnp.PyDataMem_Handler handler
+strcpy(handler.name, b"loopnest plan")
+handler.version = 1
+handler.allocator.ctx = NULL
+handler.allocator.malloc = numpy_malloc
+handler.allocator.calloc = numpy_calloc
+handler.allocator.realloc = numpy_realloc
+handler.allocator.free = numpy_free
+cdef object numpy_memory = PyCapsule_New(&handler, "mem_handler", NULL)
+
+
+# What the engine does besides kernels.
+
+cdef bint copy_recorded(ndarray out, ndarray a) except -1:
+    if plan_recorder == NULL:
+        return False
+    add_strided(<Recorder*>plan_recorder, "copy", out, a, None)
+    return True
+
+
+cdef int constants_recorded(list constants) except -1:
+    if plan_recorder != NULL:
+        (<Recording>(<Recorder*>plan_recorder).recording).constants += constants
+    return 0
+
+
+copying.recorded_copy = copy_recorded
+copying.recorded_constants = constants_recorded
+
 # ------------------------------------------------------------------------------------------------------------
 
 
@@ -174,8 +233,10 @@ cdef class Recording:
     cdef public list packs   # step numbers whose weights are constant and may be packed
     cdef public list where   # what each step is for, for people
     cdef public str layer
+    cdef object memory_before  # NumPy's, outside
 
     def __cinit__(self):
+        self.recorder.recording = <PyObject*>self
         self.kept, self.constants, self.packs, self.where, self.layer = [], [], [], [], ""
 
     def __dealloc__(self):
@@ -186,18 +247,22 @@ cdef class Recording:
         self.recorder.steps.clear()
         for block in self.recorder.released:
             release_plain(block)
+        for block in self.recorder.freed:
+            free(block)
 
     def __enter__(self):
         global plan_recorder
         if plan_recorder != NULL:
             raise RuntimeError("a plan is being made in this thread already")
         settle_all()  # what has waited since before is no step of this plan
+        self.memory_before = cnp.PyDataMem_SetHandler(numpy_memory)
         plan_recorder = &self.recorder
         return self
 
     def __exit__(self, *ignored):
         global plan_recorder
         plan_recorder = NULL
+        cnp.PyDataMem_SetHandler(self.memory_before)
         return False
 
     def __len__(self):
@@ -275,48 +340,55 @@ cdef class Recording:
     def strided(self, str op, cnp.ndarray out not None, cnp.ndarray a not None, b=None):
         """A step that is not a kernel: out = a ("copy"), or a op b ("add", "sub", "mul", "div"); a and b are
         broadcast to out's shape. All of one dtype."""
-        cdef Strided s
-        cdef Step step
-        cdef int rank = cnp.PyArray_NDIM(out), i
-        cdef cnp.ndarray wide_a = numpy.broadcast_to(a, numpy.shape(out))
-        cdef cnp.ndarray wide_b = wide_a if b is None else numpy.broadcast_to(b, numpy.shape(out))
-        cdef int64_t size = cnp.PyArray_ITEMSIZE(out)
-        if not (dtype_of(out) == dtype_of(a) == dtype_of(wide_b)) or dtype_of(out) not in (F32, F64):
-            raise TypeError(f"{op}: expected arrays of one dtype, float32 or float64, got {a.dtype} and "
-                            f"{wide_b.dtype}")
-        order = sorted(range(rank), key=lambda axis: -abs(out.strides[axis]))
-        memset(&s, 0, sizeof(Strided))  # `build` compares all words
-        s.out = cnp.PyArray_DATA(out)
-        s.a = <const void*>cnp.PyArray_DATA(wide_a)
-        s.b = <const void*>cnp.PyArray_DATA(wide_b)
-        s.op, s.dtype = strided_codes[op], dtype_of(out)
-        axes = []  # (length, out, a, b), outermost first, neighbours that continue each other merged
-        for axis in order:
-            one = [out.shape[axis], out.strides[axis] // size, wide_a.strides[axis] // size,
-                   wide_b.strides[axis] // size]
-            if one[0] == 1:
-                continue
-            if axes and all([axes[-1][k] == one[k] * one[0] for k in (1, 2, 3)]):
-                axes[-1] = [axes[-1][0] * one[0], *one[1:]]
-            else:
-                axes.append(one)
-        if not axes:
-            axes.append([1, 0, 0, 0])
-        if len(axes) > max_rank:
-            raise ValueError(f"{op}: expected arrays of at most {max_rank} axes, got {len(axes)}")
-        s.axes.rank = len(axes)
-        for i, (length, to, from_a, from_b) in enumerate(axes):
-            s.axes.shape[i] = length
-            s.axes.step[0][i], s.axes.step[1][i], s.axes.step[2][i] = from_a, from_b, to
-        step.ladder = NULL
-        step.rung = NULL
-        step.links = 0
-        step.bytes = sizeof(Strided)
-        step.args = <char*>malloc(step.bytes)
-        memcpy(step.args, &s, step.bytes)
-        self.recorder.steps.push_back(step)
-        with nogil:
-            run_strided(s)
+        add_strided(&self.recorder, op, out, a, b)
+
+
+cdef int add_strided(Recorder* recorder, str op, ndarray out, ndarray a, object b) except -1:
+    """Writes such a step down and runs it. Copies are of any numbers of 4 or 8 bytes."""
+    cdef Strided s
+    cdef Step step
+    cdef int rank = cnp.PyArray_NDIM(out), i
+    cdef cnp.ndarray wide_a = numpy.broadcast_to(a, numpy.shape(out))
+    cdef cnp.ndarray wide_b = wide_a if b is None else numpy.broadcast_to(b, numpy.shape(out))
+    cdef int64_t size = cnp.PyArray_ITEMSIZE(out)
+    cdef bint sound = dtype_of(out) in (F32, F64) if op != "copy" else size == 4 or size == 8
+    if not sound or not (out.dtype == a.dtype == wide_b.dtype):
+        raise TypeError(f"{op}: expected arrays of one dtype, float32 or float64, got {a.dtype} and "
+                        f"{wide_b.dtype}")
+    order = sorted(range(rank), key=lambda axis: -abs(out.strides[axis]))
+    memset(&s, 0, sizeof(Strided))  # `build` compares all words
+    s.out = cnp.PyArray_DATA(out)
+    s.a = <const void*>cnp.PyArray_DATA(wide_a)
+    s.b = <const void*>cnp.PyArray_DATA(wide_b)
+    s.op, s.dtype = strided_codes[op], F32 if size == 4 else F64
+    axes = []  # (length, out, a, b), outermost first, neighbours that continue each other merged
+    for axis in order:
+        one = [out.shape[axis], out.strides[axis] // size, wide_a.strides[axis] // size,
+               wide_b.strides[axis] // size]
+        if one[0] == 1:
+            continue
+        if axes and all([axes[-1][k] == one[k] * one[0] for k in (1, 2, 3)]):
+            axes[-1] = [axes[-1][0] * one[0], *one[1:]]
+        else:
+            axes.append(one)
+    if not axes:
+        axes.append([1, 0, 0, 0])
+    if len(axes) > max_rank:
+        raise ValueError(f"{op}: expected arrays of at most {max_rank} axes, got {len(axes)}")
+    s.axes.rank = len(axes)
+    for i, (length, to, from_a, from_b) in enumerate(axes):
+        s.axes.shape[i] = length
+        s.axes.step[0][i], s.axes.step[1][i], s.axes.step[2][i] = from_a, from_b, to
+    step.ladder = NULL
+    step.rung = NULL
+    step.links = 0
+    step.bytes = sizeof(Strided)
+    step.args = <char*>malloc(step.bytes)
+    memcpy(step.args, &s, step.bytes)
+    recorder.steps.push_back(step)
+    with nogil:
+        run_strided(s)
+    return 0
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -436,11 +508,16 @@ cdef class Program:
         arrays = self.run(arrays)
         return [wrap(<ndarray>y) for y in arrays]
 
-    def run(self, list inputs not None):
-        """The outputs, as new arrays, for arrays that lie as those did that the program was built with."""
+    def run(self, list inputs not None, bint spoilt=False):
+        """The outputs, as new arrays, for arrays that lie as those did that the program was built with.
+
+        spoilt: all other memory is filled with NaN first, so that a result that no step has written shows.
+        """
         cdef list results
         with self.lock:
-            results = self.place(inputs)
+            if spoilt and self.arena_bytes:
+                memset(self.arena, 0xFF, self.arena_bytes)
+            results = self.place(inputs, spoilt)
             self.go(NULL)
         return results
 
@@ -475,7 +552,7 @@ cdef class Program:
             found.append((flops, bytes_))
         return found
 
-    cdef list place(self, list inputs):
+    cdef list place(self, list inputs, bint spoilt=False):
         """New arrays for the outputs; their addresses and those of the inputs in the steps."""
         cdef int i
         cdef Patch patch
@@ -493,6 +570,8 @@ cdef class Program:
             if block is None:
                 blocks[out.place - self.inputs] = block = new_block(out.bytes)
                 self.outside[out.place] = <char*>cnp.PyArray_DATA(block)
+                if spoilt:
+                    memset(cnp.PyArray_DATA(block), 0xFF, cnp.PyArray_NBYTES(block))
             y = cnp.PyArray_New(cnp.ndarray, out.rank, <cnp.npy_intp*>out.shape, out.number,
                                 <cnp.npy_intp*>out.strides, self.outside[out.place] + out.offset, 0,
                                 cnp.NPY_ARRAY_WRITEABLE, <object>NULL)

@@ -11,6 +11,7 @@ from libc.stdint cimport int64_t
 from libcpp.vector cimport vector
 
 from .arena cimport make
+from .copying cimport in_c_order
 from .kernels cimport (F32, F64, Array, Error, Gru, GruBackward, KernelApi, Ladder, Rnn, RnnBackward,
                        kernel_api, raise_error, read, run_kernel)
 from .sequence cimport features_dense, in_time_order, new_like, new_output, part_of
@@ -282,8 +283,8 @@ cdef class RecurrentNode(Whole):
 cdef ndarray dense(object t, str op, str name):
     if not isinstance(t, Tensor):
         raise TypeError(f"{op}: expected {name} to be a Tensor, got {type(t).__name__}")
-    cdef ndarray a = numpy.ascontiguousarray(settled(<Tensor>t))
-    return a if cnp.PyArray_ISALIGNED(a) else a.copy()
+    cdef ndarray a = settled(<Tensor>t)
+    return a if cnp.PyArray_ISCARRAY_RO(a) else in_c_order(a)
 
 
 def recurrent(str kind not None, Tensor input not None, Tensor h_0, params, bint has_biases=True,

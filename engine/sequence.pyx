@@ -13,6 +13,7 @@ from libc.stdint cimport int64_t
 from libcpp.vector cimport vector
 
 from .arena cimport make
+from .copying cimport in_c_order
 from .kernels cimport (F32, Array, Error, KernelApi, Ladder, Lstm, LstmBackward, kernel_api, raise_error,
                        read, run_kernel)
 from .tape cimport (Node, Run, Tensor, Version, Whole, dropout_mask, edge_of, record_parts, recording,
@@ -245,14 +246,14 @@ cdef ndarray features_dense(ndarray a):
         return a.copy()
     if cnp.PyArray_DIMS(a)[2] == 1 or cnp.PyArray_STRIDES(a)[2] == cnp.PyArray_ITEMSIZE(a):
         return a
-    return numpy.ascontiguousarray(a)
+    return in_c_order(a)
 
 
 cdef ndarray dense(object t, str name):
     if not isinstance(t, Tensor):
         raise TypeError(f"lstm: expected {name} to be a Tensor, got {type(t).__name__}")
-    cdef ndarray a = numpy.ascontiguousarray(settled(<Tensor>t))
-    return a if cnp.PyArray_ISALIGNED(a) else a.copy()
+    cdef ndarray a = settled(<Tensor>t)
+    return a if cnp.PyArray_ISCARRAY_RO(a) else in_c_order(a)
 
 
 cdef tuple shape_of(ndarray a):
