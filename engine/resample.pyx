@@ -13,6 +13,7 @@ cimport numpy as cnp
 from libc.stdint cimport int64_t
 
 from .arena cimport make
+from .copying cimport recorded_constants
 from .kernels cimport (F64, Array, Error, KernelApi, Ladder, Resample, Taps, dtype_of, kernel_api,
                        raise_error, read, run_kernel)
 from .layout cimport new_channels_last, to_channels_last
@@ -38,8 +39,9 @@ def pad_taps(int64_t size, int64_t low, int64_t high, str mode):
         place = numpy.where(place >= size, 2 * (size - 1) - place, place)
     elif mode == "replicate":
         place = numpy.clip(place, 0, max(size - 1, 0))
-    elif mode == "circular":
-        place = place % max(size, 1)
+    elif mode == "circular":  # what is left after cropping goes on
+        first = max(-low, 0)
+        place = first + (place - first) % max(size - first - max(-high, 0), 1)
     inside = (place >= 0) & (place < size)
     begin = numpy.concatenate([[0], numpy.cumsum(inside)])
     return begin.astype(numpy.int64), place[inside].astype(numpy.int64), numpy.ones(int(inside.sum()))
@@ -63,10 +65,6 @@ def interpolate_taps(int64_t size, int64_t out, str mode, bint align_corners, do
     if mode in ("nearest", "nearest-exact"):  # in float32, as PyTorch
         shift = numpy.float32(0.5 if mode == "nearest-exact" else 0.0)
         place = numpy.floor((to.astype(numpy.float32) + shift) * numpy.float32(scale)).astype(numpy.int64)
-        if out == size:
-            place = to
-        elif mode == "nearest" and out == 2 * size:
-            place = to >> 1
         place = numpy.minimum(place, size - 1)
         return fixed(place[:, None], numpy.ones((out, 1)))
     if align_corners:
@@ -209,6 +207,8 @@ cdef ndarray compute(ndarray x, tuple hows, bint turned, double fill, object out
         read("resample", "weight", weight, taps[i].weight)
     if not api.resample_check("resample", a, ax, ay, taps, fill, e):
         raise_error(e)
+    if recorded_constants != NULL:
+        recorded_constants(keep)
     run_kernel(api, "resample", resample_ladder, ax.dtype, &a)
     return y
 

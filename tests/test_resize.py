@@ -101,6 +101,46 @@ def test_interpolate_as_torch(torch, shape, options, dtype):
     beside(torch, "interpolate", x, (), options, exact=False)
 
 
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.parametrize("scale", [1.1, 1.05, 2.1, 2.3, 1.9, 0.9, 1.5, 2.01, 1.0, 2.0])
+def test_scales_that_leave_the_size_as_torch(torch, axes, scale):
+    """Values only: PyTorch's backward pass takes other places than its forward pass here."""
+    linear = {1: ("linear",), 2: ("bilinear", "bicubic"), 3: ("trilinear",)}[axes]
+    for mode in ("nearest", "nearest-exact", *linear):
+        for size in (3, 5, 9):
+            x = RNG.normal(size=(1, 2, size, 4, 3)[: 2 + axes]).astype(np.float32)
+            found = F.interpolate(loopnest.tensor(x), scale_factor=scale, mode=mode).numpy()
+            right = torch.nn.functional.interpolate(torch.tensor(x), scale_factor=scale, mode=mode).numpy()
+            assert found.shape == right.shape and np.abs(found - right).max() < 1e-5, (mode, size)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, bool])
+def test_pad_of_whole_numbers_as_torch(torch, dtype):
+    x = np.arange(12).reshape(1, 3, 4).astype(dtype)
+    for pad, mode, value in (
+        ((1, 2), "constant", 1),
+        ((-1, 2, 1, -2), "constant", None),
+        ((1, 0), "replicate", None),
+        ((0, 0), "constant", None),
+        ((2, -1), "circular", None),
+    ):
+        ours = F.pad(loopnest.tensor(x), pad, mode, value)
+        try:
+            right = torch.nn.functional.pad(torch.tensor(x), pad, mode, value).numpy()
+        except RuntimeError:  # not for this dtype
+            right = torch.nn.functional.pad(torch.tensor(x.astype(np.float32)), pad, mode, value).numpy()
+        assert ours.dtype == dtype and np.array_equal(ours.numpy(), right)
+    assert nn.ConstantPad1d(1, 7)(loopnest.tensor([[1, 2]])).tolist() == [[7, 1, 2, 7]]
+
+
+def test_circular_padding_goes_on_with_what_cropping_has_left(torch):
+    x = np.arange(5, dtype=np.float32).reshape(1, 1, 5)
+    for pad in ((1, -1), (-1, 1), (2, -3), (-2, 3), (-1, -1), (3, 2)):
+        beside(torch, "pad", x, (pad, "circular"), {})
+    with pytest.raises(ValueError, match="nothing is left"):
+        F.pad(loopnest.tensor(x), (5, -5), "circular")
+
+
 def test_random_sizes_as_torch(torch):
     for _ in range(60):
         n, c, h, w = (int(v) for v in RNG.integers(1, 9, 4))
@@ -254,6 +294,7 @@ def test_bad_input():
         lambda: F.pad(x, "1"),
         lambda: F.adaptive_avg_pool2d(x, "2"),
         lambda: F.pad(np.ones((2, 2)), (1, 1)),
+        lambda: F.interpolate(x, scale_factor="a"),
         lambda: F.interpolate(loopnest.tensor(np.ones((1, 1, 2), int)), 3),
     ):
         with pytest.raises(TypeError):

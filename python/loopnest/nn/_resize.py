@@ -7,9 +7,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from loopnest.engine import resample as engine
-from loopnest.engine.tape import Tensor, avg_pool2d, rand, reshape, stack
-from loopnest.nn._check import integer
+from loopnest.engine.tape import Tensor, avg_pool2d, from_numpy, rand, reshape, stack
+from loopnest.nn._check import integer, number
 
 IntTuple = int | Sequence[int]
 
@@ -74,13 +76,28 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     for size, (low, high) in zip(input.shape[rank - len(pairs) :], pairs, strict=True):
         _check_border(mode, size, low, high, input)
         hows.append(("pad", size, low, high, mode))
+    if input.dtype.kind in "iub":
+        return _pad_whole(input, pairs, mode, value)
     if not any(low or high for low, high in pairs):
         return input * 1
     return _over_last_axes("PadBackward", input, hows, 0.0 if value is None else float(value))
 
 
+def _pad_whole(input: Tensor, pairs: list[tuple[int, int]], mode: str, value: float | None) -> Tensor:
+    """Of whole numbers and bools, axis by axis in NumPy."""
+    x = input.numpy()
+    for axis, (low, high) in enumerate(pairs, x.ndim - len(pairs)):
+        begin, index, _ = engine.pad_taps(x.shape[axis], low, high, mode)
+        shape = (*x.shape[:axis], len(begin) - 1, *x.shape[axis + 1 :])
+        y = np.full(shape, 0 if value is None else value, x.dtype)
+        y[(slice(None),) * axis + (begin[1:] > begin[:-1],)] = np.take(x, index, axis)
+        x = y
+    return from_numpy(x if x is not input.numpy() else x.copy())
+
+
 def _check_border(mode: str, size: int, low: int, high: int, input: Tensor) -> None:
-    if size + low + high < (0 if mode == "constant" else 1):
+    left = size + low + high if mode != "circular" else size + min(low, 0) + min(high, 0)
+    if left < (0 if mode == "constant" else 1):
         raise ValueError(
             f"pad: nothing is left of an axis of {size} after {low} and {high} (input {input.shape})"
         )
@@ -181,11 +198,16 @@ def interpolate(
             scales = [None] * spatial
     if mode == "area":
         return _adaptive("interpolate", input, sizes, spatial)
+    if mode == "nearest" and spatial == 2:  # as in PyTorch, which does not look at the scale here
+        places = zip(input.shape[2:], sizes, scales, strict=True)
+        scales = [None if out in (n, 2 * n) else scale for n, out, scale in places]
     kind = mode if mode.startswith("nearest") else "cubic" if mode == "bicubic" else "linear"
     hows = [
         ("interpolate", n, out, kind, bool(align_corners), n / out if scale is None else 1 / scale)
         for n, out, scale in zip(input.shape[2:], sizes, scales, strict=True)
     ]
+    if kind == "linear" and sizes == input.shape[2:]:  # whatever the scale is, as in PyTorch
+        hows = [_same(n) for n in sizes]
     return engine.resample("InterpolateBackward", input, tuple(hows), sizes)
 
 
@@ -196,7 +218,7 @@ def _scaled(input: Tensor, factor: Any, spatial: int) -> tuple[list[float | None
     scales: list[float | None] = []
     sizes = []
     for n, f in zip(input.shape[2:], given, strict=True):
-        scale = float(f)
+        scale = number("interpolate", "scale_factor", f, lambda v: True, "")
         if not (0 < scale < 2**40) or n * scale < 1:
             raise ValueError(
                 f"interpolate: expected scale_factor that leaves at least one place, got {f} for input "
