@@ -1132,3 +1132,22 @@ def test_more_initial_values():
     ):
         with pytest.raises(ValueError):
             call()
+
+
+def test_options_of_torch_that_are_not_there_are_refused():
+    table, at = loopnest.tensor(np.arange(6.0).reshape(3, 2)), loopnest.tensor([2, 0])
+    right = F.embedding(at, table).tolist()
+    assert F.embedding(at, table, None, None, 2.0, False, False).tolist() == right
+    assert nn.Embedding.from_pretrained(table, True, None, None, 2.0, False, False)(at).tolist() == right
+    own = nn.Embedding(3, 2, _weight=table, _freeze=True)
+    assert own(at).tolist() == right and not own.weight.requires_grad
+    assert nn.Embedding(3, 2).weight.requires_grad
+    nn.Hardtanh(-1.0, 1.0, False, None, None)
+    for call, text in (
+        (lambda: F.embedding(at, table, max_norm=1.0), "max_norm"),
+        (lambda: nn.Embedding.from_pretrained(table, sparse=True), "sparse"),
+        (lambda: nn.Embedding(4, 2, _weight=table), r"_weight of shape \(4, 2\)"),
+        (lambda: nn.Hardtanh(min_value=-1.0), "min_val"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            call()

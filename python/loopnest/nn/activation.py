@@ -261,8 +261,17 @@ class Hardtanh(Module):
       [-1.0, 0.5]
     """
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
+    def __init__(
+        self,
+        min_val: float = -1.0,
+        max_val: float = 1.0,
+        inplace: bool = False,
+        min_value: None = None,
+        max_value: None = None,
+    ) -> None:
         super().__init__()
+        if min_value is not None or max_value is not None:
+            raise ValueError("Hardtanh: min_value and max_value are not supported; use min_val and max_val")
         self.min_val = _finite("Hardtanh", "min_val", min_val)
         self.max_val = _finite("Hardtanh", "max_val", max_val)
         self.inplace = flag("Hardtanh", "inplace", inplace)

@@ -437,11 +437,21 @@ def cross_entropy(
     )
 
 
-def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
+def embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
     """Rows of a table: result[...] = weight[input[...]], as torch.nn.functional.embedding.
 
     Args:
       input: int64 indices of any shape. weight: (rows, width). padding_idx: this row gets no gradient.
+      max_norm, scale_grad_by_freq, sparse: PyTorch's options that are not supported; must keep their
+        defaults (norm_type belongs to max_norm).
 
     Returns (*input.shape, width). Raises IndexError for an index outside the table.
 
@@ -452,6 +462,10 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
       >>> F.embedding(loopnest.tensor(np.array([2, 0])), table).numpy().tolist()
       [[4.0, 5.0], [0.0, 1.0]]
     """
+    if max_norm is not None or scale_grad_by_freq or sparse:
+        raise ValueError(
+            "embedding: max_norm, scale_grad_by_freq and sparse are not supported; leave them out"
+        )
     return tape.embedding(input, weight, padding_idx)
 
 
