@@ -232,3 +232,24 @@ def test_receptive_field_of_other_networks():
     assert loopnest.receptive_field(nn.Conv2d(1, 1, 9), (1, 9, 9)).clipped == (True, True)
     up = nn.ConvTranspose2d(1, 1, 4, stride=2, padding=1)
     assert loopnest.receptive_field(up, (1, 20, 20)).size == (2, 2)
+
+
+def test_receptive_field_leaves_every_layer_in_its_mode():
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.BatchNorm2d(4))
+    for frozen, others in ((1, True), (2, True), (1, False)):
+        net.train(others)
+        net[frozen].train(not others)
+        modes = [layer.training for layer in net.modules()]
+        assert loopnest.receptive_field(net, (1, 20, 20)).size == (3, 3)
+        assert [layer.training for layer in net.modules()] == modes
+        assert np.isfinite(net[1].running_mean.numpy()).all() and net[1].num_batches_tracked.item() == 0
+
+
+def test_state_of_a_conv_lstm_is_a_pair_of_tensors():
+    cell, x = nn.ConvLSTMCell(3, 8, 3), loopnest.zeros(3, 5, 5)
+    for state in ((1, 2, 3), (loopnest.zeros(8, 5, 5),), loopnest.zeros(2, 8, 5, 5), (None, None)):
+        for data in (x, x.unsqueeze(0)):
+            with pytest.raises(TypeError, match="pair of Tensors"):
+                cell(data, state)
+    with pytest.raises(TypeError, match="pair of Tensors"):
+        nn.ConvLSTM2d(3, 8, 3)(loopnest.zeros(2, 1, 3, 5, 5), (1, 2, 3))

@@ -10,6 +10,7 @@ import numpy as np
 
 from loopnest._precision import precision
 from loopnest.engine.tape import Tensor, no_grad, tensor
+from loopnest.nn.module import Module
 
 
 @dataclass(frozen=True)
@@ -58,15 +59,16 @@ def receptive_field(
         raise ValueError(
             f"receptive_field: expected input_size (C, L), (C, H, W) or (C, D, H, W), got {tuple(input_size)}"
         )
-    training = getattr(model, "training", False)
+    modules = list(model.modules()) if isinstance(model, Module) else []
+    training = [module.training for module in modules]  # some may be frozen
     try:
-        if training:
-            model.eval()  # type: ignore[attr-defined]
+        for module in modules:
+            module.training = False
         with no_grad(), precision("exact"):  # Winograd's tiles mix neighbours, which cancel; NaN does not
             return _ask(model, size, np.dtype(dtype))
     finally:
-        if training:
-            model.train()  # type: ignore[attr-defined]
+        for module, mode in zip(modules, training, strict=True):
+            module.training = mode
 
 
 def _ask(model: Callable[[Tensor], Any], size: tuple[int, ...], dtype: np.dtype[Any]) -> ReceptiveField:
