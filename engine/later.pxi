@@ -109,6 +109,7 @@ cdef bint untouched(Tensor t) noexcept:
 cdef ndarray expose(Tensor t):
     """The array of t for the world outside, which may change it."""
     settle_all()
+    settle(t)  # a sealed one does not wait
     version_of(t).exposed = True
     return t.held
 
@@ -118,3 +119,24 @@ cdef int bump(Tensor t) except -1:
     cdef Version version = version_of(t)
     version.value += 1
     return 0
+
+
+@cython.final
+cdef class Sealed(Later):
+    """Instead of numbers that nobody may have: whoever asks is refused."""
+
+    cdef object refuse
+
+    cdef ndarray compute(self, bint relu):
+        raise self.refuse()
+
+
+def _sealed(kind, Tensor like not None, refuse):
+    """A tensor of the class `kind` that lies as `like`. Whatever reads its numbers raises what refuse()
+    gives: so nothing can be made of it unseen (planning/trace.py)."""
+    cdef Tensor t = Tensor.__new__(kind)
+    cdef Sealed later = Sealed.__new__(Sealed)
+    t.held = settled(like)
+    later.refuse = refuse
+    t.later = later
+    return t

@@ -9,7 +9,7 @@ import pytest
 
 import loopnest
 import loopnest.nn.functional as F
-from loopnest import nn
+from loopnest import nn, tanh
 from loopnest.planning import NotPlannable
 
 
@@ -411,3 +411,148 @@ def test_a_chain_may_round_otherwise_than_the_whole_image():
     with loopnest.no_grad():
         expected = model(x).numpy()
     np.testing.assert_allclose(y, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def named(x):
+    return tanh(x) + x
+
+
+class Held(nn.Module):
+    """Knows a function as an attribute."""
+
+    def __init__(self, act):
+        super().__init__()
+        self.conv, self.act = nn.Conv2d(3, 4, 3), act
+
+    def forward(self, x):
+        y = self.conv(x)
+        return y + self.act(y)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [named, *(Held(f).eval() for f in (loopnest.tanh, loopnest.relu, F.silu, F.tanh))],
+    ids=["in a module", "tanh", "relu", "F.silu", "F.tanh"],
+)
+def test_functions_are_followed_by_whatever_name(model):
+    other = images(1, 3, 5, 5, seed=1)
+    fast = loopnest.compile(model, images(1, 3, 5, 5))
+    same(fast(other), model(other))
+
+
+def test_what_is_not_followed_makes_no_constant():
+    table, rng = {"tanh": loopnest.tanh}, np.random.default_rng(0)
+    x = images(2, 3)
+    for model, text in (
+        (lambda x: table["tanh"](x) + x, "numbers"),
+        (lambda x: table["tanh"](x), "numbers"),
+        (lambda x: loopnest.tensor(np.asarray(x)) + x, "planned"),
+        (lambda x: x.data + x, "numbers"),
+        (lambda x: x + loopnest.tensor(rng.normal(size=3).astype(np.float32)), "more than its inputs"),
+        (lambda x: loopnest.ones(2), "does not depend"),
+        (lambda x: x.add(x, alpha=2), "alpha"),
+        (lambda x: x + loopnest.ones(3, dtype=np.float64), "add of"),
+    ):
+        with pytest.raises(NotPlannable, match=text):
+            loopnest.compile(model, x)
+
+
+def test_batch_norm_behind_a_linear_layer_of_sequences():
+    net = nn.Sequential(nn.Linear(5, 5), nn.BatchNorm1d(5)).eval()
+    net[1].running_var.fill_(4.0)
+    memory = net[1].running_mean.numpy()
+    memory[:] = range(5)
+    for shape in ((2, 5, 5), (3, 5)):
+        x = images(*shape)
+        same(loopnest.compile(net, x)(x), net(x))
+    wider = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(5)).eval()
+    x = images(2, 5, 4)
+    same(loopnest.compile(wider, x)(x), wider(x))
+
+
+def test_norms_of_repeated_numbers_and_of_small_arrays():
+    """Copies of small arrays lie at the same address again, when NumPy makes them."""
+    for layer in (nn.LayerNorm(4), nn.RMSNorm(4), nn.InstanceNorm2d(2), nn.GroupNorm(1, 2)):
+        layer.eval()
+        for x in (
+            images(2, 4, 4)[None],
+            images(1, 2, 1, 4).expand(1, 2, 4, 4),
+            images(1, 1, 4, 4).expand(1, 2, 4, 4),
+        ):
+            fast = loopnest.compile(layer, x)
+            for _ in range(3):
+                same(fast(x), layer(x))
+
+
+def test_a_plan_keeps_the_tables_that_its_kernels_read():
+    net, x = nn.Upsample(scale_factor=1.7, mode="bilinear").eval(), images(1, 2, 5, 7)
+    fast = loopnest.compile(net, x)
+    for size in range(8, 600):
+        F.interpolate(images(1, 1, 2), size=size, mode="linear")
+    same(fast(x), net(x))
+
+
+LAID = {
+    "sliced": lambda: images(2, 4, 16, 16)[:, :, ::2, ::2],
+    "permuted": lambda: images(8, 2, 8, 4).permute(1, 3, 0, 2),
+    "channels last": lambda: channels_last(images(2, 4, 8, 8)),
+    "expanded": lambda: images(2, 4, 1, 8).expand(2, 4, 8, 8),
+}
+
+
+@pytest.mark.parametrize("how", LAID)
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Upsample(scale_factor=2),
+        nn.ZeroPad2d(1),
+        nn.ReflectionPad2d(2),
+        nn.AvgPool2d(2),
+        nn.MaxPool2d(3, 1),
+        nn.AdaptiveAvgPool2d(3),
+        nn.GroupNorm(2, 4),
+        nn.LayerNorm(8),
+        nn.Softmax(1),
+        nn.Flatten(),
+        nn.Linear(8, 3),
+        nn.Identity(),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_inputs_may_lie_in_any_order(layer, how):
+    x = LAID[how]()
+    layer.eval()
+    fast = loopnest.compile(layer, x)
+    other = loopnest.tensor(np.asarray(x) + 1) if how == "channels last" else x
+    for given in (x, other):
+        y = fast(given)
+        same(y, layer(given))
+        assert not np.may_share_memory(np.asarray(y), np.asarray(given))
+
+
+def test_no_images_and_one_without_a_batch():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 2)).eval()
+    fast = loopnest.compile(net, images(1, 3, 8, 8))
+    assert fast(images(0, 3, 8, 8)).shape == (0, 2) and fast.cache_info().currsize == 1
+    with pytest.raises(ValueError, match="no plan"):
+        fast.profile(images(0, 3, 8, 8))
+    pooled, x = nn.Sequential(nn.AvgPool2d(2), nn.Flatten()).eval(), images(16, 8, 8)
+    same(loopnest.compile(pooled, x)(x), pooled(x))
+
+
+def test_an_input_may_be_given_twice():
+    x, y = images(2, 3), images(2, 3, seed=1)
+    fast = loopnest.compile(lambda a, b: a * 2 - b, x, x)
+    same(fast(x, y), x * 2 - y)
+    halves = loopnest.compile(lambda a, b: a - b, x[:, :2], x[:, 1:])
+    same(halves(x[:, :2], y[:, 1:]), x[:, :2] - y[:, 1:])
+
+
+def test_constants_live_as_long_as_the_plan():
+    def model(x):
+        return F.layer_norm(x, (64,), weight=loopnest.full((64,), 2.0), bias=loopnest.full((64,), 3.0))
+
+    x = images(2, 64)
+    fast = loopnest.compile(model, x)
+    _others = [loopnest.full((64,), 7.0) * 1 for _ in range(100)]
+    same(fast(x), model(x))

@@ -84,12 +84,6 @@ class SeparableConv2d(Module):
         return output
 
 
-def _told(state: Any) -> str:
-    if isinstance(state, (tuple, list)):
-        return f"({', '.join(type(part).__name__ for part in state)})"
-    return type(state).__name__
-
-
 class ConvLSTMCell(Module):
     """One step of an LSTM whose state is an image and whose products are convolutions (Shi et al.,
     "Convolutional LSTM Network", arXiv:1506.04214, equation 3, without the peepholes).

@@ -17,7 +17,7 @@ from loopnest.engine.plan import Program
 from loopnest.engine.tape import Tensor, from_numpy
 from loopnest.nn.module import Module
 from loopnest.planning import passes, record
-from loopnest.planning.graph import Value, mapped
+from loopnest.planning.graph import Value, leaves, mapped
 from loopnest.planning.trace import NotPlannable, trace
 
 
@@ -48,7 +48,7 @@ class StepTime(NamedTuple):
 
 class Entry(NamedTuple):
     program: Program
-    outputs: Any  # what the network returned, with numbers of outputs in the place of tensors
+    outputs: Any  # what the network returned, with an _Output in the place of each tensor
 
 
 class CompiledModule:
@@ -75,35 +75,50 @@ class CompiledModule:
             found = last.program.call(inputs)
             if found is not None:
                 self._hits += 1
-                return found[0] if last.outputs == 0 else _filled(last.outputs, found)
+                return _filled(last.outputs, found)
         arrays = _arrays(inputs)
         key = tuple([(a.shape, a.strides, a.dtype.num) for a in arrays]), _structure(inputs)
         entry = self._plans.get(key)
         if entry is None:
+            if any(a.size == 0 for a in arrays):  # there is nothing to plan
+                return self._eager(inputs)
             entry = self._make(key, inputs, arrays)
         else:
             self._hits += 1
             self._plans.move_to_end(key)
         self._last = entry
         results = [from_numpy(y) for y in entry.program.run(arrays)]
-        return results[0] if entry.outputs == 0 else _filled(entry.outputs, results)
+        return _filled(entry.outputs, results)
+
+    def _eager(self, inputs: Any) -> Any:
+        """What the network itself returns; a result that is an input, or a view of one, as a copy."""
+        with loopnest.no_grad():
+            return mapped(
+                lambda leaf: leaf.detach().clone() if isinstance(leaf, Tensor) else leaf,
+                self._model(*inputs),
+            )
+
+    def _results(self, inputs: Any, arrays: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """The network's results, one by one, for these arrays in the place of its inputs."""
+        given = iter([from_numpy(a) for a in record.own(arrays)])
+        placed = mapped(lambda leaf: next(given) if isinstance(leaf, Tensor) else leaf, inputs)
+        return [t.numpy() for t in leaves(self._eager(placed), Tensor)]
 
     def _make(self, key: Any, inputs: tuple[Any, ...], arrays: list[NDArray[Any]]) -> Entry:
         with self._lock:
             self._misses += 1
             if isinstance(self._model, Module) and any(m.training for m in self._model.modules()):
                 raise NotPlannable("compile: the network is in training mode; call its eval() first")
-            graph, _ = trace(self._model, inputs)
+            graph = trace(self._model, inputs)
             passes.optimise(graph, self._made)
-            program, _ = record.build(graph, arrays, self._packs)
+            mine, other = record.own(arrays), record.others(arrays)
+            program, outputs = record.build(graph, mine, other, self._packs)
+            record.check(program, other, self._results(inputs, other), outputs)
             count = itertools.count()
-            if isinstance(graph.outputs, Value):
-                outputs: Any = 0
-            else:
-                outputs = mapped(
-                    lambda leaf: _Output(next(count)) if isinstance(leaf, Value) else leaf, graph.outputs
-                )
-            entry = self._plans[key] = Entry(program, outputs)
+            structure = mapped(
+                lambda leaf: _Output(next(count)) if isinstance(leaf, Value) else leaf, graph.outputs
+            )
+            entry = self._plans[key] = Entry(program, structure)
             while len(self._plans) > self._maxsize:
                 self._plans.popitem(last=False)
             self._forget_packs()
@@ -165,9 +180,14 @@ class CompiledModule:
         """
         if repeats < 1:
             raise ValueError(f"profile: expected repeats of at least 1, got {repeats}")
+        arrays = _arrays(inputs)
+        if any(a.size == 0 for a in arrays):
+            raise ValueError(
+                "profile: expected inputs with numbers: without any the network itself runs, no plan"
+            )
         self(*inputs)
         assert self._last is not None
-        program, arrays = self._last.program, _arrays(inputs)
+        program = self._last.program
         seconds = np.median([program.time(arrays) for _ in range(repeats)], axis=0)
         names, work = program.description, np.array(program.work()).reshape(-1, 2)
         found, at = [], 0
@@ -192,6 +212,8 @@ class _Output:
 
 def _filled(outputs: Any, found: list[Tensor]) -> Any:
     """The results in the nested tuples in which the network returned them."""
+    if isinstance(outputs, _Output):
+        return found[outputs.number]
     return mapped(lambda leaf: found[leaf.number] if isinstance(leaf, _Output) else leaf, outputs)
 
 

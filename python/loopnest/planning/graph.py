@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+from loopnest.engine.tape import Tensor
+
+Leaf = TypeVar("Leaf")
 
 
 @dataclass(eq=False)
@@ -32,9 +36,13 @@ class Operation:
     behind: Operation | None = None  # the activation as it was written
     constants: dict[int, Any] = field(default_factory=dict)  # numbers as arrays, made once
 
+    def constant_tensors(self) -> list[Tensor]:
+        """The tensors among the arguments, which do not depend on the inputs."""
+        return list(leaves((self.args, self.kwargs), Tensor))
+
     def inputs(self) -> Iterator[Value]:
         """The Values among the arguments, and the residual."""
-        yield from values_in((self.args, self.kwargs))
+        yield from leaves((self.args, self.kwargs), Value)
         if self.residual is not None:
             yield self.residual
 
@@ -54,7 +62,7 @@ class Graph:
         for operation in self.operations:
             for value in operation.inputs():
                 found[value] = found.get(value, 0) + 1
-        for value in values_in(self.outputs):
+        for value in leaves(self.outputs, Value):
             found[value] = found.get(value, 0) + 1
         return found
 
@@ -75,15 +83,15 @@ class Graph:
         self.outputs = mapped(swap, self.outputs)
 
 
-def values_in(data: Any) -> Iterator[Value]:
-    """All Values in nested tuples, lists and dicts."""
-    if isinstance(data, Value):
+def leaves(data: Any, kind: type[Leaf]) -> Iterator[Leaf]:
+    """All that are of this kind in nested tuples, lists and dicts."""
+    if isinstance(data, kind):
         yield data
     elif isinstance(data, (tuple, list)):
         for item in data:
-            yield from values_in(item)
+            yield from leaves(item, kind)
     elif isinstance(data, dict):
-        yield from values_in(tuple(data.values()))
+        yield from leaves(tuple(data.values()), kind)
 
 
 def mapped(function: Callable[[Any], Any], data: Any) -> Any:

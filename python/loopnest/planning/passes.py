@@ -14,6 +14,8 @@ from loopnest.engine.tape import Tensor
 from loopnest.planning.graph import Graph, Operation, Value, mapped
 
 LINEAR = ("conv2d", "linear")  # with an epilogue
+# Layers whose weight's first axis makes axis 1 of the result, if that has so many axes.
+AXES = {"conv1d": 3, "conv2d": 4, "conv3d": 5, "linear": 2}
 ACTIVATIONS = ("relu", "relu6", "silu", "sigmoid", "tanh", "gelu")
 
 
@@ -74,19 +76,31 @@ def drop_identities(graph: Graph) -> None:
 
 
 def fold_batch_norm(graph: Graph, made: Made) -> None:
-    """conv -> batch_norm in evaluation: w * scale, b * scale + shift; scale = gamma / sqrt(var + eps)."""
+    """conv -> batch_norm in evaluation: w * scale, b * scale + shift; scale = gamma / sqrt(var + eps).
+
+    Instance norm with given statistics is the same. The layer before must have its outputs as axis 1: those
+    of a linear layer are last.
+    """
     for operation in list(graph.operations):
-        if operation.name != "batch_norm" or argument(operation, 5, "training", False):
+        if not _fixed(operation):
             continue
         source = operation.args[0]
+        if not isinstance(source, Value):
+            continue
         before = graph.maker().get(source)
-        foldable = before is not None and before.name in LINEAR and graph.users()[source] == 1
+        foldable = (
+            before is not None
+            and AXES.get(before.name) == len(source.shape)
+            and graph.users()[source] == 1
+            and not any(isinstance(argument(before, i, n), Value) for i, n in ((1, "weight"), (2, "bias")))
+            and len(before.args) > 1
+        )
         mean, var = (argument(operation, i, n) for i, n in ((1, "running_mean"), (2, "running_var")))
         gamma, beta = argument(operation, 3, "weight"), argument(operation, 4, "bias")
         eps = argument(operation, 7, "eps", 1e-5)
-        if mean is None or var is None:
+        if mean is None or var is None or any(isinstance(part, Value) for part in (mean, var, gamma, beta)):
             continue
-        if not foldable or before is None or isinstance(before.args[1], Value):
+        if not foldable or before is None:
             _alone(graph, operation, (mean, var, gamma, beta), eps, made)
             continue
         w, b = before.args[1].detach().numpy(), argument(before, 2, "bias")
@@ -96,6 +110,13 @@ def fold_batch_norm(graph: Graph, made: Made) -> None:
         before.args = (before.args[0], *folded, *before.args[3:])
         graph.operations.remove(operation)
         graph.replace(operation.results[0], source)
+
+
+def _fixed(operation: Operation) -> bool:
+    """Is it a norm by statistics that are given?"""
+    if operation.name == "batch_norm":
+        return not argument(operation, 5, "training", False)
+    return operation.name == "instance_norm" and not argument(operation, 5, "use_input_stats", True)
 
 
 def _scale_shift(mean: Any, var: Any, gamma: Any, beta: Any, eps: float) -> tuple[Any, Any]:
@@ -180,7 +201,9 @@ def _sum(
     if operation.name != "add" or len(operation.args) != 2:
         return None
     a, b = operation.args
-    if not (isinstance(a, Value) and isinstance(b, Value)) or a.shape != b.shape or a is b:
+    if not (isinstance(a, Value) and isinstance(b, Value)) or a is b:
+        return None
+    if a.shape != b.shape or a.dtype != b.dtype:
         return None
 
     def free(value: Value) -> bool:

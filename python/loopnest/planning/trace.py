@@ -1,10 +1,12 @@
 """Runs a network once and writes down what is done to its inputs.
 
 The inputs are `Traced` tensors. While tracing, every function of the engine that is called from Python (and
-every
-method of a Traced tensor) computes as usual and is written down; the result is Traced again. What cannot be
-followed raises NotPlannable with the layer's name: looking at a value (float(x), if x > 0), changing a
-tensor in place, or a method that has no function of its own.
+every method of a Traced tensor) computes as usual and is written down; the result is Traced again. What
+cannot be followed raises NotPlannable with the layer's name: looking at a value (float(x), if x > 0),
+changing a tensor in place, or a method that has no function of its own.
+
+A Traced tensor has a shape, but its numbers are sealed (engine/tape.pyx): an engine function that is not
+followed, because the network knows it by a name that is not looked at, cannot make a constant of them.
 """
 
 from __future__ import annotations
@@ -15,8 +17,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
-
-import numpy as np
 
 import loopnest
 from loopnest.engine import tape
@@ -30,35 +30,22 @@ class NotPlannable(RuntimeError):
 
 
 def refusal(layer: str, what: str) -> NotPlannable:
-    where = f"layer {layer!r}" if layer else "the network itself"
     return NotPlannable(
-        f"compile: {what} in {where} cannot be planned. Compile the parts before and after it, "
+        f"compile: {what} in {_place(layer)} cannot be planned. Compile the parts before and after it, "
         "and call this one eagerly"
     )
+
+
+def _place(layer: str) -> str:
+    return f"layer {layer!r}" if layer else "the network itself"
 
 
 class Traced(Tensor):  # type: ignore[misc]
     """A tensor of the trace: it knows which Value it is."""
 
     value: Value
+    tensor: Tensor  # the numbers
 
-
-# Functions that only look at the same memory in another way, or put it in order.
-VIEWS = {
-    "reshape",
-    "view",
-    "flatten",
-    "squeeze",
-    "unsqueeze",
-    "permute",
-    "transpose",
-    "transpose_all",
-    "getitem",
-    "chunk",
-    "split",
-    "unbind",
-    "expand",
-}
 
 _LOOKS = {
     "shape",
@@ -74,7 +61,15 @@ _LOOKS = {
     "data_ptr",
 }
 _lock = threading.RLock()  # one trace at a time: it changes what names in modules stand for
-_active: list[Trace] = []
+
+
+class _Here(threading.local):
+    """The trace of this thread: others may run the same network meanwhile, and are not followed."""
+
+    trace: Trace | None = None
+
+
+_here = _Here()
 
 
 class Trace:
@@ -92,24 +87,38 @@ class Trace:
 
     def wrap(self, tensor: Tensor) -> Traced:
         """`tensor` as a new Value."""
-        traced = tape._rebuild(Traced, tensor.detach().numpy(), False, {})
+        traced: Traced = tape._sealed(Traced, tensor, self.sealed)
         traced.value = Value(tensor.shape, tensor.dtype)
+        traced.tensor = tensor.detach()
         return traced
+
+    def sealed(self) -> NotPlannable:
+        """The error where somebody asks for the numbers of a Traced tensor."""
+        if _here.trace is not self:
+            return NotPlannable("compile: a tensor of the trace was kept and is used after it")
+        return NotPlannable(
+            f"compile: {_place(self.layer)} looks at the numbers of a tensor where no plan can follow: in "
+            "Python or NumPy, or by a function of loopnest under a name that is not looked at (write it as "
+            "loopnest.relu(x), or as a method, x.relu())"
+        )
 
     def call(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Runs a function of the engine and writes it down."""
-        before = list(_active)
-        _active.clear()  # what it calls itself is part of it
-        try:
-            result = function(*args, **kwargs)
-        finally:
-            _active.extend(before)
-        if isinstance(result, Traced):  # it gave back what it got
-            return result
+        known: dict[int, Traced] = {}
+
+        def untraced(leaf: Any) -> Any:
+            if not isinstance(leaf, Traced):
+                return leaf
+            known[id(leaf.tensor)] = leaf
+            return leaf.tensor
+
+        result = function(*mapped(untraced, tuple(args)), **mapped(untraced, dict(kwargs)))
+        if id(result) in known:  # it gave back what it got
+            return known[id(result)]
         results: list[Value] = []
 
         def out(leaf: Any) -> Any:
-            if isinstance(leaf, Traced) or not isinstance(leaf, Tensor):
+            if not isinstance(leaf, Tensor):
                 return leaf
             traced = self.wrap(leaf)
             results.append(traced.value)
@@ -140,9 +149,9 @@ def _follow(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` of the engine, followed where it is given a Traced tensor."""
 
     def followed(*args: Any, **kwargs: Any) -> Any:
-        if not _active or not _has_traced((args, kwargs)):
+        if _here.trace is None or not _has_traced((args, kwargs)):
             return function(*args, **kwargs)
-        return _active[-1].call(name, function, args, kwargs)
+        return _here.trace.call(name, function, args, kwargs)
 
     followed.__name__ = name
     return followed
@@ -170,54 +179,60 @@ _UNFOLLOWED = {
     "default_generator",
     "manual_seed",
     "_rebuild",
+    "_sealed",
     "_represent",
     "attach",
 }
 
 
+def _namespaces(model: Any) -> Iterator[dict[str, Any]]:
+    """Where names of engine functions are looked for: loopnest's modules, those in which the network's layers
+    and functions are written, and the layers' own attributes."""
+    layers = list(model.modules()) if isinstance(model, Module) else []
+    owners = {kind.__module__ for layer in layers for kind in type(layer).__mro__}
+    owners |= {getattr(model, "__module__", None) or "", "loopnest"}
+    for name, module in list(sys.modules.items()):
+        inside = name.startswith("loopnest") and not name.startswith("loopnest.planning")
+        if isinstance(module, ModuleType) and (inside or name in owners):
+            yield vars(module)
+    for layer in layers:
+        yield vars(layer)
+
+
 @contextmanager
 def _followed(model: Any) -> Iterator[None]:
-    """While it lasts, the engine's functions are followed, by whatever name a module knows them."""
+    """While it lasts, the engine's functions are followed, by whatever name modules and layers know them."""
     functions = _engine_functions()
-    owners = {"loopnest"} | {
-        type(m).__module__ for m in (model.modules() if isinstance(model, Module) else ())
-    }
-    changed: list[tuple[ModuleType, str, Any]] = []
-    for module_name, module in list(sys.modules.items()):
-        if not isinstance(module, ModuleType) or not (
-            (module_name.startswith("loopnest") and not module_name.startswith("loopnest.planning"))
-            or module_name in owners
-        ):
-            continue
-        for name, value in list(vars(module).items()):
+    changed: list[tuple[dict[str, Any], str, Any]] = []
+    for names in _namespaces(model):
+        for name, value in list(names.items()):
             known = functions.get(id(value))
             if known:
-                setattr(module, name, _follow(*known))
-                changed.append((module, name, value))
+                names[name] = _follow(*known)
+                changed.append((names, name, value))
     plain_call = Module.__call__
 
     def call(self: Module, *args: Any, **kwargs: Any) -> Any:
-        if not _active:
+        trace = _here.trace
+        if trace is None:
             return plain_call(self, *args, **kwargs)
-        trace = _active[-1]
         trace.stack.append(trace.names.get(id(self)) or ("" if not trace.stack else trace.layer))
         try:
             return plain_call(self, *args, **kwargs)
         finally:
-            if trace.stack:
-                trace.stack.pop()
+            trace.stack.pop()
 
     Module.__call__ = call  # type: ignore[method-assign]
     try:
         yield
     finally:
         Module.__call__ = plain_call  # type: ignore[method-assign]
-        for module, name, value in changed:
-            setattr(module, name, value)
+        for names, name, value in changed:
+            names[name] = value
 
 
-def trace(function: Callable[..., Any], inputs: tuple[Tensor, ...]) -> tuple[Graph, Any]:
-    """(the Graph of function(*inputs), what it returned). `inputs` may hold tuples of tensors (states)."""
+def trace(function: Callable[..., Any], inputs: tuple[Tensor, ...]) -> Graph:
+    """The Graph of function(*inputs). `inputs` may hold tuples of tensors (states)."""
     with _lock:
         state = Trace(function if isinstance(function, Module) else None)
 
@@ -230,35 +245,35 @@ def trace(function: Callable[..., Any], inputs: tuple[Tensor, ...]) -> tuple[Gra
 
         traced = mapped(start, tuple(inputs))
         with _followed(function), loopnest.no_grad():
-            _active.append(state)
+            _here.trace = state
             try:
                 result = function(*traced)
             finally:
-                _active.clear()
+                _here.trace = None
 
         def end(leaf: Any) -> Any:
             if isinstance(leaf, Traced):
                 return leaf.value
+            if isinstance(leaf, Tensor):
+                raise refusal("", "a result that does not depend on the inputs")
             return leaf
 
         state.graph.outputs = mapped(end, result)
-        return state.graph, mapped(lambda leaf: leaf.detach() if isinstance(leaf, Tensor) else leaf, result)
+        return state.graph
 
 
 # ---- the methods of a Traced tensor ----
 
 
 def _current() -> Trace:
-    if not _active:
+    if _here.trace is None:
         raise NotPlannable("compile: a tensor of the trace was kept and is used after it")
-    return _active[-1]
+    return _here.trace
 
 
 def _method(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Traced, *args: Any, **kwargs: Any) -> Any:
-        if not _active:
-            return getattr(Tensor, name)(self, *args, **kwargs)
-        return _active[-1].call(name, function, (self, *args), kwargs)
+        return _current().call(name, function, (self, *args), kwargs)
 
     return method
 
@@ -275,20 +290,15 @@ def _binary(name: str) -> Callable[..., Any]:
         "div": lambda a, b: a / b,
     }[name]
 
-    def plain(a: Any, b: Any) -> Any:
-        return operator(_untraced(a), _untraced(b))
-
-    def method(self: Traced, other: Any) -> Any:
-        return _current().call(name, plain, (self, other), {})
+    def method(self: Traced, other: Any, **more: Any) -> Any:
+        if more:  # alpha
+            raise refusal(_current().layer, f"Tensor.{name} with {', '.join(more)}")
+        return _current().call(name, operator, (self, other), {})
 
     def reflected(self: Traced, other: Any) -> Any:
-        return _current().call(name, plain, (other, self), {})
+        return _current().call(name, operator, (other, self), {})
 
     return lambda back: reflected if back else method
-
-
-def _untraced(x: Any) -> Any:
-    return tape.from_numpy(np.asarray(x)) if isinstance(x, Traced) else x
 
 
 def _reduction(name: str) -> Callable[..., Any]:
@@ -303,11 +313,13 @@ def _reduction(name: str) -> Callable[..., Any]:
 
 def _refuse(name: str) -> Callable[..., Any]:
     def refused(self: Traced, *args: Any, **kwargs: Any) -> Any:
-        if not _active:
-            return getattr(Tensor, name)(self, *args, **kwargs)
-        raise refusal(_active[-1].layer, f"Tensor.{name}")
+        raise refusal(_current().layer, f"Tensor.{name}")
 
     return refused
+
+
+def _represent(self: Traced) -> str:
+    return f"tensor(of a trace, shape={self.shape}, dtype={self.dtype})"
 
 
 def _equip() -> None:
@@ -331,8 +343,11 @@ def _equip() -> None:
     Traced.__getitem__ = lambda self, index: _current().call(  # type: ignore[method-assign,assignment]
         "getitem", lambda x, index: Tensor.__getitem__(x, index), (self, index), {}
     )
+    Traced.T = property(lambda self: self.permute(*range(self.ndim)[::-1]))  # type: ignore[assignment]
+    Traced.mT = property(lambda self: self.transpose(-2, -1))  # type: ignore[assignment]
+    Traced.__repr__ = _represent  # type: ignore[method-assign,assignment]
     Traced.contiguous = lambda self: self  # type: ignore[method-assign]
-    keep = {"__repr__", "__len__", "__class__", "__new__", "__init__", "__del__"}
+    keep = {"__len__", "__class__", "__new__", "__init__", "__del__"}
     for name in dir(Tensor):
         if name in Traced.__dict__ or name in keep or name in _LOOKS or not callable(getattr(Tensor, name)):
             continue
