@@ -23,6 +23,10 @@ PACKED = {
     *("lstm", "recurrent"),
 }
 
+# Convolutions that read other layouts in place, but take up to twice as long for it, where a copy takes
+# little; and the axes of a batch.
+WANT_CHANNELS_LAST = {"conv1d": 3, "conv3d": 5}
+
 
 class Run:
     """One run of a graph: which tensor each value is."""
@@ -111,7 +115,19 @@ def _operation(state: Run, operation: Operation) -> Any:
         return _cat(state, operation, *args, **kwargs)
     if name == "stack":
         return _stack(state, operation, *args, **kwargs)
+    if name in WANT_CHANNELS_LAST:
+        args = (_channels_last(state, args[0], WANT_CHANNELS_LAST[name]), *args[1:])
     return operation.function(*args, **kwargs)
+
+
+def _channels_last(state: Run, x: Tensor, axes: int) -> Tensor:
+    """A batch of that many axes with its channels side by side; others as they are."""
+    a = x.detach().numpy()
+    if a.ndim != axes or a.shape[1] == 1 or a.strides[1] == a.itemsize or a.dtype.kind != "f":
+        return x
+    out = np.moveaxis(arena.empty((a.shape[0], *a.shape[2:], a.shape[1]), a.dtype), -1, 1)
+    state.recording.strided("copy", out, a)
+    return tape.from_numpy(out)
 
 
 def _linear(state: Run, operation: Operation, args: Any, kwargs: Any) -> Any:
