@@ -212,6 +212,10 @@ cdef class Run:
             g = node.grad
             node.grad = None
             node.check()
+            if node.hooks:
+                if node.mask is not None:
+                    g, node.mask = relu_grad(node.mask, g), None
+                g = through_hooks(node.hooks, g)
             if node.keeper is not None:
                 keep_grad(node, g)
             if node.mask is None:

@@ -1,4 +1,5 @@
-# Hooks: what runs when the gradient of a leaf is complete, and at the end of backward. Part of tape.pyx.
+# Hooks: what is done to a gradient on its way, what runs when that of a leaf is complete, and at the end of
+# backward. Part of tape.pyx.
 
 cdef dict hooked = {}  # the id of a leaf: (weak reference to it, {number of the hook: hook})
 
@@ -8,15 +9,13 @@ class HookHandle:
 
     _count = 0
 
-    def __init__(self, key):
-        self._key, self.id = key, HookHandle._count
+    def __init__(self, remove):
+        self._remove, self.id = remove, HookHandle._count
         HookHandle._count += 1
 
     def remove(self):
         """Take the hook away; a second call does nothing."""
-        held = hooked.get(self._key)
-        if held is not None and held[1].pop(self.id, None) is not None and not held[1]:
-            del hooked[self._key]
+        self._remove(self.id)
 
     def __enter__(self):
         return self
@@ -27,12 +26,71 @@ class HookHandle:
 
 cdef object add_hook(Tensor t, object hook):
     key = <size_t><PyObject*>t
-    handle = HookHandle(key)
+
+    def remove(number):
+        held = hooked.get(key)
+        if held is not None and held[1].pop(number, None) is not None and not held[1]:
+            del hooked[key]
+
+    handle = HookHandle(remove)
     if key not in hooked:
         # The reference's callback forgets the hooks together with the tensor, before its id is used again.
         hooked[key] = weakref.ref(t, lambda _: hooked.pop(key, None)), {}
     hooked[key][1][handle.id] = hook
     return handle
+
+
+cdef class HookBackward(Node):
+    """A leaf's gate: its gradient is complete here, and what the hooks make of it goes on to the leaf."""
+
+    cdef object __weakref__
+
+    cdef int replay(self, ndarray g, Run run) except -1:
+        return run.send(self.edge0, g)
+
+
+cdef HookBackward gate_of(Tensor leaf):
+    """The node between a leaf with hooks and whatever uses it; one as long as any graph needs it."""
+    global counter
+    cdef HookBackward node = None if leaf.gate[1] is None else leaf.gate[1]()
+    if node is None:
+        node = HookBackward.__new__(HookBackward)
+        node.edge0, node.hooks = leaf, leaf.gate[0]
+        counter += 1
+        node.number = counter
+        leaf.gate[1] = weakref.ref(node)
+    return node
+
+
+cdef object add_gradient_hook(Tensor t, object hook):
+    cdef dict hooks
+    if t.node is None:
+        if t.gate is None:
+            t.gate = [{}, None]
+        hooks = t.gate[0]
+    else:
+        settle(t)
+        if t.node.hooks is None:
+            t.node.hooks = {}
+        hooks = t.node.hooks
+    handle = HookHandle(lambda number: hooks.pop(number, None))
+    hooks[handle.id] = hook
+    return handle
+
+
+cdef ndarray through_hooks(dict hooks, ndarray g):
+    """What the hooks make of a gradient, one after the other."""
+    cdef ndarray new
+    for hook in list(hooks.values()):
+        result = hook(wrap(g))
+        if result is None:
+            continue
+        new = array_of(result)
+        if not same_shape(new, g):
+            raise ValueError(f"register_hook: expected a gradient of shape {shape_of(g)} from the hook, got "
+                             f"{shape_of(new)}")
+        g = new.astype(g.dtype, copy=False)
+    return g
 
 
 cdef int run_hooks(object leaf) except -1:

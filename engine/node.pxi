@@ -116,6 +116,8 @@ cdef bint wants(Tensor t) noexcept:
 cdef object edge_of(Tensor t):
     if t.node is not None:
         return t.node
+    if t.gate is not None and t.requires:
+        return gate_of(t)
     return t if t.requires else None
 
 

@@ -37,6 +37,7 @@ cdef class Node:
     cdef cnp.ndarray grad
     cdef cnp.ndarray mask  # of grad only that counts where mask is not <= 0: ReLU's result
     cdef object keeper  # a weak reference to the tensor whose `.grad` gets the gradient as well, or None
+    cdef dict hooks  # {number: function} of the gradient, in their order, or None
     cdef bint released
     cdef int replay(self, cnp.ndarray g, Run run) except -1
     cdef bint clips(self) noexcept
@@ -63,6 +64,7 @@ cdef class Tensor:
     cdef Tensor grad_tensor
     cdef Version version
     cdef bint requires
+    cdef list gate  # of a leaf with hooks: they, and a weak reference to the node that runs them; or None
     cdef object __weakref__
 
 

@@ -501,6 +501,26 @@ cdef class Tensor:
         g = None
         run.play(retain_graph)
 
+    def register_hook(self, hook):
+        """hook(gradient) runs in every backward when dL/d(self) is complete; a Tensor that it returns takes the
+        gradient's place.
+
+        For a leaf it counts for what uses the leaf from now on. Returns a handle; `handle.remove()` takes the
+        hook away. RuntimeError for a tensor that does not require grad.
+
+        Example:
+          >>> import loopnest
+          >>> x = loopnest.tensor([1.0, 2.0], requires_grad=True)
+          >>> y = x * 3
+          >>> handle = y.register_hook(lambda gradient: gradient * 10)
+          >>> y.sum().backward()
+          >>> x.grad
+          tensor([30., 30.])
+        """
+        if self.node is None and not self.requires:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        return add_gradient_hook(self, hook)
+
     def register_post_accumulate_grad_hook(self, hook):
         """hook(self) runs in every backward when `.grad` of this leaf is complete; its result is ignored.
 

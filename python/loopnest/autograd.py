@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -14,17 +15,96 @@ from loopnest.engine.tape import (
     no_grad,
     queue_callback,
     set_grad_enabled,
+    zeros_like,
 )
 
 __all__ = [
     "GradcheckError",
     "enable_grad",
+    "grad",
     "gradcheck",
     "is_grad_enabled",
     "no_grad",
     "queue_callback",
     "set_grad_enabled",
 ]
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool = False,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of the (sum of the) outputs with respect to the inputs; no `.grad` changes.
+
+    Args:
+        outputs: Tensors with a graph behind them. inputs: leaves, or Tensors on the way from them.
+        grad_outputs: dL/d(output) for each; None is 1, for outputs of one element.
+        retain_graph: keep the graph, so that it can be gone through again.
+        create_graph: gradients of gradients are not there: True is a ValueError.
+        allow_unused: give None for an input that the outputs do not depend on, instead of a RuntimeError.
+        materialize_grads: give zeros for it.
+
+    Example:
+        >>> import loopnest
+        >>> x = loopnest.tensor([1.0, 2.0], requires_grad=True)
+        >>> loopnest.autograd.grad((x * x).sum(), x)
+        (tensor([2., 4.]),)
+    """
+    outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
+    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    if grad_outputs is None or isinstance(grad_outputs, Tensor):
+        grad_outputs = (grad_outputs,) * len(outputs)
+    if len(grad_outputs) != len(outputs):
+        raise ValueError(f"grad: expected {len(outputs)} grad_outputs, got {len(grad_outputs)}")
+    if create_graph:
+        raise ValueError("grad: gradients of gradients (create_graph=True) are not supported")
+    for i, x in enumerate(inputs):
+        if not x.requires_grad:
+            raise RuntimeError(f"grad: input {i} does not require grad")
+    found = _gradients_of(outputs, inputs, grad_outputs, retain_graph)
+    for i, (x, g) in enumerate(zip(inputs, found, strict=True)):
+        if g is None and materialize_grads:
+            found[i] = zeros_like(x)
+        elif g is None and not allow_unused:
+            raise RuntimeError(
+                f"grad: the outputs do not depend on input {i} (of shape {tuple(x.shape)}); pass "
+                f"allow_unused=True to get None for it"
+            )
+    return tuple(found)
+
+
+def _gradients_of(
+    outputs: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    grad_outputs: Sequence[Tensor | None],
+    retain_graph: bool,
+) -> list[Tensor | None]:
+    """By backward(), with the `.grad` of every leaf set aside meanwhile; what is no leaf is caught by a hook."""
+    leaves = {id(leaf): leaf for y in outputs for leaf in leaves_behind(y)}
+    leaves.update({id(x): x for x in inputs if x.is_leaf})
+    before = {key: leaf.grad for key, leaf in leaves.items()}
+    caught: dict[int, Tensor] = {}
+
+    def catch(key: int, g: Tensor) -> None:
+        caught[key] = caught[key] + g if key in caught else g.clone()
+
+    hooks = [x.register_hook(partial(catch, id(x))) for x in inputs if not x.is_leaf]
+    try:
+        for leaf in leaves.values():
+            leaf.grad = None
+        for k, (y, g) in enumerate(zip(outputs, grad_outputs, strict=True)):
+            y.backward(g, retain_graph=retain_graph or k + 1 < len(outputs))
+        return [x.grad if x.is_leaf else caught.get(id(x)) for x in inputs]
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for key, leaf in leaves.items():
+            leaf.grad = before[key]
 
 
 class GradcheckError(RuntimeError):

@@ -1,0 +1,100 @@
+"""Tensor.register_hook and autograd.grad."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+
+import loopnest
+from loopnest import autograd, nn, tensor
+
+
+def test_a_hook_sees_and_changes_a_gradient():
+    x = tensor([1.0, 2.0], requires_grad=True)
+    y = x * 3
+    seen = []
+    y.register_hook(lambda g: seen.append(g.tolist()))
+    handle = y.register_hook(lambda g: g * 10)
+    (y * y).sum().backward(retain_graph=True)
+    assert seen == [[6, 12]] and x.grad.tolist() == [180, 360]
+    handle.remove()
+    handle.remove()
+    x.grad = None
+    (y * y).sum().backward()
+    assert x.grad.tolist() == [18, 36]
+
+
+def test_a_hook_of_a_leaf_gets_the_whole_gradient_once(torch):
+    for lib in (loopnest, torch):
+        x = lib.tensor([1.0, 2.0], requires_grad=True)
+        seen = []
+
+        def hook(g, seen=seen):
+            seen.append(g.tolist())
+            return g * 2
+
+        handle = x.register_hook(hook)
+        (x * 3 + x * x).sum().backward()
+        assert seen == [[5, 7]] and x.grad.tolist() == [10, 14]
+        handle.remove()
+        (x * 3).sum().backward()
+        assert seen == [[5, 7]] and x.grad.tolist() == [13, 17]
+
+
+def test_a_leaf_with_hooks_goes_away():
+    x = tensor([1.0], requires_grad=True)
+    x.register_hook(lambda g: None)
+    y = x * 2
+    gone = weakref.ref(x)
+    del x, y
+    gc.collect()
+    assert gone() is None
+
+
+def test_hooks_before_relu_that_waits():
+    x = tensor(np.random.default_rng(0).normal(size=(2, 3, 4, 4)).astype(np.float32), requires_grad=True)
+    bn, seen = nn.BatchNorm2d(3), []
+    y = bn(x)
+    y.register_hook(lambda g: seen.append(g.numpy().copy()))
+    z = y.relu()
+    z.sum().backward()
+    np.testing.assert_array_equal(seen[0], (y.detach().numpy() > 0).astype(np.float32))
+
+
+def test_a_hook_must_keep_the_shape():
+    x = tensor([1.0, 2.0], requires_grad=True)
+    y = x * 1
+    y.register_hook(lambda g: g.sum())
+    with pytest.raises(ValueError, match=r"shape \(2,\)"):
+        y.sum().backward()
+    with pytest.raises(RuntimeError, match="require"):
+        tensor([1.0]).register_hook(print)
+
+
+def test_grad_gives_gradients_and_changes_none(torch):
+    found = []
+    for lib in (loopnest, torch):
+        x = lib.tensor([1.0, 2.0], requires_grad=True)
+        w = lib.tensor([3.0, 4.0], requires_grad=True)
+        x.grad = lib.tensor([7.0, 7.0])
+        h = x * w
+        y = (h * h).sum()
+        z = h.sum()
+        gradients = lib.autograd.grad([y, z], [x, h], retain_graph=True)
+        (weighted,) = lib.autograd.grad(h, w, grad_outputs=lib.tensor([1.0, -1.0]))
+        assert x.grad.tolist() == [7, 7] and w.grad is None
+        found.append([g.tolist() for g in (*gradients, weighted)])
+    assert found[0] == found[1]
+
+
+def test_grad_of_what_is_not_used():
+    x, w = tensor([1.0], requires_grad=True), tensor([1.0], requires_grad=True)
+    with pytest.raises(RuntimeError, match="allow_unused"):
+        autograd.grad((x * 2).sum(), [x, w])
+    assert autograd.grad((x * 2).sum(), [x, w], allow_unused=True)[1] is None
+    assert autograd.grad((x * 2).sum(), [w], materialize_grads=True)[0].tolist() == [0]
+    with pytest.raises(ValueError, match="create_graph"):
+        autograd.grad((x * 2).sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="require"):
+        autograd.grad((x * 2).sum(), tensor([1.0]))
