@@ -421,3 +421,69 @@ def test_sounds(tmp_path):
     assert frames.shape == (1 + (8000 - 256) // 128, 40) and abs(frames.mean()) < 1e-5
     assert abs(frames.std() - 1) < 1e-3
     assert data.mu_law(np.array([0, 255], np.uint8)).tolist() == [-1, 1]
+
+
+def broken(path, content):
+    """The file, cut off and as junk of its kind's first bytes and of none."""
+    for bad in (content[: len(content) // 2], content[:40] + bytes(60), b"no such thing" * 9, b""):
+        path.unlink(missing_ok=True)
+        path.write_bytes(bad)
+        yield path
+
+
+def test_damaged_files_are_told_by_their_path(tmp_path):
+    arrays = tmp_path / "whole.npz"
+    np.savez(arrays, x=np.arange(999))
+    path = tmp_path / "mnist_10k_2k.npz"
+    for _ in broken(path, arrays.read_bytes()):
+        with pytest.raises(ValueError, match=r"mnist_10k_2k.npz: expected a whole npz file.*anew") as told:
+            data.mnist(tmp_path)
+        assert "pickle" not in str(told.value)
+    path.write_bytes(arrays.read_bytes())
+    with pytest.raises(ValueError, match=r"mnist_10k_2k.npz: expected arrays x_train.*none named x_train"):
+        data.mnist(tmp_path)
+    path = tmp_path / "names.txt.gz"
+    for _ in itertools.islice(broken(path, gzip.compress(bytes(range(256)))), 2):
+        with pytest.raises(ValueError, match=r"names.txt.gz: expected a whole gzip file.*anew"):
+            data.names(tmp_path)
+    path.write_bytes(gzip.compress(b"\xff\xff"))
+    with pytest.raises(ValueError, match=r"names.txt.gz: expected a text in utf-8"):
+        data.names(tmp_path)
+    for name, content, read in (
+        ("airline_tweets_even.tsv.gz", b"positive\tgood\n\njunk", data.tweets),
+        ("TREC.train.all.gz", b"1 who\n\njunk", data.trec),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=rf"{name}, line 3: expected .*'junk'"):
+            read(tmp_path)
+
+
+def test_a_damaged_mat_file_is_told_by_its_path(tmp_path):
+    pytest.importorskip("scipy")
+    import systems_data
+
+    systems_data.chorales(tmp_path / "JSB_Chorales.mat")
+    assert len(data.chorales(tmp_path).train) == 12
+    for _ in broken(tmp_path / "JSB_Chorales.mat", (tmp_path / "JSB_Chorales.mat").read_bytes()):
+        with pytest.raises(ValueError, match=r"JSB_Chorales.mat: expected a whole mat file.*anew"):
+            data.chorales(tmp_path)
+
+
+def test_spoken_digits_are_unpacked_once(tmp_path, monkeypatch):
+    from numpy.lib.npyio import NpzFile
+
+    import systems_data
+
+    systems_data.fsdd_900_mulaw(tmp_path / "fsdd_900_mulaw.npz")
+    plain, asked = NpzFile.__getitem__, []
+    monkeypatch.setattr(NpzFile, "__getitem__", lambda z, key: asked.append(key) or plain(z, key))
+    assert len(data.spoken_digits(tmp_path).sounds) == 240
+    assert len(asked) == len(set(asked)) == 5
+
+
+def test_a_picture_that_is_far_too_large_is_told_by_its_path(tmp_path, monkeypatch):
+    image = pytest.importorskip("PIL.Image")
+    image.new("1", (60, 60)).save(tmp_path / "large.png")
+    monkeypatch.setattr(image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ValueError, match=r"large.png: the picture is too large"):
+        data.read_image(tmp_path / "large.png")

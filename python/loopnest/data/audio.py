@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from loopnest.data.sets import find, folder
+from loopnest.data.sets import arrays, find, folder
 from loopnest.extras import require
 
 Where = str | os.PathLike[str] | None
@@ -140,13 +140,13 @@ def spoken_digits(data: Where = None) -> Spoken:
     place = folder(data)
     if place is not None and not (place / "fsdd_900_mulaw.npz").is_file() and any(place.glob("*.wav")):
         return _wav_folder(place)
-    with np.load(find("fsdd_900_mulaw.npz", data)) as z:
-        ends = np.cumsum(z["length"])
-        sounds = [mu_law(z["audio"][end - n : end]) for end, n in zip(ends, z["length"], strict=True)]
-        names = ["george", "jackson", "lucas", "nicolas", "theo", "yweweler"]
-        return Spoken(
-            sounds, z["digit"].astype(np.int64), z["speaker"].astype(np.int64), z["index"] < 5, names, 8000
-        )
+    z = arrays(find("fsdd_900_mulaw.npz", data), "audio", "length", "digit", "speaker", "index")
+    ends = np.cumsum(z["length"])
+    sounds = [mu_law(z["audio"][end - n : end]) for end, n in zip(ends, z["length"], strict=True)]
+    names = ["george", "jackson", "lucas", "nicolas", "theo", "yweweler"]
+    return Spoken(
+        sounds, z["digit"].astype(np.int64), z["speaker"].astype(np.int64), z["index"] < 5, names, 8000
+    )
 
 
 def _wav_folder(place: Path, rate: int = 8000) -> Spoken:

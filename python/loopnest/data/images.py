@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from loopnest.data.sets import content, find
+from loopnest.data.sets import arrays, content, find
 from loopnest.extras import require
 
 Where = str | os.PathLike[str] | None
@@ -85,8 +85,8 @@ def mnist(data: Where = None) -> Images:
         if all(found):
             x, y, xt, yt = (read_idx(path) for path in found if path)
             return Images(x, y.astype(np.int64), xt, yt.astype(np.int64))
-    with np.load(find("mnist_10k_2k.npz", data)) as z:
-        return Images(z["x_train"], z["y_train"].astype(np.int64), z["x_test"], z["y_test"].astype(np.int64))
+    z = arrays(find("mnist_10k_2k.npz", data), "x_train", "y_train", "x_test", "y_test")
+    return Images(z["x_train"], z["y_train"].astype(np.int64), z["x_test"], z["y_test"].astype(np.int64))
 
 
 IDX_FILES = (
@@ -140,6 +140,8 @@ def read_image(
             return np.asarray(image, np.uint8)
     except FileNotFoundError:
         raise
+    except image_module.DecompressionBombError as error:
+        raise ValueError(f"{path}: the picture is too large, make it smaller first: {error}") from error
     except OSError as error:
         raise ValueError(f"{path}: expected a picture that Pillow reads: {error}") from error
 
@@ -198,20 +200,17 @@ class Cells(NamedTuple):
 
 def nuclei(data: Where = None) -> Cells:
     """Cell nuclei, fluorescence (Data Science Bowl 2018, BBBC038): 36 images, 10 held back, 3 of other
-    sizes.
+  sizes."""
+    path = find("nuclei_dsb2018_46.npz", data)
+    z = arrays(path)
 
-    Example:
-      >>> from loopnest import data
-      >>> len(data.nuclei("path/to/data").test)  # doctest: +SKIP
-      10
-    """
-    with np.load(find("nuclei_dsb2018_46.npz", data)) as z:
+    def part(name: str) -> list[tuple[np.ndarray, np.ndarray]]:
+        keys = sorted(k[: -len("_image")] for k in z if k.startswith(name) and k.endswith("_image"))
+        if not keys or any(f"{key}_label" not in z for key in keys):
+            raise ValueError(f"{path}: expected arrays {name}..._image, each with its {name}..._label")
+        return [(z[f"{key}_image"], z[f"{key}_label"]) for key in keys]
 
-        def part(name: str) -> list[tuple[np.ndarray, np.ndarray]]:
-            keys = sorted(k[: -len("_image")] for k in z.files if k.startswith(name) and k.endswith("_image"))
-            return [(z[f"{key}_image"], z[f"{key}_label"]) for key in keys]
-
-        return Cells(part("train_"), part("test_"), part("other_"))
+    return Cells(part("train_"), part("test_"), part("other_"))
 
 
 class Film(NamedTuple):
@@ -236,5 +235,5 @@ def radar(data: Where = None) -> Film:
       >>> len(data.radar("path/to/data").frames)  # doctest: +SKIP
       40
     """
-    with np.load(find("radar_fmi_20160928_4km.npz", data)) as z:
-        return Film(z["frames"], z["valid"])
+    z = arrays(find("radar_fmi_20160928_4km.npz", data), "frames", "valid")
+    return Film(z["frames"], z["valid"])

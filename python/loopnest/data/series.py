@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from loopnest.data.sets import content, find
+from loopnest.data.sets import decoded, find, whole
 from loopnest.extras import require
 
 Where = str | os.PathLike[str] | None
@@ -113,10 +113,7 @@ def read_series(path: str | os.PathLike[str], column: str | None = None) -> Seri
 
 def _cells(path: str | os.PathLike[str]) -> list[list[str]]:
     """The rows that are not empty. Separated by what the first row holds most of."""
-    try:
-        text = content(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: expected a csv file in UTF-8, got bytes that are not: {error}") from error
+    text = decoded(path, "UTF-8").removeprefix("\ufeff")
     top = text.partition("\n")[0]
     mark = max((",", ";", "\t"), key=top.count)
     rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text), delimiter=mark)]
@@ -180,10 +177,13 @@ def chorales(data: Where = None) -> Rolls:
       >>> [len(part) for part in data.chorales()]  # doctest: +SKIP
       [229, 76, 77]
     """
-    library = require("scipy.io", "data")
-    held = library.loadmat(find("JSB_Chorales.mat", data))
-
-    def part(name: str) -> list[np.ndarray]:
-        return [np.ascontiguousarray(roll, np.float32) for roll in held[name][0]]
-
-    return Rolls(part("traindata"), part("validdata"), part("testdata"))
+    library, errors = require("scipy.io", "data"), require("scipy.io.matlab", "data")
+    path = find("JSB_Chorales.mat", data)
+    content = io.BytesIO(path.read_bytes())  # so that any OSError below is one of the content
+    with whole(path, "mat", errors.MatReadError, OSError):
+        held = library.loadmat(content)
+        train, dev, test = (
+            [np.ascontiguousarray(roll, np.float32) for roll in held[name][0]]
+            for name in ("traindata", "validdata", "testdata")
+        )
+    return Rolls(train, dev, test)

@@ -8,11 +8,18 @@ behind its back.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from loopnest.extras import require
 
@@ -151,7 +158,8 @@ def folder(data: str | os.PathLike[str] | None = None) -> Path | None:
         origin = "data" if data is not None else "LOOPNEST_DATA"
         if path.exists():
             raise DataMissing(f"{origin}: expected a folder of data sets, got the file {path}")
-        raise DataMissing(f"{origin}: there is no folder {path}")
+        what = "file or folder" if data is not None and path.suffix else "folder"
+        raise DataMissing(f"{origin}: there is no {what} {path}")
     return path
 
 
@@ -215,8 +223,47 @@ def _download(name: str, file: File) -> Path:
     return fetched
 
 
+# What libraries say of files that are cut off, changed, or something else altogether.
+DAMAGED: tuple[type[Exception], ...] = (
+    *(EOFError, IndexError, KeyError, NotImplementedError, TypeError, ValueError),
+    *(gzip.BadGzipFile, struct.error, zipfile.BadZipFile, zlib.error),
+)
+
+
+@contextlib.contextmanager
+def whole(path: str | os.PathLike[str], kind: str, *more: type[Exception]) -> Iterator[None]:
+    """Around the reading of a file: what a library says of a damaged one becomes a ValueError with its path.
+    `more`: errors of that library's own."""
+    try:
+        yield
+    except DAMAGED + more as error:
+        raise ValueError(
+            f"{path}: expected a whole {kind} file, got one that is damaged, cut off or of another kind "
+            f"({str(error).partition(chr(10))[0] or type(error).__name__}): copy or download it anew"
+        ) from error
+
+
+def arrays(path: str | os.PathLike[str], *names: str) -> dict[str, np.ndarray]:
+    """The arrays of an npz file by name, each unpacked once.
+
+    Raises ValueError with the path for a file that is damaged or does not hold all of `names`.
+    """
+    with whole(path, "npz"), open(path, "rb") as file:
+        # NumPy takes whatever is no zip file for a pickle, and advises to allow those: nobody should.
+        if not zipfile.is_zipfile(file):
+            raise zipfile.BadZipFile("it is no zip archive")
+        with np.load(path) as z:
+            held = {name: z[name] for name in z.files}
+    missing = [name for name in names if name not in held]
+    if missing:
+        raise ValueError(f"{path}: expected arrays {', '.join(names)}, got none named {', '.join(missing)}")
+    return held
+
+
 def content(path: str | os.PathLike[str]) -> bytes:
     """The bytes of a file, unpacked if it is gzip (told by its first two bytes, not by its name).
+
+    Raises ValueError with the path for a gzip file that is damaged or cut off.
 
     Example:
       >>> import gzip, tempfile
@@ -228,7 +275,16 @@ def content(path: str | os.PathLike[str]) -> bytes:
       b'text'
     """
     raw = Path(path).read_bytes()
-    return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    with whole(path, "gzip"):
+        return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+
+
+def decoded(path: str | os.PathLike[str], encoding: str = "utf-8") -> str:
+    """A text (or its .gz), whole. Raises ValueError with the path for bytes that are not `encoding`."""
+    try:
+        return content(path).decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected a text in {encoding}, got bytes that are not: {error}") from error
 
 
 def lines(path: str | os.PathLike[str], encoding: str = "utf-8") -> list[str]:
@@ -244,5 +300,5 @@ def lines(path: str | os.PathLike[str], encoding: str = "utf-8") -> list[str]:
       ...     lines(file.name)
       ['one', 'two']
     """
-    parts = content(path).decode(encoding).split("\n")
+    parts = decoded(path, encoding).split("\n")
     return parts[:-1] if parts[-1] == "" else parts

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from loopnest.data.sets import content, find, lines
+from loopnest.data.sets import decoded, find, lines
 from loopnest.extras import require
 
 Where = str | os.PathLike[str] | None
@@ -183,8 +183,14 @@ def _tenths(rows: list[tuple[str, int]], classes: list[str]) -> Sentences:
 
 def _labelled(path: Path, encoding: str) -> list[tuple[str, int]]:
     """Lines "label sentence"."""
-    rows = [line.split(" ", 1) for line in lines(path, encoding) if line.strip()]
-    return [(text, int(label)) for label, text in rows]
+    rows = []
+    for number, line in enumerate(lines(path, encoding), 1):
+        label, _, text = line.partition(" ")
+        if line.strip() and not (label.isdecimal() and text):
+            raise ValueError(f"{path}, line {number}: expected a label and a sentence, got {line[:60]!r}")
+        if line.strip():
+            rows.append((text, int(label)))
+    return rows
 
 
 def mr(data: Where = None) -> Sentences:
@@ -241,8 +247,16 @@ def tweets(data: Where = None) -> Sentences:
       ['negative', 'neutral', 'positive']
     """
     classes = ["negative", "neutral", "positive"]
-    rows = [line.split("\t", 1) for line in lines(find("airline_tweets_even.tsv.gz", data)) if line.strip()]
-    return _tenths([(text, classes.index(label)) for label, text in rows], classes)
+    path, rows = find("airline_tweets_even.tsv.gz", data), []
+    for number, line in enumerate(lines(path), 1):
+        label, _, text = line.partition("\t")
+        if line.strip() and label not in classes:
+            raise ValueError(
+                f"{path}, line {number}: expected {', '.join(classes)} and a tab, got {line[:60]!r}"
+            )
+        if line.strip():
+            rows.append((text, classes.index(label)))
+    return _tenths(rows, classes)
 
 
 def sentences(path: str | os.PathLike[str]) -> Sentences:
@@ -290,10 +304,7 @@ def plain(path: str | os.PathLike[str], encoding: str = "utf-8") -> str:
       ...     plain(file.name)
       'a text'
     """
-    try:
-        return content(path).decode(encoding).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: expected a text in {encoding}, got bytes that are not: {error}") from error
+    return decoded(path, encoding).removeprefix("\ufeff")
 
 
 def shakespeare(data: Where = None) -> str:
