@@ -4,6 +4,7 @@ import html
 import json
 import math
 import re
+import sys
 import time
 
 import numpy as np
@@ -332,6 +333,99 @@ def test_a_system_of_ones_own_runs_from_its_file(tmp_path):
     file.write_text(OWN)
     assert systems.run(str(file), Options(save=tmp_path / "out")).rows[0].figures == {"share": 0.5}
     assert "My own" in (tmp_path / "out" / "result.html").read_text()
+
+
+ASKED = """
+from loopnest import nn
+from loopnest.systems.frame import Result, Row
+
+INPUTS, MODEL = {"text": "anything", "image": "a picture"}, "model"
+
+def run(options):
+    options.keep(MODEL, nn.Linear(1, 1), learned=f"{options.data_name} {options.seed} {options.quick}")
+    return Result("asked", "", "", [Row("none", {}, baseline=True)], {}, "")
+
+def apply(options):
+    return options.facts(MODEL)["learned"]
+"""
+
+
+def test_a_saved_model_of_another_run_does_not_answer(tmp_path):
+    """Other data that were named: it is trained anew. Another seed, or a quick run: it is told."""
+    file, text, told = tmp_path / "asked.py", tmp_path / "my.txt", []
+    file.write_text(ASKED)
+    text.write_text("a text of one's own")
+
+    def ask(**more):
+        held = Options(save=tmp_path / "out", inputs={"text": "x"}, tell=told.append, **more)
+        return systems.apply(str(file), held)
+
+    assert ask(data=tmp_path, quick=True, seed=2) == f"{tmp_path.name} 2 True"
+    assert ask(quick=True) == f"{tmp_path.name} 2 True", "without --data: the model that is there"
+    with pytest.raises(ValueError, match=r"quick run.*with --quick, or train it anew: loopnest run asked"):
+        ask(seed=2)
+    with pytest.raises(ValueError, match=r"--seed: .*seed 2, not 3.*: loopnest run asked --seed 3"):
+        ask(seed=3, quick=True)
+    assert len(told) == 1 and "there is no model" in told[0]
+    assert ask(data=text) == "my.txt 0 False" and f"other data than {text}" in told[1]
+    assert ask(data=text) == ask() == "my.txt 0 False" and len(told) == 2
+
+
+def test_a_folder_holds_one_system(tmp_path):
+    for name in ("asked", "second"):
+        (tmp_path / f"{name}.py").write_text(ASKED)
+    systems.run(str(tmp_path / "asked.py"), Options(save=tmp_path / "out"))
+    systems.run(str(tmp_path / "asked.py"), Options(save=tmp_path / "out"))
+    for call, inputs in ((systems.run, {}), (systems.apply, {"text": "x"})):
+        with pytest.raises(ValueError, match=r"out holds the models of the system asked, not of second"):
+            call(str(tmp_path / "second.py"), Options(save=tmp_path / "out", inputs=inputs))
+
+
+def test_a_checkpoint_of_another_system_is_refused(tmp_path):
+    """Of features and classify, for one: both train a lenet5."""
+    model = nn.Linear(1, 1)
+
+    def trained(name, resume):
+        own = Options(save=tmp_path, resume=resume)
+        own.begin(name)
+        trainer = own.trainer(
+            "net", model, optim.SGD(model.parameters(), 0.1), lambda m, x: (m(x) ** 2).mean()
+        )
+        trainer.fit([loopnest.ones(1, 1)], 1, resume=resume)
+
+    trained("features", False)
+    trained("features", True)
+    with pytest.raises(ValueError, match="is of a run with system features, not classify"):
+        trained("classify", True)
+
+
+@pytest.mark.parametrize("name", systems.SYSTEMS)
+def test_a_missing_extra_is_told_before_training(name, tmp_path, monkeypatch):
+    from loopnest.train import Trainer
+
+    module = systems.load(name)
+    monkeypatch.setattr(Trainer, "fit", lambda *_, **__: pytest.fail("it was trained first"))
+    for package in module.NEEDS:
+        with monkeypatch.context() as without:
+            without.setitem(sys.modules, package, None)
+            for loaded in [one for one in sys.modules if one.startswith(f"{package}.")]:
+                without.delitem(sys.modules, loaded)
+            with pytest.raises(ModuleNotFoundError, match=rf"{package} is needed .*pip install 'loopnest\["):
+                systems.run(name, Options(save=tmp_path, quick=True))
+
+
+def test_input_that_cannot_be_read_is_told_before_training(tmp_path, monkeypatch):
+    pytest.importorskip("PIL")
+    monkeypatch.setattr(systems, "run", lambda *_: pytest.fail("it was trained first"))
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(ValueError, match=r"text.png: expected a picture"):
+        systems.apply(
+            "classify", Options(save=tmp_path / "out", inputs={"image": str(tmp_path / "text.png")})
+        )
+    with pytest.raises(FileNotFoundError, match=r"--image: expected a file, got the folder"):
+        systems.apply("classify", Options(save=tmp_path / "out", inputs={"image": str(tmp_path)}))
+    with pytest.raises(ValueError, match=r"run scan: it takes no input of your own, got --image"):
+        systems.apply("scan", Options(save=tmp_path / "out", inputs={"image": "x"}))
 
 
 def test_digits_are_found_beside_other_folders(place, tmp_path):

@@ -7,19 +7,21 @@
 
 Copy one and start your own: a system is a module with `run(options) -> Result`, and `loopnest run mine.py`
 (or `systems.run("mine.py")`) runs it. One that answers to input of the user's own has INPUTS, MODEL and
-`apply(options)` as well. What surrounds it is in frame.py (options and results), page.py (the HTML page and
-the PNGs) and cli/run.py (`loopnest run NAME`).
+`apply(options)` as well; NEEDS names the optional packages that must be there, {"sklearn": "data"}. What
+surrounds it is in frame.py (options and results), page.py (the HTML page and the PNGs) and cli/run.py
+(`loopnest run NAME`).
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib import import_module, util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from loopnest import distributed
+from loopnest import data, distributed
 from loopnest.systems.frame import Options, Picture, Result, Row
 
 __all__ = ["SYSTEMS", "Options", "Picture", "Result", "Row", "apply", "load", "run"]
@@ -74,13 +76,15 @@ def run(name: str, options: Options | None = None) -> Result:
 
     `name` is one of SYSTEMS, or a file of one's own.
 
-    Raises ValueError for an unknown name, DataMissing where its data set is not found.
+    Raises ValueError for an unknown name and a folder with another system's models, ModuleNotFoundError for
+    an optional package that it needs, DataMissing where its data set is not found.
     """
     from loopnest.systems import page
 
     module = load(name)
     options = options or Options()
-    options.begin(Path(name).stem)
+    options.begin(Path(name).stem, getattr(module, "NEEDS", {}))
+    options.others()
     result: Result = module.run(options)
     if distributed.get_rank() == 0:
         page.write(result, options)
@@ -88,27 +92,46 @@ def run(name: str, options: Options | None = None) -> Result:
 
 
 def apply(name: str, options: Options) -> Any:
-    """What the trained system says of the user's own input (`options.inputs`), trained first if need be.
+    """What the trained system says of the user's own input (`options.inputs`).
+
+    It is trained first where there is no model, or one of other data than `options.data` names.
 
     Of several ranks (loopnest.distributed) rank 0 answers, the others return None.
 
-    Raises ValueError for an input that this system does not take, FileNotFoundError for a file that is not
-    there; both before anything is trained.
+    Raises ValueError for an input that this system does not take or cannot read and for a model of another
+    run (Options.trained), FileNotFoundError for a file that is not there; all before anything is trained.
     """
     module = load(name)
-    known = getattr(module, "INPUTS", {})
-    unknown = [key for key in options.inputs if key not in known]
-    if unknown or not options.inputs:
-        takes = ", ".join(f"--{key}" for key in known) or "none"
-        raise ValueError(
-            f"run {name}: expected one of its inputs ({takes}), got {', '.join(unknown) or 'none'}"
-        )
-    for kind, given in options.inputs.items():
-        if kind in ("image", "wav") and not Path(given).is_file():
-            raise FileNotFoundError(f"--{kind}: there is no file {given}")
-        if kind == "text" and not given.strip():
-            raise ValueError("--text: expected at least one word")
-    options.begin(Path(name).stem)
-    if distributed.from_first(not options.model_path(module.MODEL).is_file()):
+    _takes(name, getattr(module, "INPUTS", {}), options.inputs)
+    options.begin(Path(name).stem, getattr(module, "NEEDS", {}))
+    options.others()
+    if not distributed.from_first(options.trained(module.MODEL)):
+        for kind in READS.keys() & options.inputs.keys():
+            READS[kind](options.inputs[kind])  # what cannot be read is told before training, too
+        if options.tell:
+            there = options.model_path(module.MODEL).is_file()
+            what = f"its model learned from other data than {options.data}" if there else "there is no model"
+            options.tell(f"{options.folder}: {what}: it is trained first")
         run(name, options)
     return module.apply(options) if distributed.get_rank() == 0 else None
+
+
+READS: dict[str, Callable[[str], Any]] = {"image": data.read_image, "wav": data.read_wav}
+
+
+def _takes(name: str, known: dict[str, str], inputs: dict[str, str]) -> None:
+    """Raises an error for input of the user's own that a system cannot do anything with."""
+    unknown = [f"--{key}" for key in inputs if key not in known]
+    if unknown or not inputs:
+        takes = " or ".join(f"--{key}" for key in known) or "no input of your own"
+        raise ValueError(f"run {name}: it takes {takes}, got {', '.join(unknown) or 'none'}")
+    for kind, given in inputs.items():
+        if kind in ("image", "wav") and not Path(given).is_file():
+            got = (
+                f"expected a file, got the folder {given}"
+                if Path(given).is_dir()
+                else f"there is no file {given}"
+            )
+            raise FileNotFoundError(f"--{kind}: {got}")
+        if kind == "text" and not given.strip():
+            raise ValueError("--text: expected at least one word")

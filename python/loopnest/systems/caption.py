@@ -16,10 +16,11 @@ from loopnest import data, nn, optim
 from loopnest.data import DataLoader, Drawn, TensorDataset, Vocabulary
 from loopnest.nn import functional as F
 from loopnest.systems import classify, pictures
-from loopnest.systems.frame import Options, Picture, Result, Row, parameters
+from loopnest.systems.frame import BASE, Options, Picture, Result, Row, parameters
 
 INPUTS = {"image": "a picture with two digits on it"}
 MODEL = "attention"
+NEEDS = BASE | {"sacrebleu": "data"}
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 WORDS = Vocabulary(["<pad>", "<s>", "</s>", "a", "above", "below", "left", "right", "of", *DIGITS])
 PAD, START, END = 0, 1, 2

@@ -15,10 +15,11 @@ from loopnest import data, metrics, nn, optim
 from loopnest.data import DataLoader, Images, TensorDataset
 from loopnest.data.sets import folder
 from loopnest.systems import pictures
-from loopnest.systems.frame import Options, Picture, Result, Row, parameters
+from loopnest.systems.frame import BASE, Options, Picture, Result, Row, parameters
 
 INPUTS = {"image": "a picture of a digit, dark on light or light on dark"}
 MODEL = "lenet5"
+NEEDS = BASE
 
 
 def lenet5(classes: int = 10) -> nn.Sequential:

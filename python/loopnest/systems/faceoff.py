@@ -21,10 +21,11 @@ from loopnest.data import Drawn, Sentences
 from loopnest.data.text import words
 from loopnest.nn import functional as F
 from loopnest.systems import pictures, sentiment
-from loopnest.systems.frame import Options, Picture, Result, Row, parameters
+from loopnest.systems.frame import BASE, Options, Picture, Result, Row, parameters
 from loopnest.systems.models import TCN, Bag, Recurrent, Steps, TextCNN, table
 
 MODEL = "trec-cnn"
+NEEDS = BASE
 T95 = {1: 12.7, 2: 4.30, 3: 3.18, 4: 2.78}  # Student's t, 97.5 %, by degrees of freedom
 
 

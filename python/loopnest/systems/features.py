@@ -16,9 +16,10 @@ from loopnest import nn, optim
 from loopnest.data import DataLoader, TensorDataset
 from loopnest.extras import require
 from loopnest.systems import classify, pictures
-from loopnest.systems.frame import Options, Picture, Result, Row
+from loopnest.systems.frame import BASE, Options, Picture, Result, Row
 
 MODEL = "lenet5"
+NEEDS = BASE | {"sklearn": "data"}
 
 
 def run(options: Options) -> Result:

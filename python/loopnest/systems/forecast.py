@@ -21,9 +21,10 @@ from loopnest import data, nn, optim
 from loopnest.data import DataLoader, Series, TensorDataset
 from loopnest.nn import functional as F
 from loopnest.systems import pictures
-from loopnest.systems.frame import Options, Picture, Result, Row, parameters
+from loopnest.systems.frame import BASE, Options, Picture, Result, Row, parameters
 
 MODEL = "gru"
+NEEDS = BASE
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,22 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import loopnest
 from loopnest import distributed, io
+from loopnest.extras import require
 from loopnest.train import Callback, Progress, Trainer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from loopnest import nn
+
+BASE = {"matplotlib": "plot", "safetensors": "io"}  # what a system needs that draws pictures and keeps models
 
 
 @dataclass
@@ -33,6 +37,7 @@ class Options:
       resume: go on from the checkpoints in `save`.
       progress: show a bar while training.
       inputs: the user's own input by kind, such as {"image": "my.png"}.
+      tell: called with a line on what is about to take its time, where nobody may expect it.
     """
 
     data: str | os.PathLike[str] | None = None
@@ -43,16 +48,25 @@ class Options:
     resume: bool = False
     progress: bool = False
     inputs: dict[str, str] = field(default_factory=dict)
+    tell: Callable[[str], None] | None = None
     command: str = ""
+    system: str = ""
     folder: Path = Path()
 
-    def begin(self, name: str) -> None:
+    def begin(self, name: str, needs: Mapping[str, str] | None = None) -> None:
         """Make the folder, set threads and seed.
 
-        Raises ValueError for a seed below 0, OSError for a folder that cannot be made or written into.
+        `needs`: optional packages and the extra of each, {"sklearn": "data"}: what is missing is told now,
+        not after minutes of training.
+
+        Raises ValueError for a seed below 0, OSError for a folder that cannot be made or written into,
+        ModuleNotFoundError for a package that is not installed.
         """
         if self.seed < 0:
             raise ValueError(f"--seed: expected 0 or more, got {self.seed}")
+        for package, extra in (needs or {}).items():
+            require(package, extra)
+        self.system = name
         if distributed.get_rank() == 0:
             self.folder = Path(self.save) if self.save is not None else Path(f"loopnest-{name}")
             try:
@@ -72,6 +86,12 @@ class Options:
     def file(self) -> Path | None:
         """`data`, if it is a file of the user's own and not a folder."""
         return Path(self.data) if self.data is not None and Path(self.data).is_file() else None
+
+    @property
+    def data_name(self) -> str:
+        """The name of the file or folder of data; "" where each set comes from its public place."""
+        where = self.data if self.data is not None else os.environ.get("LOOPNEST_DATA")
+        return Path(where).expanduser().resolve().name if where else ""
 
     def few(self, many: int, quick: int) -> int:
         """`many`, or `quick` in a quick run."""
@@ -96,12 +116,50 @@ class Options:
 
     def keep(self, name: str, model: nn.Module, **facts: Any) -> None:
         """Write a trained model, with the facts (fit for JSON) that are needed to use it again."""
-        facts["quick"] = self.quick
+        facts |= {"system": self.system, "quick": self.quick, "seed": self.seed, "data": self.data_name}
         io.save(model.state_dict(), self.model_path(name), {"facts": json.dumps(facts)})
 
     def facts(self, name: str) -> dict[str, Any]:
         """The facts that were kept with a model."""
         return json.loads(io.metadata(self.model_path(name)).get("facts", "{}"))
+
+    def others(self) -> None:
+        """Raises ValueError where the folder holds the models of another system, which would be overwritten
+        by files of the same name, or taken for this one's."""
+        for path in sorted(self.folder.glob("*.safetensors")):
+            try:
+                other = self.facts(path.stem).get("system", self.system)
+            except ValueError:  # no whole file: it says nothing
+                continue
+            if other != self.system:
+                raise ValueError(
+                    f"--save: {self.folder} holds the models of the system {other}, not of {self.system}: "
+                    "name another folder"
+                )
+
+    def trained(self, name: str) -> bool:
+        """Whether there is a model to be asked; False where it has to be trained first: there is none, or
+        `data` was named and it learned from another.
+
+        Raises ValueError for a model of another seed than was named (any but 0), or of a quick run where
+        none was asked for: to train for minutes, over a model that is there, should be said clearly.
+        """
+        path = self.model_path(name)
+        if not path.is_file():
+            return False
+        facts, anew = self.facts(name), f"or train it anew: loopnest run {self.system}"
+        if self.data is not None and facts.get("data", self.data_name) != self.data_name:
+            return False
+        if self.seed and facts.get("seed", self.seed) != self.seed:
+            raise ValueError(
+                f"--seed: {path} was trained with seed {facts['seed']}, not {self.seed}: "
+                f"ask it without --seed, {anew} --seed {self.seed}"
+            )
+        if facts.get("quick") and not self.quick:
+            raise ValueError(
+                f"{path} is of a quick run, which learned for seconds: ask it with --quick, {anew}"
+            )
+        return True
 
     def restore(self, name: str, model: nn.Module) -> None:
         """Read a trained model's weights into `model` and put it into evaluation mode."""
@@ -116,13 +174,19 @@ class SameRun(Callback):
 
     def __init__(self, options: Options, checkpoint: Path) -> None:
         self.checkpoint = checkpoint
-        self.run = {"quick": options.quick, "seed": options.seed, "data": getattr(options.file, "name", "")}
+        self.run = {
+            "system": options.system,
+            "quick": options.quick,
+            "seed": options.seed,
+            "data": getattr(options.file, "name", ""),
+        }
 
     def state_dict(self) -> dict[str, Any]:
         return self.run
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        other = [f"{key} {state[key]}, not {mine}" for key, mine in self.run.items() if state[key] != mine]
+        kept = self.run | state
+        other = [f"{key} {kept[key]}, not {mine}" for key, mine in self.run.items() if kept[key] != mine]
         if other:
             raise ValueError(
                 f"--resume: {self.checkpoint} is of a run with {', '.join(other)}: "

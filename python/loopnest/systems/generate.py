@@ -20,11 +20,12 @@ import loopnest
 from loopnest import data, nn, optim
 from loopnest.data import Vocabulary
 from loopnest.systems import pictures
-from loopnest.systems.frame import Options, Picture, Result, Row, parameters
+from loopnest.systems.frame import BASE, Options, Picture, Result, Row, parameters
 from loopnest.train import Callback
 
 INPUTS = {"prompt": "a text to go on from, or nothing"}
 MODEL = "lstm"
+NEEDS = BASE
 
 
 class CharRNN(nn.Module):

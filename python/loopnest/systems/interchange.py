@@ -22,11 +22,12 @@ from loopnest import data, nn, optim
 from loopnest.data import DataLoader, Drawn, TensorDataset, Vocabulary
 from loopnest.nn import functional as F
 from loopnest.systems import pictures
-from loopnest.systems.frame import Options, Picture, Result, Row, parameters
+from loopnest.systems.frame import BASE, Options, Picture, Result, Row, parameters
 from loopnest.systems.models import TCN, Steps
 from loopnest.train import Callback, Trainer
 
 MODEL = "adding-tcn"
+NEEDS = BASE | {"scipy": "data"}
 Make = Callable[[], nn.Module]
 
 

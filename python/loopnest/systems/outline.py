@@ -20,10 +20,11 @@ from loopnest.data import Drawn
 from loopnest.extras import require
 from loopnest.nn import functional as F
 from loopnest.systems import pictures
-from loopnest.systems.frame import Options, Picture, Result, Row, parameters
+from loopnest.systems.frame import BASE, Options, Picture, Result, Row, parameters
 
 INPUTS = {"image": "a microscope picture, bright objects on dark ground, any size"}
 MODEL = "unet"
+NEEDS = BASE | {"scipy": "data"}
 CROP = 96
 WIDER = 101  # pixels, more than any nucleus has across
 

@@ -17,9 +17,10 @@ import loopnest
 from loopnest import metrics, nn, optim
 from loopnest.data import DataLoader, TensorDataset
 from loopnest.systems import classify, pictures
-from loopnest.systems.frame import Options, Picture, Result, Row, parameters
+from loopnest.systems.frame import BASE, Options, Picture, Result, Row, parameters
 
 MODEL = "lstm"
+NEEDS = BASE
 
 
 class Reader(nn.Module):

@@ -21,11 +21,12 @@ from loopnest import data, metrics, nn, optim
 from loopnest.data import DataLoader, Sentences, TensorDataset, Vocabulary
 from loopnest.data.text import words
 from loopnest.systems import pictures
-from loopnest.systems.frame import Options, Picture, Result, Row, parameters
+from loopnest.systems.frame import BASE, Options, Picture, Result, Row, parameters
 from loopnest.systems.models import Bag, Recurrent, TextCNN, padded
 
 INPUTS = {"text": "a sentence"}
 MODEL = "model"
+NEEDS = BASE
 BATCH, LENGTH = 50, 40  # sentences a step, words of a sentence at most
 
 Sets = dict[str, tuple[Callable[..., Sentences], int]]

@@ -18,10 +18,11 @@ from loopnest import data, metrics, nn, optim
 from loopnest.data import DataLoader, Drawn, Spoken, TensorDataset
 from loopnest.nn import functional as F
 from loopnest.systems import pictures
-from loopnest.systems.frame import Options, Picture, Result, Row, parameters
+from loopnest.systems.frame import BASE, Options, Picture, Result, Row, parameters
 
 INPUTS = {"wav": "a recording of spoken digits"}
 MODEL = "ctc"
+NEEDS = BASE
 FRAMES, BANDS, PAUSE = 64, 40, 8  # frames of a digit at most, mel bands, frames of a pause at most
 BLANK = 0  # of CTC; digit k is k + 1
 

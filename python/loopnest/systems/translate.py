@@ -19,10 +19,11 @@ from loopnest.data import Vocabulary
 from loopnest.data.text import END, START, UNKNOWN, word_tokens
 from loopnest.nn import functional as F
 from loopnest.systems import pictures
-from loopnest.systems.frame import Options, Picture, Result, Row, parameters
+from loopnest.systems.frame import BASE, Options, Picture, Result, Row, parameters
 
 INPUTS = {"text": "a German sentence (or one of the language that was learned)"}
 MODEL = "attention"
+NEEDS = BASE | {"sacrebleu": "data"}
 PAD = "<pad>"
 
 

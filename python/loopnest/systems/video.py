@@ -18,9 +18,10 @@ from loopnest import data, metrics, nn, optim
 from loopnest.data import DataLoader, Drawn, Film, TensorDataset
 from loopnest.nn import functional as F
 from loopnest.systems import classify, pictures
-from loopnest.systems.frame import Options, Picture, Result, Row, parameters
+from loopnest.systems.frame import BASE, Options, Picture, Result, Row, parameters
 
 MODEL = "convlstm"
+NEEDS = BASE
 PAST, SIZE = 5, 48  # frames seen, and the side of a training crop
 SCALE = 128  # codes of 0.5 dBZ that make 1.0: an error of 1.0 is 64 dBZ
 WAYS = [(1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1)]
