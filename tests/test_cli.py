@@ -62,11 +62,46 @@ def test_roofline(tmp_path):
         (["climb", "conv2d", "n1"], "missing"),
         (["climb", "conv2d", "--isa", "z80"], "z80"),
         (["source", "conv2d", "magic"], "magic"),
+        (["bench", "net", "--batch", "1,x"], "--batch: expected whole numbers above 0"),
+        (["claims", ""], "there is no ''"),
+        (["run", "scan", "--image", "x"], "takes no input of your own, got --image"),
+        (["run", "classify", "--image", "."], "--image: expected a file, got the folder ."),
     ],
 )
 def test_wrong_wishes_are_refused_in_one_line(args, word):
     error = loopnest(*args, status=1)
     assert error.startswith("loopnest: ") and word in error and error.count("\n") == 1
+
+
+def test_data_that_is_not_there_is_no_folder_of_that_name(tmp_path):
+    args = ["run", "generate", "--data", "nosuch.txt", "--save", str(tmp_path)]
+    assert "there is no file or folder nosuch.txt" in loopnest(*args, status=1)
+
+
+def test_wrong_usage_and_help():
+    assert "greater than or equal to 0" in loopnest("climb", "conv2d", "--seconds", "-1", status=2)
+    for command in ("run", "climb", "ladder"):
+        assert "[[" not in loopnest(command, "--help")
+    assert loopnest("explain", "conv2d", *SMALL, "--threads", "1").rstrip().endswith(" 1 thread")
+
+
+@pytest.mark.parametrize(
+    ("work", "status", "said"),
+    [
+        ("raise KeyboardInterrupt", 130, "broken off; there is no checkpoint yet"),
+        (
+            "(options.folder / 'net.checkpoint').touch()\n    raise KeyboardInterrupt",
+            130,
+            "broken off; the same command with --resume goes on",
+        ),
+        ("raise MemoryError", 1, "not enough memory"),
+    ],
+)
+def test_what_ends_a_run_is_told(tmp_path, work, status, said):
+    (tmp_path / "mine.py").write_text(f"def run(options):\n    {work}\n")
+    args = ["run", str(tmp_path / "mine.py"), "--save", str(tmp_path / "out")]
+    error = loopnest(*args, status=status)
+    assert error.startswith("loopnest: ") and said in error and error.count("\n") == 1
 
 
 @pytest.mark.parametrize("package", ["typer", "rich"])

@@ -8,16 +8,24 @@ from loopnest.extras import require
 
 
 def main() -> None:
-    """Entry point of the command. Leaves with status 0, 1 (an error, told in one line) or 2 (wrong usage)."""
+    """Entry point of the command. Leaves with status 0, 1 (an error, told in one line), 2 (wrong usage) or
+    130 (Ctrl-C)."""
     try:
         require("typer", "cli")
         require("rich", "cli")
         from loopnest.cli import claims, run  # noqa: F401 (they add their commands)
-        from loopnest.cli.app import app
+        from loopnest.cli.app import Interrupted, app
 
-        app(prog_name="loopnest")
-    except (ModuleNotFoundError, ValueError, OSError) as error:
+        try:
+            app(prog_name="loopnest")
+        except Interrupted as left:
+            print(f"loopnest: broken off; {left}", file=sys.stderr)
+            raise SystemExit(130) from None  # as the shell says of Ctrl-C
+    except (ModuleNotFoundError, ValueError, OSError, MemoryError) as error:
         from loopnest import distributed
+
+        if isinstance(error, MemoryError):
+            error = MemoryError(f"there is not enough memory for this: {error or 'take a smaller input'}")
 
         if distributed.get_world_size() > 1:  # the other ranks would wait for this one
             distributed.group.current().abort(f"rank {distributed.get_rank()}: {error}")

@@ -23,7 +23,7 @@ Op = Annotated[str, typer.Argument(metavar="OP", help="An operator, as `loopnest
 Shape = Annotated[
     str | None,
     typer.Argument(
-        metavar="[SHAPE]",
+        metavar="SHAPE",
         help='As text: "n1 ic64 ih56 iw56 oc64 kh3 kw3 p1" (see loopnest.shapes, loopnest.laboratory); '
         "default: the operator's own example.",
     ),
@@ -32,6 +32,10 @@ Isa = Annotated[str | None, typer.Option(help="scalar, sse, avx2, avx512 or neon
 Threads = Annotated[int, typer.Option(min=1, help="How many threads run the kernel.")]
 Dtype = Annotated[str, typer.Option(help="float32 or float64.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the facts as JSON and nothing else.")]
+
+
+class Interrupted(Exception):
+    """Ctrl-C, and what is left of the work."""
 
 
 def _version(wanted: bool) -> None:
@@ -77,7 +81,7 @@ def climb(
     isa: Isa = None,
     threads: Threads = 1,
     dtype: Dtype = "float32",
-    seconds: Annotated[float, typer.Option(help="Spent on each rung.")] = 0.5,
+    seconds: Annotated[float, typer.Option(min=0, help="Spent on each rung.")] = 0.5,
     json: Json = False,
 ) -> None:
     """Time every rung of an operator on one shape."""
@@ -98,7 +102,7 @@ def climb(
 
 
 @app.command()
-def ladder(op: Annotated[str | None, typer.Argument(metavar="[OP]")] = None, json: Json = False) -> None:
+def ladder(op: Annotated[str | None, typer.Argument(metavar="OP")] = None, json: Json = False) -> None:
     """List the rungs of an operator, or all operators."""
     from dataclasses import asdict
 

@@ -11,7 +11,7 @@ app = typer.Typer(help="loopnest beside its rivals, in turns in one process.", n
 
 Rivals = Annotated[str, typer.Option(help="Who to compare with, by commas; default: all that can.")]
 Threads = Annotated[int, typer.Option(min=1)]
-Seconds = Annotated[float, typer.Option(help="For each shape.")]
+Seconds = Annotated[float, typer.Option(min=0, help="For each shape.")]
 Only = Annotated[str, typer.Option(help="Families or parts of shapes, by commas; the others are left out.")]
 Train = Annotated[bool, typer.Option("--train", help="Forward and backward together.")]
 Quick = Annotated[bool, typer.Option("--quick", help="0.2 seconds for each shape: figures are rougher.")]
@@ -73,7 +73,7 @@ def net(
 
     facts = bench.whole_networks(
         _words(networks) or None,
-        batches=[int(b) for b in _words(batch)],
+        batches=_sizes(batch),
         rivals=_words(rivals) or None,
         threads=threads,
         train=train,
@@ -118,6 +118,13 @@ def _finish(facts: dict[str, Any], json: Path | None, keep: Path | None) -> None
         json.write_text(to_json(facts) + "\n", encoding="utf-8")
     if keep:
         show_bench.said(f"kept in {bench.save(facts, keep)}")
+
+
+def _sizes(text: str) -> list[int]:
+    words = _words(text)
+    if not words or not all(word.isdecimal() and int(word) for word in words):
+        raise ValueError(f"--batch: expected whole numbers above 0, by commas, such as 1,8, got {text!r}")
+    return [int(word) for word in words]
 
 
 def _words(text: str) -> list[str]:

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from loopnest.cli.app import Json, app
+from loopnest.cli.app import Interrupted, Json, app
 
 
 @app.command()
 def claims(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[C1 ... C18]", help="Some claims; without: all.")
+        list[str] | None, typer.Argument(metavar="C1 ... C18", help="Some claims; without: all.")
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="The folder of data sets; default: $LOOPNEST_DATA.")
@@ -48,7 +48,19 @@ def claims(
             ]
         ),
     )
-    findings = the.run(names or [], options, seeds, watch=None if json else show.finding)
+    try:
+        findings = the.run(
+            names or [],
+            options,
+            seeds,
+            watch=None if json else show.finding,
+            before=None if json else show.investigates,
+        )
+    except KeyboardInterrupt:
+        page = options.folder / "claims.html"
+        raise Interrupted(
+            f"what was found is in {page}" if page.is_file() else "nothing was found yet"
+        ) from None
     if json:
         from loopnest.viz.facts import to_json
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loopnest.cli.app import Json, app
+from loopnest.cli.app import Interrupted, Json, app
+
+if TYPE_CHECKING:
+    from loopnest.systems import Options
 
 IMAGE, PROMPT, TEXT, WAV = (
     typer.Option(help=f"Your own {what}.", show_default=False)
@@ -24,7 +27,7 @@ IMAGE, PROMPT, TEXT, WAV = (
 def run(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="A system, or a file of your own (.py); without: list them."),
+        typer.Argument(metavar="NAME", help="A system, or a file of your own (.py); without: list them."),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="The folder of data sets, or your own file; default: $LOOPNEST_DATA.")
@@ -44,7 +47,8 @@ def run(
 ) -> None:
     """Train a system on real data and show what it reaches, beside an honest baseline.
 
-    With input of your own: what its trained model says of that; without such a model it is trained first.
+    With input of your own: what its trained model says of that; without such a model, or if it learned from
+    other data than --data names, it is trained first.
 
     With several processes: mpiexec -n 4 loopnest run NAME (extra mpi).
     """
@@ -67,13 +71,30 @@ def run(
         resume=resume,
         progress=not json and show.console.is_terminal,
         inputs={kind: value for kind, value in given.items() if value is not None},
+        tell=show.told,
         command=f"loopnest run {name}" + (" --quick" if quick else ""),
     )
-    if options.inputs:
-        answer = systems.apply(name, options)
-        if distributed.get_rank() == 0:
-            show.answered(name, answer, options.facts(systems.load(name).MODEL).get("quick", False), json)
-        return
+    try:
+        _answer(name, options, json) if options.inputs else _train(name, options, json)
+    except KeyboardInterrupt:
+        there = any(options.folder.glob("*.checkpoint")) if options.system else False
+        go_on = "the same command with --resume goes on from its checkpoints"
+        raise Interrupted(go_on if there else "there is no checkpoint yet") from None
+
+
+def _answer(name: str, options: Options, json: bool) -> None:
+    from loopnest import distributed, systems
+    from loopnest.cli import show
+
+    answer = systems.apply(name, options)
+    if distributed.get_rank() == 0:
+        show.answered(name, answer, options.facts(systems.load(name).MODEL).get("quick", False), json)
+
+
+def _train(name: str, options: Options, json: bool) -> None:
+    from loopnest import distributed, systems
+    from loopnest.cli import show
+
     result = systems.run(name, options)
     if distributed.get_rank() > 0:
         return

@@ -93,13 +93,18 @@ def bars(facts: dict[str, Any]) -> list[Text]:
     return lines
 
 
+def threads_text(facts: dict[str, Any]) -> str:
+    """1 thread, 2 threads."""
+    return f"{facts['threads']} thread" + "s" * (facts["threads"] != 1)
+
+
 def title(facts: dict[str, Any]) -> Text:
     """What a climb is about, in two lines."""
-    threads = f"{facts['threads']} thread" + "s" * (facts["threads"] > 1)
     head = Text(f"{facts['op']} on {facts['title']}\n", style=f"bold {color(facts['op'])}")
     work = f"{facts['flops'] / 1e6:.0f} MFLOP, {facts['bytes'] / 1e6:.1f} MB"
     return head.append(
-        f"{facts['shape']}; {work}, {facts['dtype']}, {facts['isa']}, {threads}", style="dim not bold"
+        f"{facts['shape']}; {work}, {facts['dtype']}, {facts['isa']}, {threads_text(facts)}",
+        style="dim not bold",
     )
 
 
@@ -253,7 +258,7 @@ def explained(facts: dict[str, Any]) -> None:
         Text(
             f"  {facts['flops'] / 1e6:.1f} MFLOP, {facts['bytes'] / 1e6:.2f} MB, "
             f"{number_text(facts['intensity'])} FLOP per byte, "
-            f"{bytes_text(facts['packed_bytes'])} of packed weights, {facts['threads']} threads",
+            f"{bytes_text(facts['packed_bytes'])} of packed weights, {threads_text(facts)}",
             style="dim",
         )
     )
@@ -306,6 +311,16 @@ def finding(found: Any) -> None:
     if found.standins:
         console.print(Text(f"Made up in place of real data: {', '.join(found.standins)}.", style="dim"))
     console.print()
+
+
+def told(text: str) -> None:
+    """A line on what goes on, beside the results."""
+    Console(stderr=True, highlight=False).print(Text(text, style="dim"), soft_wrap=True)
+
+
+def investigates(name: str, number: int, count: int) -> None:
+    """A claim's experiment begins."""
+    told(f"{name} ... ({number} of {count})")
 
 
 def claimed(findings: list[Any], options: Any) -> None:

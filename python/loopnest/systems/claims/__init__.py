@@ -22,6 +22,9 @@ from loopnest.systems.claims.evidence import Check, Finding
 from loopnest.systems.claims.lab import Lab
 from loopnest.systems.frame import Options
 
+# Optional packages: many claims need each of these.
+NEEDS = {"matplotlib": "plot", "PIL": "data", "scipy": "data", "sklearn": "data", "threadpoolctl": "data"}
+
 __all__ = ["CLAIMS", "Check", "Finding", "Lab", "chosen", "investigate", "run"]
 
 # number: module and statement
@@ -108,10 +111,12 @@ def chosen(names: Sequence[str]) -> list[str]:
 
     Raises ValueError for a name that is none of them.
     """
-    picked = {name.upper() if name[:1] in "cC" else f"C{name}" for name in names}
-    unknown = sorted(picked - CLAIMS.keys())
+    number = {name: name.upper() if name[:1] in ("c", "C") else f"C{name}" for name in names}
+    unknown = [name for name in names if number[name] not in CLAIMS]
+    picked = set(number.values())
     if unknown:
-        raise ValueError(f"claims: there is no {', '.join(unknown)}; there are {', '.join(CLAIMS)}")
+        none = ", ".join(name or "''" for name in unknown)
+        raise ValueError(f"claims: there is no {none}; there are {', '.join(CLAIMS)}")
     return [name for name in CLAIMS if name in picked or not picked]
 
 
@@ -133,6 +138,7 @@ def run(
     options: Options | None = None,
     seeds: int | None = None,
     watch: Callable[[Finding], None] | None = None,
+    before: Callable[[str, int, int], None] | None = None,
 ) -> list[Finding]:
     """Run the experiments behind some claims (none: all); writes claims.html, claims.md, claims.json and
     PNGs into `options.save`.
@@ -142,6 +148,7 @@ def run(
       options: as for the systems. In a quick run, data sets that are in no folder are stood in for.
       seeds: how often each network is trained; default 5.
       watch: called with every finding as soon as there is one.
+      before: called before each experiment with its claim's name, which one it is, from 1, and of how many.
 
     Raises ValueError for an unknown claim or fewer than one seed, DataMissing where a data set is not found.
     """
@@ -154,10 +161,12 @@ def run(
     wanted = chosen(names)
     if not options.command:
         options.command = " ".join(["loopnest claims", *names, *(["--quick"] if options.quick else [])])
-    options.begin("claims")
+    options.begin("claims", NEEDS)
     lab = Lab(options, [options.seed + k for k in range(count)])
     findings = []
-    for name in wanted:
+    for number, name in enumerate(wanted, 1):
+        if before is not None:
+            before(name, number, len(wanted))
         findings.append(investigate(name, lab))
         page.write(
             findings, options
