@@ -167,6 +167,23 @@ def test_outline_says_the_same_of_an_image_whatever_stands_beside_it_in_memory()
     assert (said == outline.predict(model, np.asfortranarray(image))).all()
 
 
+def test_outline_says_the_same_of_a_picture_in_tiles(monkeypatch):
+    from loopnest.systems import outline
+
+    loopnest.manual_seed(1)
+    model = outline.UNet(4).double().eval()
+    image = np.random.default_rng(1).random((301, 203))
+    whole = outline.chances(model, image)
+
+    def apart():
+        return np.abs(outline.chances(model, image) - whole).max() / np.ptp(whole)
+
+    monkeypatch.setattr(outline, "TILE", 64)
+    assert apart() < 1e-12
+    monkeypatch.setattr(outline, "AROUND", 16)
+    assert apart() > 1e-9, "a margin that is too small says something else"
+
+
 def test_faceoff_competitors_are_of_equal_size():
     from loopnest.systems import faceoff
     from loopnest.systems.frame import parameters
