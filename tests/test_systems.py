@@ -248,7 +248,10 @@ def test_faceoff_names_all_who_are_best_within_the_interval():
             found.note(name, "TREC", value)
     found.note("CNN", "one seed", 0.5)
     found.note("GRU", "one seed", 0.6)
-    assert found.winners() == {"TREC": ["CNN", "GRU"], "one seed": ["GRU"]}
+    assert found.winners() == {"TREC": ["CNN", "GRU"]}, "one seed tells no winner"
+    assert faceoff.finding(found, {"TCN": 30}, 50) == (
+        "Best on TREC: CNN, GRU. CNN and GRU always. From 30 symbols on the TCN is behind the GRU."
+    )
     found.figures["GRU"]["TREC"] = [0.89, 0.91, 0.9]
     assert found.winners()["TREC"] == ["CNN"], "a hundredth behind with every seed"
     result = systems.Result(
@@ -350,6 +353,78 @@ def test_a_system_of_ones_own_runs_from_its_file(tmp_path):
     file.write_text(OWN)
     assert systems.run(str(file), Options(save=tmp_path / "out")).rows[0].figures == {"share": 0.5}
     assert "My own" in (tmp_path / "out" / "result.html").read_text()
+
+
+def test_what_cannot_be_learned_from_is_told_before_training(tmp_path, monkeypatch):
+    from loopnest.train import Trainer
+
+    monkeypatch.setattr(Trainer, "fit", lambda *_, **__: pytest.fail("it was trained first"))
+    csv, text = tmp_path / "flat.csv", tmp_path / "short.txt"
+    csv.write_text("day,cups\n" + "".join(f"{k},7\n" for k in range(60)))
+    with pytest.raises(ValueError, match=r"expected a series that changes, got the same value \(7\)"):
+        systems.run("forecast", Options(data=csv, save=tmp_path / "out"))
+    for content in ("", "abc", "x" * 2778):
+        text.write_text(content)
+        with pytest.raises(ValueError, match=rf"at least 2779 characters, got {len(content)}$"):
+            systems.run("generate", Options(data=text, save=tmp_path / "text"))
+
+
+def test_a_quick_run_sees_every_class(place, tmp_path, monkeypatch):
+    """Of every system whose data has classes, data in order of class included."""
+    from loopnest.systems import classify, faceoff, interchange, sentiment, video
+    from loopnest.train import Trainer
+
+    class Seen(Exception):
+        pass
+
+    def fit(self, loader, *_, **__):
+        raise Seen(loader)
+
+    def labels(work, *args):
+        with pytest.raises(Seen) as seen:
+            work(*args)
+        return set(np.asarray(seen.value.args[0].dataset.tensors[-1]).tolist())
+
+    monkeypatch.setattr(Trainer, "fit", fit)
+    counts = {"classify": 10, "features": 10, "scan": 10, "speech": 10, "sentiment": 2}
+    for name, count in counts.items():
+        assert labels(systems.run, name, options(place, name, "seen")) == set(range(count)), name
+    quick = options(place, "video", "seen")
+    quick.begin("video")
+    assert labels(video.learn_directions, quick) == set(range(8))
+    task = interchange.pixel_task(options(place, "interchange", "seen"))
+    assert set(np.asarray(task.loader().dataset.tensors[-1]).tolist()) == set(range(10))
+    for encoded in (
+        sentiment.Encoded(held, 400)
+        for held, _ in faceoff.sets_of(options(place, "faceoff", "seen")).values()
+    ):
+        assert set(encoded.train[2]) == set(range(len(encoded.classes)))
+
+    rows = [(f"word {k}", k // 900) for k in range(1800)]
+    held = sentiment.Sentences(rows, rows[::10], rows[::10], ["down", "up"])
+    found = sentiment.Encoded(held, 600)
+    assert 250 < found.train[2].sum() < 350 and (sentiment.Encoded(held, 1800).train[2][:900] == 0).all()
+    image = pytest.importorskip("PIL.Image")
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for k in range(20):
+            image.new("L", (9, 9), 5 * k).save(tmp_path / name / f"{k}.png")
+    images, _ = classify.load(Options(data=tmp_path, quick=True))
+    assert set(images.y_train[:10]) == {0, 1} and images.y_train.sum() == 16
+
+
+def test_findings_read_right_when_the_baseline_wins(results):
+    for name in ("generate", "features", "interchange", "faceoff"):
+        result = results(name)
+        assert "-" not in re.sub(r"(?<=\w)-(?=\w)", "", result.say), result.say
+    generate, faceoff, interchange = (results(name) for name in ("generate", "faceoff", "interchange"))
+    less = generate.rows[0].figures["nats"] < generate.rows[-1].figures["nats"]
+    assert f"{'less' if less else 'more'} than counting pairs" in generate.say
+    assert "One seed tells no winner" in faceoff.say and "one seed" in faceoff.about
+    for task in interchange.columns:
+        lowest = min(interchange.rows, key=lambda row: row.figures[task])
+        assert f"{task}: {lowest.model}" in interchange.say
+    assert "20 held-back strings" in results("speech").about and not results("scan").notes
 
 
 ASKED = """
@@ -495,7 +570,8 @@ def test_texts_of_ones_own(ask):
     with pytest.raises(ValueError, match="'ж'"):
         ask("generate", prompt="What ж")
     assert re.search(r"\(\d+%\)", ask("sentiment", text="zebra"))
-    assert isinstance(ask("translate", text="Donaudampfschiff"), str)
+    assert "never learned any of these words" in ask("translate", text="Donaudampfschiff")
+    assert "never learned" not in ask("translate", text="ein Donaudampfschiff")
     for name in ("sentiment", "translate"):
         for nothing in ("", "  "):
             with pytest.raises(ValueError, match="at least one word"):

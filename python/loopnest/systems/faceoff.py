@@ -211,12 +211,18 @@ class Found:
             for name, mine in self.figures.items()
         ]
 
+    def tasks(self) -> list[str]:
+        """In the order in which they were measured."""
+        return list({task: None for name in self.counts for task in self.figures[name]})
+
     def winners(self) -> dict[str, list[str]]:
         """The best models of each task after equal epochs: the one with the highest mean, and those whose gap
-        to it, seed by seed, is within its 95 % interval."""
+        to it, seed by seed, is within its 95 % interval. With one seed there is no interval, and no best."""
         won: dict[str, list[str]] = {}
-        for task in {task: None for name in self.counts for task in self.figures[name]}:
+        for task in self.tasks():
             values = {name: self.figures[name][task] for name in self.counts if task in self.figures[name]}
+            if min(map(len, values.values())) < 2:
+                continue
             best = max(values, key=lambda name: float(np.mean(values[name])))
             gaps = {
                 name: [a - b for a, b in zip(values[best], mine, strict=True)]
@@ -277,14 +283,14 @@ def run(options: Options) -> Result:
             dial.at(name, steps)
         for steps in (10,) if options.quick else (20, 50):
             found.figures[name][f"first of {steps}"] = dial.at(name, steps)
-    crossings = {name: dial.crossing(name, points) for name in ("CNN", "TCN")}
-    rows, winners = found.rows(), found.winners()
-    always = set.intersection(*(set(names) for names in winners.values()))
+    # One seed tells neither who is best nor where one falls behind.
+    crossings = {} if len(seeds) == 1 else {name: dial.crossing(name, points) for name in ("CNN", "TCN")}
+    mean = f"mean over {len(seeds)} seeds ({len(dial.seeds)} for first of T)"
+    mean = "one seed" if len(seeds) == 1 else f"{mean}, with half of the 95 % interval (Student's t)"
     return Result(
         name="faceoff",
         title="CNN against GRU, LSTM, TCN and a bag of words",
-        about=f"Accuracy on held-back rows, mean over {len(seeds)} seeds ({len(dial.seeds)} for first of T), "
-        "with half of the 95 % interval (Student's t) where there are several. The networks have equal "
+        about=f"Accuracy on held-back rows, {mean}. The networks have equal "
         "numbers of parameters beside the word vectors. Best: all whose gap to the highest mean is within "
         "its own interval. Above after equal epochs; equal time: after as many "
         "seconds of training (the CPU's, if on one thread) as the fastest network takes for all its epochs. "
@@ -292,12 +298,9 @@ def run(options: Options) -> Result:
         "Order: a real sentence or its "
         "words shuffled (chance 50 %). First of T: name the first of T random symbols after the last "
         "(chance 25 %).",
-        rows=rows,
-        columns={task: (task, ".1%") for task in winners},
-        say="Best on "
-        + "; ".join(f"{task}: {', '.join(names)}" for task, names in winners.items())
-        + (f". {' and '.join(sorted(always))} always. " if always else ": the winner changes with the task. ")
-        + " ".join(crossed(name, at, points[-1]) for name, at in crossings.items()),
+        rows=found.rows(),
+        columns={task: (task, ".1%") for task in found.tasks()},
+        say=finding(found, crossings, points[-1]),
         pictures=[
             Picture(
                 "dial",
@@ -315,6 +318,28 @@ def run(options: Options) -> Result:
             ),
         ],
         history=found.history,
+    )
+
+
+def finding(found: Found, crossings: dict[str, int | None], last: int) -> str:
+    """Who is best on what, and where one falls behind; with one seed the highest figures, which decide
+    nothing."""
+    winners = found.winners()
+    if not winners:
+        highest = {
+            task: max(found.counts, key=lambda name: found.figures[name].get(task, [0.0])[0])
+            for task in found.tasks()
+        }
+        told = "; ".join(
+            f"{task}: {name} {found.figures[name][task][0]:.1%}" for task, name in highest.items()
+        )
+        return f"One seed tells no winner. Highest on {told}."
+    always = set.intersection(*(set(names) for names in winners.values()))
+    return (
+        "Best on "
+        + "; ".join(f"{task}: {', '.join(names)}" for task, names in winners.items())
+        + (f". {' and '.join(sorted(always))} always. " if always else ": the winner changes with the task. ")
+        + " ".join(crossed(name, at, last) for name, at in crossings.items())
     )
 
 

@@ -95,6 +95,12 @@ class Cut:
             raise ValueError(f"forecast: {series.name} has values that are not positive: no logarithm")
         values = np.log(series.values) if task.log else series.values
         border = int(task.share * len(values))
+        if np.ptp(series.values[border - 1 :]) == 0:
+            raise ValueError(
+                f"forecast: expected a series that changes, got the same value ({series.values[-1]:g}) "
+                f"in the last {len(values) - border} of {len(values)} steps of {series.name}, which test: "
+                "there is nothing to forecast"
+            )
         self.task, self.mean, self.deviation = task, values[:border].mean(), values[:border].std() or 1.0
         scaled = (values - self.mean) / self.deviation
         windows = np.lib.stride_tricks.sliding_window_view(scaled, task.window)[:-1]
@@ -224,10 +230,11 @@ def skill(name: str, cut: Cut, said: dict[str, np.ndarray], persistence: float) 
         "beats persistence" if low > 0 else "no skill is shown: the gain over persistence may well be chance"
     )
     share = 1 - cut.rmse(said[best]) / persistence
+    side = "below" if share > 0 else "above"
     return (
-        f"{name}: {best} is best, {share:.1%} below persistence; {verdict} (95 % interval of the gain in "
-        f"squared error: "
-        f"{low:.3g} to {high:.3g}); direction right in {cut.hits(said[best]):.1%} of the steps."
+        f"{name}: {best} is best, {abs(share):.1%} {side} persistence; {verdict} (95 % interval of the "
+        f"gain in squared error: {low:.3g} to {high:.3g}); direction right in {cut.hits(said[best]):.1%} of "
+        "the steps."
     )
 
 

@@ -328,7 +328,7 @@ def run(options: Options) -> Result:
         },
         say=f"The network marks the nuclei with IoU {rows[0].figures['iou']:.3f} (Otsu "
         f"{rows[1].figures['iou']:.3f}); on "
-        f"images of other sizes {rows[0].figures['other']:.3f} ({rows[1].figures['other']:.3f}).",
+        f"images of other sizes {rows[0].figures['other']:.3f} (Otsu {rows[1].figures['other']:.3f}).",
         pictures=[
             Picture(
                 "outlines",

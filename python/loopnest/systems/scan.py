@@ -137,7 +137,9 @@ def run(options: Options) -> Result:
                 mind,
             ),
         ],
-        notes=["Steps by pixels put a few pixels into each step, so that a run ends within minutes."],
+        notes=[]
+        if options.quick
+        else [f"Steps by pixels put {pixels} pixels into each step, so that a run ends within minutes."],
         history=history,
     )
 

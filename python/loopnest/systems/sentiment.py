@@ -44,13 +44,14 @@ def models(vocabulary: int, classes: int) -> dict[str, Callable[[], nn.Module]]:
 
 
 class Encoded:
-    """A set of sentences as numbers."""
+    """A set of sentences as numbers, `few` of the training part: by chance, for sets may be in order."""
 
     def __init__(self, held: Sentences, few: int) -> None:
-        tokens = [words(text) for text, _ in held.train[:few]]
-        self.vocabulary = Vocabulary.of_words(tokens, minimum=2)
+        order = np.random.default_rng(0).permutation(len(held.train))[:few]
+        train = held.train if few >= len(held.train) else [held.train[k] for k in order]
+        self.vocabulary = Vocabulary.of_words([words(text) for text, _ in train], minimum=2)
         self.classes = held.classes
-        self.train = self.arrays(held.train[:few])
+        self.train = self.arrays(train)
         self.test = self.arrays(held.test)
         self.test_texts = [text for text, _ in held.test]
 

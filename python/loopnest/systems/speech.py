@@ -180,12 +180,12 @@ def run(options: Options) -> Result:
         f"{int(test.sum())} held back. "
         "Log-mel frames every 16 ms. Strings are put together from recordings of the same part; the error "
         "rate is the edit "
-        "distance over the number of digits spoken, on 200 held-back strings.",
+        f"distance over the number of digits spoken, on {len(held[0])} held-back strings.",
         rows=rows,
         columns={"accuracy": ("single digits", ".1%"), "errors": ("errors in strings", ".1%")},
         say=f"The CNN names {rows[0].figures['accuracy']:.1%} of the held-back digits, the GRU "
-        f"{rows[1].figures['accuracy']:.1%}; strings of three to six digits are written with {error:.1%} "
-        f"errors.",
+        f"{rows[1].figures['accuracy']:.1%}, the nearest recording {rows[3].figures['accuracy']:.1%}; "
+        f"strings of three to six digits are written with {error:.1%} errors.",
         pictures=[
             Picture(
                 "string",

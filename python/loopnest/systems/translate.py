@@ -263,7 +263,7 @@ def run(options: Options) -> Result:
         },
         say=f"With attention the held-back perplexity is {rows[0].figures['perplexity']:.1f} and BLEU-4 "
         f"{rows[0].figures['greedy']:.1f}, without {rows[1].figures['perplexity']:.1f} and "
-        f"{rows[1].figures['greedy']:.1f}.",
+        f"{rows[1].figures['greedy']:.1f}; BLEU-4 word for word {rows[2].figures['greedy']:.1f}.",
         pictures=[
             Picture(
                 "attention",
@@ -356,4 +356,7 @@ def apply(options: Options) -> str:
     words = word_tokens(options.inputs["text"])
     if not words:
         raise ValueError("--text: expected at least one word")
-    return " ".join(beam(model, language, words)[0])
+    said = " ".join(beam(model, language, words)[0])
+    if not any(word in language.source for word in words):
+        said += f"\n(it never learned any of these words: it knows {len(language.source):,} others)"
+    return said
