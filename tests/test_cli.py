@@ -85,6 +85,23 @@ def test_wrong_usage_and_help():
     assert loopnest("explain", "conv2d", *SMALL, "--threads", "1").rstrip().endswith(" 1 thread")
 
 
+LONG = """
+from loopnest.systems.frame import Result, Row
+
+def run(options):
+    names = [f"a long heading {k}" for k in range(8)]
+    rows = [Row("the same on frames in another order", {name: 0.5 for name in names})]
+    return Result("mine", "Mine", "", rows, {name: (name, ".3f") for name in names}, "So it is.")
+"""
+
+
+def test_a_table_in_a_pipe_is_whole(tmp_path):
+    (tmp_path / "mine.py").write_text(LONG)
+    lines = loopnest("run", str(tmp_path / "mine.py"), "--save", str(tmp_path / "out")).splitlines()
+    assert [line for line in lines if all(f"a long heading {k}" in line for k in range(8))]
+    assert [line for line in lines if line.count("0.500") == 8 and "frames in another order " in line]
+
+
 @pytest.mark.parametrize(
     ("work", "status", "said"),
     [

@@ -427,6 +427,39 @@ def test_findings_read_right_when_the_baseline_wins(results):
     assert "20 held-back strings" in results("speech").about and not results("scan").notes
 
 
+def test_the_page_leaves_out_empty_columns_and_shows_code(results, place):
+    from loopnest.systems import page
+
+    head, lines = page.grid(results("features"))
+    assert head == ["", "20 labels", "100 labels", "500 labels"] and all(len(line) == 4 for line in lines)
+    assert "parameters" in page.grid(results("classify"))[0]
+    written = (place / "features" / "run" / "result.html").read_text()
+    assert "<th class=n>parameters" not in written
+    assert '<div class="scroll"><img' in written and "min-width: 640px" in written
+    results("sentiment")
+    written = (place / "sentiment" / "run" / "result.html").read_text()
+    assert "<code>loopnest run faceoff</code>" in written and "`" not in written.partition("<main>")[2]
+
+
+def test_curves_are_not_covered_by_their_legend():
+    from loopnest.systems import pictures
+
+    names = ("one", "another", "a third")
+    history = {name: [{"epoch": k, "loss": 1.0} for k in (1, 2)] for name in names}
+    figure = pictures.curves(history, {})
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert not legend.get_window_extent().overlaps(figure.axes[0].get_window_extent())
+    assert [text.get_text() for text in legend.get_texts()] == list(names)
+
+
+def test_errors_of_rain_are_blue_above_zero_as_the_caption_says():
+    from loopnest.systems import pictures
+
+    low, middle, high = (pictures.signed_colors()(at) for at in (0.0, 0.5, 1.0))
+    assert low[0] > low[2] and high[2] > high[0] and min(middle[:3]) > 0.95
+
+
 ASKED = """
 from loopnest import nn
 from loopnest.systems.frame import Result, Row

@@ -272,24 +272,35 @@ def source(text: str, python: bool) -> None:
         print(text, end="")
 
 
+def whole(table: Table) -> None:
+    """A table, nothing of it cut off. A pipe has no width: there its lines are as long as they need to be."""
+    if console.is_terminal:
+        console.print(table)
+        return
+    needed = console.measure(table, options=console.options.update(max_width=9999)).maximum
+    Console(file=console.file, highlight=False, width=max(console.width, needed)).print(table)
+
+
 def system(result: Any, options: Any) -> None:
     """A system's table, its finding, samples, and where the page is."""
-    from loopnest.systems.page import cells_of
+    from loopnest.systems.page import grid
 
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("")
-    for heading in [*(h for h, _ in result.columns.values()), "parameters", "training"]:
-        table.add_column(heading, justify="right")
-    for row in result.rows:
-        table.add_row(*cells_of(result, row), style="dim" if row.baseline else "")
+    head, lines = grid(result)
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for heading in head[1:]:
+        # Where it is narrow, headings of several words stand in two lines; the others keep their width.
+        table.add_column(heading, justify="right", overflow="fold", no_wrap=" " not in heading)
+    for row, line in zip(result.rows, lines, strict=True):
+        table.add_row(*line, style="dim" if row.baseline else "")
     console.print(Text(result.title, style="bold"))
-    console.print(table)
+    whole(table)
     console.print(Text(result.say))
     for sample in result.samples[:3]:
         console.print(Text(textwrap.indent(sample, "  "), style="dim"))
     for note in result.notes:
         console.print(Text(f"Note: {note}", style="dim"))
-    console.print(Text(f"Page, pictures and models: {options.folder / 'result.html'}"))
+    console.print(Text(f"Page, pictures and models: {options.folder / 'result.html'}"), soft_wrap=True)
 
 
 VERDICTS = {"holds": "green", "holds in part": "yellow", "does not hold here": "red"}
@@ -306,7 +317,7 @@ def finding(found: Any) -> None:
         what = f"control: {check.what}" if check.control else check.what
         table.add_row(what, check.measured, check.must, outcome, style="dim" if check.control else "")
     console.print(Text(f"{found.name}  {found.statement}", style="bold"))
-    console.print(table)
+    whole(table)
     console.print(Text.assemble((found.verdict, f"bold {VERDICTS[found.verdict]}"), ". ", found.say))
     if found.standins:
         console.print(Text(f"Made up in place of real data: {', '.join(found.standins)}.", style="dim"))
@@ -326,7 +337,9 @@ def investigates(name: str, number: int, count: int) -> None:
 def claimed(findings: list[Any], options: Any) -> None:
     """Where the page with the claims is."""
     seconds = sum(f.seconds for f in findings)
-    console.print(Text(f"Page and pictures: {options.folder / 'claims.html'} ({seconds:.0f} s)"))
+    console.print(
+        Text(f"Page and pictures: {options.folder / 'claims.html'} ({seconds:.0f} s)"), soft_wrap=True
+    )
 
 
 def answered(name: str, answer: Any, quick: bool, json: bool) -> None:

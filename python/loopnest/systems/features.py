@@ -70,7 +70,7 @@ def run(options: Options) -> Result:
         say=f"With 100 labels, logistic regression on the CNN's features names "
         f"{rows[0].figures['labels100']:.1%} of the "
         f"held-back images rightly, on raw pixels {rows[1].figures['labels100']:.1%}: "
-        f"{100 * abs(gain):.0f} points {'more' if gain > 0 else 'less'}.",
+        f"{100 * abs(gain):.1f} points {'more' if gain > 0 else 'less'}.",
         pictures=[
             Picture(
                 "labels",

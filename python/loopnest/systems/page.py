@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import os
+import re
 import string
 from pathlib import Path
 
@@ -26,7 +27,7 @@ PAGE = string.Template("""\
 :root { $light --sans: system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif; }
 @media (prefers-color-scheme: dark) { :root { $dark } }
 $style
-figure.card > img { width: 100%; height: auto; image-rendering: auto; border-radius: 0.3rem; }
+figure.card img { width: 100%; min-width: 640px; height: auto; image-rendering: auto; border-radius: 0.3rem; }
 pre { white-space: pre-wrap; font-size: 0.85rem; margin: 0; }
 tr.baseline td { color: var(--soft); }
 td { white-space: nowrap; }
@@ -67,20 +68,21 @@ def _whole(path: Path, text: str) -> Path:
 
 def page(result: Result, options: Options) -> str:
     """The page as a string; the pictures are read from the run's folder."""
-    parts = [f'<section><p class="lead">{_text(result.say)}</p>{table(result)}</section>']
+    parts = [f'<section><p class="lead">{_prose(result.say)}</p>{table(result)}</section>']
     for picture in result.pictures:
         data = base64.b64encode((options.folder / f"{picture.name}.png").read_bytes()).decode("ascii")
         parts.append(
             f"<section><h2>{_text(picture.title)}</h2>"
-            f'<figure class="card"><img alt="{_text(picture.title)}" src="data:image/png;base64,{data}">'
-            f"<figcaption>{_text(picture.caption)}</figcaption></figure></section>"
+            f'<figure class="card"><div class="scroll"><img alt="{_text(picture.title)}" '
+            f'src="data:image/png;base64,{data}"></div>'
+            f"<figcaption>{_prose(picture.caption)}</figcaption></figure></section>"
         )
     if result.samples:
         shown = "".join(f'<div class="card"><pre>{_text(sample)}</pre></div>' for sample in result.samples)
         parts.append(f"<section><h2>What it does</h2>{shown}</section>")
-    notes = "".join(f"<li>{_text(note)}</li>" for note in result.notes)
+    notes = "".join(f"<li>{_prose(note)}</li>" for note in result.notes)
     parts.append(
-        f'<section><h2>How it was measured</h2><p class="lead">{_text(result.about)}</p>'
+        f'<section><h2>How it was measured</h2><p class="lead">{_prose(result.about)}</p>'
         + (f'<ul class="note">{notes}</ul>' if notes else "")
         + "</section>"
     )
@@ -99,21 +101,27 @@ def page(result: Result, options: Options) -> str:
 
 def table(result: Result) -> str:
     """The table of models and baselines."""
-    head = ["", *(heading for heading, _ in result.columns.values()), "parameters", "training"]
+    head, lines = grid(result)
     cells = "".join(f"<th{' class=n' if k else ''}>{_text(h)}</th>" for k, h in enumerate(head))
     body = "".join(
         f"<tr{' class=baseline' if row.baseline else ''}>"
-        + "".join(
-            f"<td{' class=n' if k else ''}>{_text(c)}</td>" for k, c in enumerate(cells_of(result, row))
-        )
+        + "".join(f"<td{' class=n' if k else ''}>{_text(c)}</td>" for k, c in enumerate(line))
         + "</tr>"
-        for row in result.rows
+        for row, line in zip(result.rows, lines, strict=True)
     )
     wide = " class=wide" if len(head) > 8 else ""
     return (
         f'<div class="card scroll"><table{wide}><thead><tr>{cells}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
+
+
+def grid(result: Result) -> tuple[list[str], list[list[str]]]:
+    """The headings and the lines of the table, without columns in which nothing stands."""
+    head = ["", *(heading for heading, _ in result.columns.values()), "parameters", "training"]
+    lines = [cells_of(result, row) for row in result.rows]
+    kept = [k for k in range(len(head)) if k == 0 or any(line[k] for line in lines)]
+    return [head[k] for k in kept], [[line[k] for k in kept] for line in lines]
 
 
 def cells_of(result: Result, row: Row) -> list[str]:
@@ -132,6 +140,11 @@ def cells_of(result: Result, row: Row) -> list[str]:
     figures = [cell(key, form) for key, (_, form) in result.columns.items()]
     seconds = "" if row.seconds is None else f"{row.seconds:.1f} s"
     return [row.model, *figures, "" if row.parameters is None else f"{row.parameters:,}", seconds]
+
+
+def _prose(text: str) -> str:
+    """A sentence for the page; what stands in backticks is code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", _text(text))
 
 
 def _text(value: object) -> str:

@@ -51,8 +51,25 @@ def curves(history: dict[str, list[dict[str, Any]]], figures: dict[str, str], lo
         ax.xaxis.get_major_locator().set_params(integer=True)
     if log:
         axes[0, 0].set_yscale("log")
-    axes[0, 0].legend(frameon=False, labelcolor="linecolor", handlelength=1.2)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    # Below the axes: within, it would cover a curve of one run or another.
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower left",
+        ncols=min(len(labels), 5),
+        frameon=False,
+        labelcolor="linecolor",
+        handlelength=1.2,
+    )
     return figure
+
+
+def signed_colors() -> Any:
+    """Blue above zero, orange below, white at zero."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("both", [LIGHT["time"], "#ffffff", LIGHT["space"]])
 
 
 def tiles(
@@ -64,12 +81,10 @@ def tiles(
     high: float | None = None,
 ) -> Figure:
     """Small pictures side by side: grey, ink dark; `signed`: blue above zero and orange below, one scale."""
-    from matplotlib.colors import LinearSegmentedColormap
-
     count = max(1, len(images))
     rows = -(-count // columns)
     figure, axes = new(9.4, rows * 9.4 / columns * (1.22 if titles else 1.0), rows, columns, squeeze=False)
-    both = LinearSegmentedColormap.from_list("both", [LIGHT["time"], "#ffffff", LIGHT["space"]])
+    both = signed_colors()
     top = max((float(np.abs(i).max()) for i in images), default=1.0) if signed else high
     for place, ax in enumerate(axes.ravel()):
         ax.axis("off")

@@ -167,20 +167,21 @@ def run(options: Options) -> Result:
     rows.append(Row("persistence", {"dbz": 64 * still**0.5, "share": 1.0}, baseline=True))
     accuracy, frames_only, trainer, net = learn_directions(options)
     rows.append(Row("Conv3d 8-16-32", {"direction": accuracy}, trainer.seconds, parameters(net)))
-    rows.append(Row("the same on shuffled frames", {"direction": frames_only}, baseline=True))
+    rows.append(Row("on shuffled frames", {"direction": frames_only}, baseline=True))
     history["direction"] = trainer.history
     options.keep("direction", net)
     return Result(
         name="video",
         title="What comes next, and which way it moves",
         about=f"{rain.border} radar frames five minutes apart to learn from (crops of {SIZE}x{SIZE}), the "
-        f"whole frames behind "
-        "them held back. Motion: clips of digits not used in training, eight directions, two pixels a frame.",
+        f"whole frames behind them held back. Of persistence: the share of its squared error that is left. "
+        "Direction: how often it is named, one of eight, in clips of digits not used in training, two pixels "
+        "a frame.",
         rows=rows,
         columns={
             "dbz": ("RMSE, dBZ", ".2f"),
-            "share": ("of persistence's squared error", ".0%"),
-            "direction": ("direction named", ".1%"),
+            "share": ("of persistence", ".0%"),
+            "direction": ("direction", ".1%"),
         },
         say=f"The ConvLSTM leaves {rows[0].figures['share']:.0%} of persistence's squared error, 3-D "
         f"convolution "
@@ -250,7 +251,7 @@ def forecast_picture(rain: Rain, predict: Callable[[np.ndarray], np.ndarray]):
         if top is None:
             ax.imshow(shown, cmap="Blues", vmin=0.4, vmax=1.2)
         else:
-            ax.imshow(shown, cmap="PuOr", vmin=-top, vmax=top)
+            ax.imshow(shown, cmap=pictures.signed_colors(), vmin=-top, vmax=top)
         ax.set_title(title, fontsize=9)
         ax.axis("off")
     return figure

@@ -33,7 +33,7 @@ PAGE = string.Template("""\
   --sans: system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif; }
 @media (prefers-color-scheme: dark) { :root { $dark --yes: #6cc48f; --part: #e0b25c; --no: #ef8a80; } }
 $style
-figure.card > img { width: 100%; height: auto; image-rendering: auto; border-radius: 0.3rem; }
+figure.card img { width: 100%; min-width: 640px; height: auto; image-rendering: auto; border-radius: 0.3rem; }
 .yes { --mark: var(--yes); } .part { --mark: var(--part); } .no { --mark: var(--no); }
 .verdict { display: inline-block; color: var(--mark); border: 1px solid var(--mark); border-radius: 1rem;
   padding: 0.1rem 0.8rem; font-size: 0.85rem; font-weight: 620; white-space: nowrap; }
@@ -149,7 +149,8 @@ def _section(finding: Finding, folder: Path) -> str:
     for picture in finding.pictures:
         data = base64.b64encode((folder / f"{picture.name}.png").read_bytes()).decode("ascii")
         parts.append(
-            f'<figure class="card"><img alt="{_text(picture.title)}" src="data:image/png;base64,{data}">'
+            f'<figure class="card"><div class="scroll"><img alt="{_text(picture.title)}" '
+            f'src="data:image/png;base64,{data}"></div>'
             f"<figcaption><b>{_text(picture.title)}.</b> {_text(picture.caption)}</figcaption></figure>"
         )
     rows = "".join(
