@@ -84,7 +84,7 @@ def _gradients_of(
     grad_outputs: Sequence[Tensor | None],
     retain_graph: bool,
 ) -> list[Tensor | None]:
-    """By backward(), with the `.grad` of every leaf set aside meanwhile; what is no leaf is caught by a hook."""
+    """By backward(), with every leaf's `.grad` set aside meanwhile; hooks catch what is no leaf."""
     leaves = {id(leaf): leaf for y in outputs for leaf in leaves_behind(y)}
     leaves.update({id(x): x for x in inputs if x.is_leaf})
     before = {key: leaf.grad for key, leaf in leaves.items()}

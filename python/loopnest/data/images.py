@@ -200,7 +200,7 @@ class Cells(NamedTuple):
 
 def nuclei(data: Where = None) -> Cells:
     """Cell nuclei, fluorescence (Data Science Bowl 2018, BBBC038): 36 images, 10 held back, 3 of other
-  sizes."""
+    sizes."""
     path = find("nuclei_dsb2018_46.npz", data)
     z = arrays(path)
 
