@@ -502,8 +502,8 @@ cdef class Tensor:
         run.play(retain_graph)
 
     def register_hook(self, hook):
-        """hook(gradient) runs in every backward when dL/d(self) is complete; a Tensor that it returns takes the
-        gradient's place.
+        """hook(gradient) runs in every backward when dL/d(self) is complete; a Tensor that it returns takes
+        the gradient's place.
 
         For a leaf it counts for what uses the leaf from now on. Returns a handle; `handle.remove()` takes the
         hook away. RuntimeError for a tensor that does not require grad.
