@@ -243,13 +243,3 @@ def test_receptive_field_leaves_every_layer_in_its_mode():
         assert loopnest.receptive_field(net, (1, 20, 20)).size == (3, 3)
         assert [layer.training for layer in net.modules()] == modes
         assert np.isfinite(net[1].running_mean.numpy()).all() and net[1].num_batches_tracked.item() == 0
-
-
-def test_state_of_a_conv_lstm_is_a_pair_of_tensors():
-    cell, x = nn.ConvLSTMCell(3, 8, 3), loopnest.zeros(3, 5, 5)
-    for state in ((1, 2, 3), (loopnest.zeros(8, 5, 5),), loopnest.zeros(2, 8, 5, 5), (None, None)):
-        for data in (x, x.unsqueeze(0)):
-            with pytest.raises(TypeError, match="pair of Tensors"):
-                cell(data, state)
-    with pytest.raises(TypeError, match="pair of Tensors"):
-        nn.ConvLSTM2d(3, 8, 3)(loopnest.zeros(2, 1, 3, 5, 5), (1, 2, 3))
