@@ -47,8 +47,8 @@ def run(
 ) -> None:
     """Train a system on real data and show what it reaches, beside an honest baseline.
 
-    With input of your own: what its trained model says of that; without such a model, or if it learned from
-    other data than --data names, it is trained first.
+    With input of your own: what its trained model says of that; without such a model, or if --data names a
+    file of yours that it did not learn from, it is trained first.
 
     With several processes: mpiexec -n 4 loopnest run NAME (extra mpi).
     """

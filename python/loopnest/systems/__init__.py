@@ -94,12 +94,13 @@ def run(name: str, options: Options | None = None) -> Result:
 def apply(name: str, options: Options) -> Any:
     """What the trained system says of the user's own input (`options.inputs`).
 
-    It is trained first where there is no model, or one of other data than `options.data` names.
+    It is trained first where there is no model, or where `options.data` names a file of the user's own and
+    the model did not learn from that.
 
     Of several ranks (loopnest.distributed) rank 0 answers, the others return None.
 
-    Raises ValueError for an input that this system does not take or cannot read and for a model of another
-    run (Options.trained), FileNotFoundError for a file that is not there; all before anything is trained.
+    Raises ValueError for an input that this system does not take or cannot read, FileNotFoundError for a
+    file that is not there; all before anything is trained.
     """
     module = load(name)
     _takes(name, getattr(module, "INPUTS", {}), options.inputs)

@@ -87,12 +87,6 @@ class Options:
         """`data`, if it is a file of the user's own and not a folder."""
         return Path(self.data) if self.data is not None and Path(self.data).is_file() else None
 
-    @property
-    def data_name(self) -> str:
-        """The name of the file or folder of data; "" where each set comes from its public place."""
-        where = self.data if self.data is not None else os.environ.get("LOOPNEST_DATA")
-        return Path(where).expanduser().resolve().name if where else ""
-
     def few(self, many: int, quick: int) -> int:
         """`many`, or `quick` in a quick run."""
         return quick if self.quick else many
@@ -116,7 +110,12 @@ class Options:
 
     def keep(self, name: str, model: nn.Module, **facts: Any) -> None:
         """Write a trained model, with the facts (fit for JSON) that are needed to use it again."""
-        facts |= {"system": self.system, "quick": self.quick, "seed": self.seed, "data": self.data_name}
+        facts |= {
+            "system": self.system,
+            "quick": self.quick,
+            "seed": self.seed,
+            "data": getattr(self.file, "name", ""),
+        }
         io.save(model.state_dict(), self.model_path(name), {"facts": json.dumps(facts)})
 
     def facts(self, name: str) -> dict[str, Any]:
@@ -139,27 +138,14 @@ class Options:
 
     def trained(self, name: str) -> bool:
         """Whether there is a model to be asked; False where it has to be trained first: there is none, or
-        `data` was named and it learned from another.
+        a file of the user's own was named as `data` and it learned from something else.
 
-        Raises ValueError for a model of another seed than was named (any but 0), or of a quick run where
-        none was asked for: to train for minutes, over a model that is there, should be said clearly.
+        A model of a quick run answers as well (the command line says that it is one), and `seed` is then that
+        of what is drawn, not the model's.
         """
-        path = self.model_path(name)
-        if not path.is_file():
+        if not self.model_path(name).is_file():
             return False
-        facts, anew = self.facts(name), f"or train it anew: loopnest run {self.system}"
-        if self.data is not None and facts.get("data", self.data_name) != self.data_name:
-            return False
-        if self.seed and facts.get("seed", self.seed) != self.seed:
-            raise ValueError(
-                f"--seed: {path} was trained with seed {facts['seed']}, not {self.seed}: "
-                f"ask it without --seed, {anew} --seed {self.seed}"
-            )
-        if facts.get("quick") and not self.quick:
-            raise ValueError(
-                f"{path} is of a quick run, which learned for seconds: ask it with --quick, {anew}"
-            )
-        return True
+        return self.file is None or self.facts(name).get("data") == self.file.name
 
     def restore(self, name: str, model: nn.Module) -> None:
         """Read a trained model's weights into `model` and put it into evaluation mode."""
