@@ -98,3 +98,57 @@ def test_grad_of_what_is_not_used():
         autograd.grad((x * 2).sum(), x, create_graph=True)
     with pytest.raises(RuntimeError, match="require"):
         autograd.grad((x * 2).sum(), tensor([1.0]))
+
+
+def test_backward_hooks_of_a_module_as_torch(torch):
+    found = []
+    for lib in (loopnest, torch):
+        layer = lib.nn.Linear(3, 2)
+        with lib.no_grad():
+            layer.weight.copy_(lib.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]))
+        seen = []
+
+        def hook(module, grad_input, grad_output, seen=seen):
+            seen.append([g.tolist() for g in (*grad_input, *grad_output)])
+            return (grad_input[0] * 2,)
+
+        handle = layer.register_full_backward_hook(hook)
+        x = lib.tensor([[1.0, -1.0, 0.5]], requires_grad=True)
+        y = layer(x * 1)
+        (y * lib.tensor([[1.0, 3.0]]) + y).sum().backward()
+        first = x.grad.tolist()
+        handle.remove()
+        layer(x).sum().backward()
+        found.append((seen, first, x.grad.tolist(), layer.weight.grad.tolist()))
+    assert found[0] == found[1] and len(found[0][0]) == 1
+
+
+def test_backward_hooks_where_no_input_requires_grad(torch):
+    for lib in (loopnest, torch):
+        layer, seen = lib.nn.Linear(3, 2), []
+        layer.register_full_backward_hook(lambda m, gi, go, seen=seen: seen.append((gi, go[0].tolist())))
+        layer(lib.ones(1, 3)).sum().backward()
+        assert seen == [((None,), [[1.0, 1.0]])]
+        with lib.no_grad():
+            layer(lib.ones(1, 3))
+
+
+def test_backward_hooks_of_a_layer_before_relu_that_waits():
+    bn, seen = nn.BatchNorm2d(3), []
+    bn.register_full_backward_hook(lambda m, gi, go: seen.append((gi[0].shape, go[0].numpy().copy())))
+    x = tensor(np.random.default_rng(0).normal(size=(2, 3, 4, 4)).astype(np.float32), requires_grad=True)
+    y = bn(x)
+    y.relu().sum().backward()
+    assert seen[0][0] == (2, 3, 4, 4)
+    np.testing.assert_array_equal(seen[0][1], (y.detach().numpy() > 0).astype(np.float32))
+
+
+def test_backward_hooks_replace_the_gradient_of_one_input_only():
+    class Sum(nn.Module):
+        def forward(self, a, b):
+            return a + b
+
+    module, a, b = Sum(), tensor([1.0], requires_grad=True), tensor([2.0], requires_grad=True)
+    module.register_full_backward_hook(lambda m, gi, go: gi)
+    with pytest.raises(ValueError, match="one input"):
+        module(a, b).sum().backward()

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from loopnest.engine.tape import Tensor, from_numpy
+from loopnest.nn._backward_hooks import watched
 from loopnest.nn._check import check_device, float_dtype
 from loopnest.nn.parameter import Parameter, memory
 
@@ -88,6 +89,7 @@ class Module:
             _modules={},
             _forward_hooks={},
             _forward_pre_hooks={},
+            _backward_hooks={},
         )
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -97,7 +99,7 @@ class Module:
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not self._forward_hooks and not self._forward_pre_hooks:
+        if not self._forward_hooks and not self._forward_pre_hooks and not self._backward_hooks:
             return self.forward(*args, **kwargs)
         for hook, with_kwargs in tuple(self._forward_pre_hooks.values()):
             if with_kwargs:
@@ -107,7 +109,7 @@ class Module:
                 changed = hook(self, args)
                 if changed is not None:
                     args = changed if isinstance(changed, tuple) else (changed,)
-        result = self.forward(*args, **kwargs)
+        result = watched(self, args, kwargs) if self._backward_hooks else self.forward(*args, **kwargs)
         for hook, with_kwargs in tuple(self._forward_hooks.values()):
             changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
             result = result if changed is None else changed
@@ -242,6 +244,25 @@ class Module:
         with_kwargs: called as hook(module, args, kwargs), and replaces both by a pair (args, kwargs).
         """
         return _add_hook(self._forward_pre_hooks, hook, prepend, with_kwargs)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call hook(module, grad_input, grad_output) in every backward, when the gradients of the inputs are
+        complete.
+
+        Both are tuples: one entry for each positional argument and each Tensor of the output, None where
+        there is no gradient. A result that is not None replaces grad_input, if one input requires grad;
+        with several it is a ValueError. Returns a handle whose remove() takes the hook away.
+
+        Example:
+          >>> import loopnest
+          >>> from loopnest import nn
+          >>> layer, seen = nn.Linear(2, 3), []
+          >>> handle = layer.register_full_backward_hook(lambda m, gi, go: seen.append(go[0].shape))
+          >>> layer(loopnest.ones(4, 2)).sum().backward()
+          >>> seen
+          [(4, 3)]
+        """
+        return _add_hook(self._backward_hooks, hook, prepend, False)
 
     # Walks
 
