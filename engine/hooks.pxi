@@ -40,25 +40,33 @@ cdef object add_hook(Tensor t, object hook):
     return handle
 
 
+@cython.final
+@cython.no_gc
 cdef class HookBackward(Node):
     """A leaf's gate: its gradient is complete here, and what the hooks make of it goes on to the leaf."""
 
-    cdef object __weakref__
+    cdef list gate  # the leaf's
+
+    def __dealloc__(self):
+        if self.gate is not None:
+            self.gate[1] = None
 
     cdef int replay(self, ndarray g, Run run) except -1:
         return run.send(self.edge0, g)
 
 
 cdef HookBackward gate_of(Tensor leaf):
-    """The node between a leaf with hooks and whatever uses it; one as long as any graph needs it."""
+    """The node between a leaf with hooks and whatever uses it; one as long as any graph needs it. The leaf
+    knows its address alone, and no longer than it lives: a reference would be a cycle."""
     global counter
-    cdef HookBackward node = None if leaf.gate[1] is None else leaf.gate[1]()
-    if node is None:
-        node = HookBackward.__new__(HookBackward)
-        node.edge0, node.hooks = leaf, leaf.gate[0]
-        counter += 1
-        node.number = counter
-        leaf.gate[1] = weakref.ref(node)
+    cdef HookBackward node
+    if leaf.gate[1] is not None:
+        return <HookBackward><PyObject*><size_t>leaf.gate[1]
+    node = HookBackward.__new__(HookBackward)
+    node.edge0, node.hooks, node.gate = leaf, leaf.gate[0], leaf.gate
+    counter += 1
+    node.number = counter
+    leaf.gate[1] = <size_t><PyObject*>node
     return node
 
 

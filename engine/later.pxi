@@ -122,6 +122,7 @@ cdef int bump(Tensor t) except -1:
 
 
 @cython.final
+@cython.no_gc
 cdef class Sealed(Later):
     """Instead of numbers that nobody may have: whoever asks is refused."""
 

@@ -64,7 +64,7 @@ cdef class Tensor:
     cdef Tensor grad_tensor
     cdef Version version
     cdef bint requires
-    cdef list gate  # of a leaf with hooks: they, and a weak reference to the node that runs them; or None
+    cdef list gate  # of a leaf with hooks: they, and the address of the node that runs them; or None
     cdef object __weakref__
 
 

@@ -152,3 +152,17 @@ def test_backward_hooks_replace_the_gradient_of_one_input_only():
     module.register_full_backward_hook(lambda m, gi, go: gi)
     with pytest.raises(ValueError, match="one input"):
         module(a, b).sum().backward()
+
+
+def test_graphs_of_a_leaf_with_hooks_come_and_go():
+    x = tensor([1.0, 2.0], requires_grad=True)
+    kept = []
+    x.register_hook(lambda g: kept.append(g))
+    for k in range(3000):
+        y = (x * 3).sum()
+        if k % 3:  # also graphs that nobody goes back through
+            y.backward()
+        if k % 500 == 0:
+            del y
+            gc.collect()
+    assert len(kept) == 2000 and x.grad.tolist() == [6000, 6000]
