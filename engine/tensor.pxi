@@ -587,7 +587,8 @@ cdef class Tensor:
         elif not self.requires:
             raise RuntimeError("can't retain_grad on a Tensor that has requires_grad=False")
 
-    # In place. + - * / of what the tape sees are recorded; other changes of it are refused.
+    # In place. + - * / and elements that are set are recorded where the tape sees them (and what
+    # compositions.py adds); fill_, copy_, clamp_ and random numbers are refused there.
 
     def __setitem__(self, index, value):
         if on_tape(self, value):
@@ -1079,7 +1080,8 @@ cdef class Tensor:
         return reshape(self, shape[0] if len(shape) == 1 else shape)
 
     def view(self, *shape):
-        """As reshape, but never a copy: ValueError where memory allows no view. view(dtype) is to(dtype).
+        """As reshape, but never a copy: ValueError where memory allows no view. view(dtype)
+        reads the same bytes as another dtype.
 
         Example:
           >>> import loopnest

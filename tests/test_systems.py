@@ -472,7 +472,7 @@ def apply(options):
 """
 
 
-def test_a_saved_model_of_another_run_does_not_answer(tmp_path):
+def test_a_saved_model_answers_unless_another_file_is_named(tmp_path):
     """A file of the user's own: it is trained on that. Another seed, or no --quick: the model answers."""
     file, text, told = tmp_path / "asked.py", tmp_path / "my.txt", []
     file.write_text(ASKED)

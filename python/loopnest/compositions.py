@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from loopnest.engine import tensor_ops
-from loopnest.engine.tape import Extreme, Tensor, become, cat, exp, log, sqrt, stack, tensor, where
+from loopnest.engine.tape import Extreme, Tensor, become, cat, exp, log, randn, sqrt, stack, tensor, where
 
 __all__ = [
     "addcdiv",
@@ -230,8 +230,6 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any 
       >>> loopnest.normal(5.0, 0.0, (2,)).tolist()
       [5.0, 5.0]
     """
-    from loopnest.engine.tape import randn
-
     if size is None:
         size = np.broadcast_shapes(np.shape(mean), np.shape(std))
     if np.any(np.asarray(std) < 0):

@@ -1,7 +1,7 @@
 // Idea:  a vector at a time.
 // Since: r0_naive computes one number at a time.
 // Why:   polynomials in registers (simd/math.h) instead of a call for each number.
-// Price: within 2 units in the last place instead of half of one; both branches of the formula are computed.
+// Price: within 3 units in the last place instead of half of one.
 #pragma once
 
 template <class T>
