@@ -34,25 +34,39 @@ struct conv2d_r10_taps : Plain<Conv2d> {
   }
 
   static const char* declines(const Conv2d& a) {
+    Cut c = a.kw == 3 ? cut<3, V>(a.ow) : cut<5, V>(a.ow);
+    ptrdiff_t idle = c.width() - a.ow, narrowest = c.width(c.parts() - 1);
+    if (V == 1 && L > 1 && vectors(a) > 1) return declines_by_one(a, idle);
     // In groups pack has few outputs to hold: 16 channels each 213 us here, 280 there (512 in all, 28x28), 32 174 and
     // 187.
     // A row that is one block of 7 or 8 outputs is even with pack or up to 6 % faster; it has no 4 + 3.
     bool one = V == 2 && a.kw == 3 && (a.ow == 7 || a.ow == 8);
     if (a.stride_w == 2 && a.kw <= 5 && a.ic / a.groups >= (a.groups == 1 ? 16 : 64) && !one)
       return "a number of x meets 1.5 to 2.5 taps: with many input channels pack is 5 to 10 % faster";
-    // One vector of channels, 7 taps and 8 sums fill 16 registers; pack's two vectors use a number of x twice. On
-    // narrow images, or under few input channels, pack's edges cost more. Zen 3, time of pack by that of taps: 3x3x128
-    // on 28x28 0.92, on 12x12 1.0, on 7x7 1.16, 3x3x16 on 28x28 1.26; 5x5x128 on 20x20 0.84, on 14x14 1.02, on 7x7 1.3.
-    if (V == 1 && L > 1 && vectors(a) > 1 && (a.kw == 3 ? a.ow >= 16 && a.ic / a.groups >= 64 : a.ow >= 20))
-      return "with 16 registers pack, which holds two vectors of channels, is faster on wide rows";
-    Cut c = a.kw == 3 ? cut<3, V>(a.ow) : cut<5, V>(a.ow);
-    ptrdiff_t idle = c.width() - a.ow, narrowest = c.width(c.parts() - 1);
     // With two vectors pack leaves little room: idle outputs pay only in a wide block, and a block of 4 never does
     // (3x3 on 14x14 3 %, on 15x15 6 % faster than pack; on 13x13 3 %, on 4x4 22 % slower).
-    if (V == 1 && vectors(a) > 1 && a.ic / a.groups >= 64 && idle > 0)
-      return "a block with idle outputs asks for each column: pack is 1.3 times as fast with 16 registers";
     bool fits = V == 1 || vectors(a) == 1 ? 5 * idle < a.ow : narrowest > 4 && (idle == 0 || narrowest >= 8);
     return fits ? nullptr : "blocks of 4, 7, 8 and 12 outputs do not fit the rows";
+  }
+
+  // With 16 registers one vector of channels, 7 taps and 8 sums fill them; pack's two vectors use a number of x twice,
+  // but its edges cost more on narrow images or under few input channels, and an odd vector is one by itself there too.
+  // Time of pack by that of taps, Zen 3, groups of 24 and 32 channels (one group: within 0.1 of it):
+  //
+  //            outputs a row    7          8          10         12         14         16         28
+  //   3x3                       1.48 1.06  1.51 1.04  0.85 0.65  1.20 1.09  1.21 0.89  1.15 0.96  1.12 0.97
+  //   5x5                       1.56 1.11  1.69 1.14  0.89 0.66  0.89 0.74  1.26 0.96  1.23 0.96  0.98 0.82
+  //   7x7                       1.72 1.19  1.91 1.36  1.04 0.85  0.99 0.83  1.49 1.08  1.21 0.80  0.99 0.68
+  //   3x3 stride 2              1.35 0.98  1.36 0.97  0.64 0.52  0.99 0.93  1.11 0.81  1.00 0.85  0.89 0.80
+  //   5x5 stride 2              0.84 0.57  1.56 1.01  0.89 0.67  0.79 0.69  0.89 0.64  1.15 0.90  0.90 0.77
+  static const char* declines_by_one(const Conv2d& a, ptrdiff_t idle) {
+    if (idle > 0) return "a block with idle outputs asks for each column: with 16 registers pack is faster";
+    bool odd = vectors(a) % 2 == 1;
+    if (a.stride_w == 2 && !(odd && (a.kw == 3 || a.ow == 8)))
+      return "a number of x meets 1.5 to 2.5 taps: pack, which holds two vectors of channels, is faster";
+    if (a.kw == 3 ? a.ow >= 16 && a.ic / a.groups >= 64 : a.ow >= 20)
+      return "with 16 registers pack, which holds two vectors of channels, is faster on wide rows";
+    return nullptr;
   }
 
   // An axis cut into parts whose lengths differ by at most one.
