@@ -138,6 +138,19 @@ def test_suites_parse_and_have_families():
     assert 7.5e9 < total < 8.3e9  # the well-known 4 G multiply-adds, less what falls on padding
 
 
+def test_a_suite_of_ones_own(tmp_path):
+    file = tmp_path / "my own.txt"
+    file.write_text("[mine]\nconv2d n1 ic3 ih8 iw8 oc4 kh3 kw3 x2 train  # why\n")
+    facts = bench.convolutions(str(file), rivals=[], seconds=0.001)
+    (row,) = facts["rows"]
+    assert (row["shape"], row["times"], row["note"]) == ("conv2d n1 ic3 ih8 iw8 oc4 kh3 kw3", 2, "why")
+    file.write_text("conv2d n1 icx\n")
+    with pytest.raises(ValueError, match="icx"):
+        shapes.load_suite(str(file))
+    with pytest.raises(FileNotFoundError):
+        shapes.load_suite(str(tmp_path / "other.txt"))
+
+
 @pytest.mark.parametrize("train", [False, True])
 def test_whole_networks(train):
     """LeNet-5 and a recurrent network beside PyTorch, where it is there: the same results, or gradients."""

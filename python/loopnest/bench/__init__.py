@@ -190,7 +190,7 @@ def _apart(results: list[Any], truth: list[Any]) -> float:
 
 
 def _entries(suite: str, train: bool) -> list[shapes.Entry]:
-    if " " in suite:
+    if " " in suite and not suite.endswith(".txt"):
         op, _, text = suite.strip().partition(" ")
         return [shapes.Entry(shapes.parse(op, text), "", 1, True, "")]
     found = shapes.load_suite(suite)

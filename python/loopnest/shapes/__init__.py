@@ -635,16 +635,20 @@ def suites() -> list[str]:
 
 
 def load_suite(name: str) -> list[Entry]:
-    """The lines of suites/<name>.txt. ValueError for a suite that does not exist or a line that is none.
+    """The lines of suites/<name>.txt, or of a file of your own whose name ends with .txt.
+
+    ValueError for a suite that does not exist or a line that is none, OSError for a file that cannot be read.
 
     >>> entry = load_suite("resnet50_b1")[0]
     >>> str(entry.shape), entry.shape.op, entry.times
     ('n1 ic3 ih224 iw224 oc64 kh7 kw7 s2 p3', 'conv2d', 1)
     """
-    if name not in suites():
-        raise ValueError(f'there is no suite "{name}"; there are {", ".join(suites())}')
+    own = name.endswith(".txt")
+    if not own and name not in suites():
+        raise ValueError(f'there is no suite "{name}"; there are {", ".join(suites())}, or a file of your own (.txt)')
+    path = Path(name) if own else _SUITES / f"{name}.txt"
     entries, family = [], ""
-    for line in (_SUITES / f"{name}.txt").read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         text, _, note = (part.strip() for part in line.partition("#"))
         if heading := re.fullmatch(r"\[(.+)\]", text):
             family = heading[1]
