@@ -12,7 +12,10 @@ struct conv1d_r7_winograd4 : Plain<Conv2d> {
   using W = LineWinograd<T>;
   static constexpr bool epilogue = true;
   static const char* supports(const Conv2d& a) { return W::supports(a); }
-  static const char* declines(const Conv2d& a) { return W::declines(a, W::forward); }
+  static const char* declines(const Conv2d& a) {
+    if (conv2d_r15_dots<T>::few_outputs(a)) return "few output channels: dots or across multiplies less";
+    return W::declines(a, W::forward);
+  }
   static size_t packed_bytes(const Conv2d& a) { return W::W::packed_bytes(W::forward(a)); }
   static void prepare(const Conv2d& a, void* packed, const Team& team) noexcept {
     W::W::prepare(W::forward(a), packed, team);

@@ -9,24 +9,44 @@ struct Across {
   static constexpr int L = lanes<T>;
   // Channels: more of them fill the lanes well enough; more than 8 would take too many shuffles.
   static constexpr int most = L == 8 ? 6 : L > 1 ? L / 2 : 1;
+  static constexpr ptrdiff_t band_bytes = 32 << 10, part_bytes = 128 << 10;  // of a copy
 
-  ptrdiff_t vectors;      // of places in a row of y
+  ptrdiff_t vectors;      // of places in a part of a row of y
   ptrdiff_t wide;         // a copied row of x: all places that these vectors and the taps reach
+  ptrdiff_t parts;        // of a row of y: more than one where rows of x are too long to be copied whole
   ptrdiff_t rows, bands;  // rows of y whose rows of x are copied together, and how many such bands an image has
   ptrdiff_t x_rows;       // rows of x of a band, at most
   ptrdiff_t x_size;       // of the copy: [x_rows, ic, wide]
 
+  // Copies that stay in L1 or near it are worth some rows and places copied twice: those under taps of two bands, of
+  // which one has 8 rows if the image has, and those under taps of two parts of a row.
   explicit Across(const Conv2d& a) noexcept {
-    vectors = (a.ow + L - 1) / L;
-    wide = vectors * L + (a.kw - 1) * a.dilation_w;
-    ptrdiff_t reach = (a.kh - 1) * a.dilation_h + 1, row = a.ic * wide * ptrdiff_t(sizeof(T));
-    // The copy and what goes with it stay in L1 or near it: 32 KB, but a band has 8 rows if the image has.
-    ptrdiff_t fit = ((32 << 10) / (row < 1 ? 1 : row) - reach) / a.stride_h + 1;
-    rows = fit < 8 ? 8 : fit;
-    if (rows > a.oh) rows = a.oh < 1 ? 1 : a.oh;
-    bands = (a.oh + rows - 1) / rows;
+    ptrdiff_t reach = (a.kh - 1) * a.dilation_h + 1, more = (a.kw - 1) * a.dilation_w;
+    ptrdiff_t pixel = a.ic * ptrdiff_t(sizeof(T)), least = reach == 1 ? 1 : a.oh < 8 ? a.oh : 8;
+    ptrdiff_t column = (((least < 1 ? 1 : least) - 1) * a.stride_h + reach) * (pixel < 1 ? 1 : pixel);
+    ptrdiff_t all = ceil_div(a.ow, L), some = (part_bytes / column - more) / L, fewest = 8 + 4 * more / L;
+    parts = ceil_div(all, some < fewest ? fewest : some);
+    vectors = parts < 1 ? 0 : ceil_div(all, parts);
+    parts = vectors < 1 ? 0 : ceil_div(all, vectors);
+    wide = vectors * L + more;
+    ptrdiff_t row = wide * pixel, fit = (band_bytes / (row < 1 ? 1 : row) - reach) / a.stride_h + 1;
+    rows = fit < least ? least : fit;
+    if (rows > a.oh) rows = a.oh;
+    if (rows < 1) rows = 1;
+    bands = ceil_div(a.oh, rows);
     x_rows = (rows - 1) * a.stride_h + reach;
     x_size = x_rows * a.ic * wide;
+  }
+
+  // A part of a band: rows [first, first + rows) of y of image n, of them places [left, left + places).
+  struct Item {
+    ptrdiff_t n, first, rows, left, places;
+  };
+  ptrdiff_t items(const Conv2d& a) const { return a.n * bands * parts; }
+  Item item(const Conv2d& a, ptrdiff_t i) const {
+    ptrdiff_t first = i / parts % bands * rows, left = i % parts * vectors * L;
+    ptrdiff_t below = a.oh - first, right = a.ow - left, most_places = vectors * L;
+    return {i / parts / bands, first, below < rows ? below : rows, left, right < most_places ? right : most_places};
   }
 
   static const char* supports(const Conv2d& a) {
@@ -37,32 +57,38 @@ struct Across {
     return nullptr;
   }
 
-  // Lanes over channels take a multiply-add for each place and tap, this one oc for each vector of places, and then
-  // oc * (oc - 1) shuffles, as dear as two multiply-adds each, and some more for loads and stores. With 16 registers
-  // one vector of channels keeps only one of two multipliers busy: there this one was twice as fast with 2 to 6
-  // channels, 1 to 25 taps, and still faster when a third of the lanes had no place.
+  // Cycles of a vector of places, here and by pack, whose lanes are channels: multiply-adds, 0.55 each, and what else
+  // there is, as fitted to Zen 3. There one vector of channels keeps only one of two multipliers busy.
+  static constexpr double multiply_add = 0.55, turning = 7 * L;  // turning: a square of x
+  static double cycles(const Conv2d& a) {
+    double idle = double(ceil_div(a.ow, L) * L) / double(a.ow < 1 ? 1 : a.ow), twice = a.kh > 1 ? 1.25 : 1;
+    double squares = a.x_w == 1 ? 0 : double(ceil_div(a.ic, L));
+    return idle * (multiply_add * double(a.kh * a.kw * a.ic * a.oc) + turning * twice * squares);
+  }
+  static double pack_cycles(const Conv2d& a) {
+    return (isa_registers == 16 ? 0.75 : multiply_add) * double(a.kh * a.kw * a.ic * L) + 75;
+  }
+
+  // With 32 registers: lanes over channels take a multiply-add for each place and tap, this one oc for each vector of
+  // places, and then oc * (oc - 1) shuffles, as dear as two multiply-adds each, and some more for loads and stores.
   static const char* declines(const Conv2d& a) {
     if (a.pad_w > 0 && a.precision >= Exact)
       return "multiplies by the zeros of padding; the precision setting is \"exact\"";
-    ptrdiff_t taps = a.kh * a.kw * a.ic, vectors = (a.ow + L - 1) / L;
-    bool turns = a.x_w != 1;  // squares of x, in multiply-adds
-    if (isa_registers == 16) {
-      ptrdiff_t turning = turns ? 10 * L * ceil_div(a.ic, L) : 0;
-      bool good = vectors * L <= 2 * a.ow && 2 * vectors * (turning + a.oc * taps) <= 3 * a.ow * taps;
-      return good ? nullptr : "vectors of channels take fewer instructions";
-    }
+    constexpr const char* slower = "vectors of channels take fewer instructions";
+    if (isa_registers == 16) return cycles(a) < pack_cycles(a) ? nullptr : slower;
     // A vector by itself has oc sums, and 8 start while one waits: 144 -> 6 channels, 3 taps, on 32 of 12x12 0.39 ms,
     // by pack 0.26; 64 -> 4 channels, 3x3, on 8 of 32x32 0.41, by pack 0.65.
-    ptrdiff_t turning = turns ? 20 * L * ceil_div(a.ic, L) : 0, sums = vectors == 1 && a.oc < 8 ? 8 : a.oc;
-    bool good = 20 * vectors * (turning + sums * taps + a.oc * (2 * (a.oc - 1) + 8)) < 23 * a.ow * taps;
-    return good ? nullptr : "vectors of channels take fewer instructions";
+    ptrdiff_t taps = a.kh * a.kw * a.ic, vectors = (a.ow + L - 1) / L;
+    ptrdiff_t turns = a.x_w != 1 ? 20 * L * ceil_div(a.ic, L) : 0, sums = vectors == 1 && a.oc < 8 ? 8 : a.oc;
+    bool good = 20 * vectors * (turns + sums * taps + a.oc * (2 * (a.oc - 1) + 8)) < 23 * a.ow * taps;
+    return good ? nullptr : slower;
   }
 
-  // The band's rows of x, [x_rows, ic, wide], zeros where there is no image.
-  void copy(const Conv2d& a, ptrdiff_t n, ptrdiff_t band, T* to) const noexcept {
-    ptrdiff_t first = band * rows * a.stride_h - a.pad_h;
+  // The item's part of x, [x_rows, ic, wide], zeros where there is no image.
+  void copy(const Conv2d& a, const Item& item, T* to) const noexcept {
+    ptrdiff_t first = item.first * a.stride_h - a.pad_h, pad = a.pad_w - item.left;
     for (ptrdiff_t r = 0; r < x_rows; r++, to += a.ic * wide) {
-      ptrdiff_t ih = first + r, begin = a.pad_w < 0 ? 0 : a.pad_w, end = a.pad_w + a.iw;
+      ptrdiff_t ih = first + r, begin = pad < 0 ? 0 : pad, end = pad + a.iw;
       if (begin > wide) begin = wide;
       if (end > wide) end = wide;
       if (ih < 0 || ih >= a.ih || end < begin) begin = end = 0;
@@ -71,7 +97,7 @@ struct Across {
         for (ptrdiff_t i = 0; i < begin; i++) row[i] = 0;
         for (ptrdiff_t i = end; i < wide; i++) row[i] = 0;
       }
-      const T* x = static_cast<const T*>(a.x) + n * a.x_n + ih * a.x_h + (begin - a.pad_w) * a.x_w;
+      const T* x = static_cast<const T*>(a.x) + item.n * a.x_n + ih * a.x_h + (begin - pad) * a.x_w;
       if (a.x_w == 1) planes(a, x, end - begin, to + begin);
       else channels(a, x, end - begin, to + begin);
     }

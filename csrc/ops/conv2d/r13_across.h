@@ -41,20 +41,20 @@ struct conv2d_r13_across : Plain<Conv2d> {
     // As many sums under way as hide a multiply-add's latency, and as registers hold.
     constexpr int V = N <= 4 ? 4 : 2, fits = isa_registers == 32 || N * V <= 12 ? V : 12 / N;
     T* x = static_cast<T*>(a.workspace.scratch) + team.rank * p.x_size;
-    Range items = share(a.n * p.bands, team);
-    for (ptrdiff_t i = items.begin; i < items.end; i++) {
-      ptrdiff_t n = i / p.bands, band = i % p.bands;
-      p.copy(a, n, band, x);
-      for (ptrdiff_t r = 0; r < p.rows && band * p.rows + r < a.oh; r++) {
-        ptrdiff_t oh = band * p.rows + r;
-        T* y = static_cast<T*>(a.y) + n * a.y_n + oh * a.y_h;  // [ow, oc]
+    Range mine = share(p.items(a), team);
+    for (ptrdiff_t i = mine.begin; i < mine.end; i++) {
+      auto item = p.item(a, i);
+      p.copy(a, item, x);
+      for (ptrdiff_t r = 0; r < item.rows; r++) {
+        ptrdiff_t oh = item.first + r, vectors = ceil_div(item.places, L);
+        T* y = static_cast<T*>(a.y) + item.n * a.y_n + oh * a.y_h + item.left * N;  // [places, oc]
         Range kh = window(oh * a.stride_h - a.pad_h, a.ih, a.kh, a.dilation_h);
         const T* row = x + r * a.stride_h * a.ic * p.wide;
         ptrdiff_t v = 0;
-        for (; v + fits <= p.vectors; v += fits)
-          block<N, fits>(a, row + v * L, p.wide, kh, y + v * L * N, a.ow - v * L);
-        for (; v < p.vectors; v++) block<N, 1>(a, row + v * L, p.wide, kh, y + v * L * N, a.ow - v * L);
-        finish_sums<T>(a, y, 1, 0, 1, 0, a.ow * N);
+        for (; v + fits <= vectors; v += fits)
+          block<N, fits>(a, row + v * L, p.wide, kh, y + v * L * N, item.places - v * L);
+        for (; v < vectors; v++) block<N, 1>(a, row + v * L, p.wide, kh, y + v * L * N, item.places - v * L);
+        finish_sums<T>(a, y, 1, 0, 1, 0, item.places * N);
       }
     }
   }

@@ -17,10 +17,15 @@ struct conv2d_backward_weight_r9_turned : Plain<Conv2d> {
     bool one = (a.stride_h == 1 || a.oh <= 1) && (a.stride_w == 1 || a.ow <= 1);
     return one ? nullptr : "wants stride 1";
   }
-  // Vectors of output channels by numbers of x, and the other way round; twice as many gain nothing for certain.
+  // Vectors of output channels by numbers of x, and the other way round; twice as many gain nothing for certain, but
+  // with 16 registers fewer do where Winograd does not help: 64 -> 5 channels, 1x1, 27 us by tile, 19 here; 20 -> 4,
+  // 5x5, 138 and 108; 64 -> 6, 3x3, 249 and 174, by F(4x4) 129.
   static const char* declines(const Conv2d& a) {
+    using Winograd = conv2d_backward_weight_r6_winograd4<T>;
+    constexpr const char* filled = "output channels fill their vectors about as well as input channels";
     ptrdiff_t here = ceil_div(a.ic, lanes<T>) * a.oc, there = ceil_div(a.oc, lanes<T>) * a.ic;
-    if (lanes<T> == 1 || 2 * here > there) return "output channels fill their vectors about as well as input channels";
+    bool fewer = isa_registers == 16 && 10 * here <= 9 * there && (Winograd::supports(a) || Winograd::declines(a));
+    if (lanes<T> == 1 || (2 * here > there && !fewer)) return filled;
     return a.x_c != 1 ? "x is not channels-last: it would have to be turned" : nullptr;
   }
 

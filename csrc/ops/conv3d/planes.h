@@ -35,6 +35,22 @@ inline bool depth_as_height(const Conv3d& a, Conv2d& f) {
   return true;
 }
 
+// Volumes that are images as they are: kernels of depth alone, and those of one tap in depth, whose planes are a batch.
+// p: the images of all samples, or of the first; how many such parts there are, 0: they are none.
+template <class T>
+inline ptrdiff_t as_images(const Conv3d& a, Conv2d& p) {
+  bool depth_alone = depth_as_height<T>(a, p);
+  if (depth_alone) return p.precision = a.precision, 1;
+  if (a.kd != 1 || a.pad_d || (a.od - 1) * a.stride_d >= a.id) return 0;
+  p = plane_of<T>(a, 0);
+  p.precision = a.precision;
+  p.n = a.od, p.x_n = a.stride_d * a.x_d, p.y_n = a.y_d;
+  bool together = a.n == 1 || (a.x_n == a.od * p.x_n && a.y_n == a.od * p.y_n);
+  if (together) p.n *= a.n;
+  p.x = a.x, p.y = a.y;
+  return together ? 1 : a.n;
+}
+
 // How many planes of x and y to take together: 768 KB of them, so that y stays in L2 until the last tap in depth has
 // been added, while the weights of one tap are read once for all of them.
 template <class T>

@@ -1,7 +1,7 @@
 // Idea:  a volume is a stack of images: y's plane is the sum of conv2d's r5_pack over the taps in depth, each added to
 //        what the last one has left in y.
 // Since: r0_naive: everything that r5_pack does within a plane. Neighbouring planes that see the same taps in depth go
-//        together, as the images of a batch. A kernel of depth alone is an image whose rows are planes.
+//        together, as the images of a batch.
 // Why:   within a tap of depth kh * kw * ic multiply-adds pass before a sum is put back: 576 for 3 x 3 x 64, 8,000
 //        cycles a block, against 28 vectors loaded and stored. Taps on padding in depth are not computed.
 // Price: with few input channels the sums go through y often: 3 channels x 3 x 3 are 27 multiply-adds a visit.
@@ -16,8 +16,6 @@ struct conv3d_r1_planes : Plain<Conv3d> {
   static size_t packed_bytes(const Conv3d& a) { return packed_tap(a) * size_t(a.kd); }
 
   static void prepare(const Conv3d& a, void* packed, const Team& team) noexcept {
-    Conv2d f;
-    if (depth_as_height<T>(a, f)) return Plane::prepare(f, packed, team);
     for (ptrdiff_t kd = 0; kd < a.kd; kd++)
       Plane::prepare(plane_of<T>(a, kd), static_cast<char*>(packed) + size_t(kd) * packed_tap(a), team);
   }
@@ -27,11 +25,6 @@ struct conv3d_r1_planes : Plain<Conv3d> {
   }
 
   static void run(const Conv3d& a, const Team& team) noexcept {
-    Conv2d f;
-    if (depth_as_height<T>(a, f)) {
-      f.workspace.packed = a.workspace.packed;
-      return Plane::run(f, team);
-    }
     ptrdiff_t most = planes_together<T>(a);
     for (ptrdiff_t n = 0; n < a.n; n++)
       for (ptrdiff_t od = 0, count; od < a.od; od += count) {

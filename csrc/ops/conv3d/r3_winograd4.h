@@ -3,7 +3,6 @@
 // Why:   most of a 3x3x3 kernel's multiply-adds are within planes, and there Winograd saves as much as in conv2d.
 // Price: as conv2d's r8_winograd4: rounding, which set_precision("high") or "exact" rules out; more waste at edges.
 #pragma once
-#include "unfold.h"
 #include "winograd.h"
 
 template <class T>
@@ -11,8 +10,8 @@ struct conv3d_r3_winograd4 : Plain<Conv3d> {
   using W = Winograd3d<T, 4>;
   static const char* supports(const Conv3d& a) { return W::supports(a); }
   static const char* declines(const Conv3d& a) {
-    return Unfold<T>::instead_of_winograd(a) ? "few input channels: the transforms cost more than depth's copy"
-                                             : W::declines(a);
+    if (conv3d_r6_depth<T>::instead_of_winograd(a)) return "few channels: the transforms cost more than depth's copy";
+    return W::declines(a);
   }
   static size_t packed_bytes(const Conv3d& a) { return W::packed_bytes(a); }
   static void prepare(const Conv3d& a, void* packed, const Team& team) noexcept {

@@ -1,6 +1,7 @@
-// Idea:  few input channels: planes are copied so that the taps in depth are channels of an image, which conv2d's rungs
-//        for few channels do: taps, border or across.
-// Since: r1_planes adds to y once for each tap in depth; with one input channel that is every 9 multiply-adds.
+// Idea:  few input or few output channels: planes are copied so that the taps in depth are channels of an image, which
+//        conv2d's rungs do. Kernels of one tap in depth, or of depth alone, are images as they are.
+// Since: r1_planes adds to y once for each tap in depth; with one input channel that is every 9 multiply-adds. And it
+//        has pack for every plane, with channels in the lanes.
 // Why:   kd * ic numbers are copied where kd * kh * kw * ic * oc are multiplied; y is written once.
 // Price: multiplies by the zeros of padding in depth; the copy.
 #pragma once
@@ -10,18 +11,43 @@ template <class T>
 struct conv3d_r6_depth : Plain<Conv3d> {
   using U = Unfold<T>;
   static const char* supports(const Conv3d& a) {
-    return a.y_c != 1 ? "wants channels-last y (y_c = 1)" : U::supports(a);
+    Conv2d p;
+    if (a.y_c != 1) return "wants channels-last y (y_c = 1)";
+    return as_images<T>(a, p) ? nullptr : U::supports(a);
   }
-  static const char* declines(const Conv3d& a) { return U::declines(a); }
+  static const char* declines(const Conv3d& a) {
+    Conv2d p;
+    if (as_images<T>(a, p) || few_outputs(a)) return nullptr;
+    return U::declines(a);
+  }
 
-  // f<rung of conv2d>(), of the one that would be chosen for an image.
+  // Whether conv2d's dots or across takes the images: planes would leave most lanes idle.
+  static bool few_outputs(const Conv3d& a) {
+    if (U::supports(a) || a.ic * a.kd > most_turned || (a.pad_d > 0 && a.precision >= Exact)) return false;
+    return conv2d_r15_dots<T>::few_outputs(U::image(a, 1));
+  }
+  static constexpr ptrdiff_t most_turned = 128;  // channels of an image
+
+  // Whether Winograd's transforms of so few channels, or to so few, cost more than they save: 3 -> 64 channels of
+  // 16x56x56 4.6 ms and 4.8 by F(4x4), 6 -> 8 of 4x48x48 1.2 and 1.4, but 6 -> 64 of 5x16x16 0.75 and 0.39; 12 -> 4 of
+  // 16x32x32 0.78 and 1.00, 32 -> 1 0.74 and 2.08.
+  static bool instead_of_winograd(const Conv3d& a) {
+    if (few_outputs(a)) return true;
+    return !U::supports(a) && !U::declines(a) && (a.ic * a.kd <= 10 || 2 * a.oc <= lanes<T>);
+  }
+
+  // f<rung of conv2d>(image), of the rung that would be chosen for the image.
   template <class F>
   static auto with_rung(const Conv3d& a, F f) {
-    Conv2d p = U::image(a, U::chunk(a));
-    if (takes<conv2d_r13_across<T>>(p)) return f.template operator()<conv2d_r13_across<T>>();
-    if (takes<conv2d_r14_border<T>>(p)) return f.template operator()<conv2d_r14_border<T>>();
-    if (takes<conv2d_r10_taps<T>>(p)) return f.template operator()<conv2d_r10_taps<T>>();
-    return f.template operator()<conv2d_r5_pack<T>>();
+    Conv2d p;
+    if (!as_images<T>(a, p)) p = U::image(a, U::chunk(a));
+    if (takes<conv2d_r15_dots<T>>(p)) return f.template operator()<conv2d_r15_dots<T>>(p);
+    if (takes<conv2d_r13_across<T>>(p)) return f.template operator()<conv2d_r13_across<T>>(p);
+    if (takes<conv2d_r14_border<T>>(p)) return f.template operator()<conv2d_r14_border<T>>(p);
+    if (takes<conv2d_r12_matrix<T>>(p)) return f.template operator()<conv2d_r12_matrix<T>>(p);
+    if (takes<conv2d_r11_group<T>>(p)) return f.template operator()<conv2d_r11_group<T>>(p);
+    if (takes<conv2d_r10_taps<T>>(p)) return f.template operator()<conv2d_r10_taps<T>>(p);
+    return f.template operator()<conv2d_r5_pack<T>>(p);
   }
   template <class R>
   static bool takes(const Conv2d& p) {
@@ -29,24 +55,38 @@ struct conv3d_r6_depth : Plain<Conv3d> {
   }
 
   static size_t packed_bytes(const Conv3d& a) {
-    return with_rung(a, [&]<class R>() { return R::packed_bytes(U::image(a, 1)); });
+    return with_rung(a, []<class R>(const Conv2d& p) { return R::packed_bytes(p); });
   }
   static void prepare(const Conv3d& a, void* packed, const Team& team) noexcept {
-    with_rung(a, [&]<class R>() { R::prepare(U::image(a, 1), packed, team); });
+    with_rung(a, [&]<class R>(const Conv2d& p) { R::prepare(p, packed, team); });
   }
 
-  // Of each member: the copies, then what the rung wants.
+  // Of each member: the copies, then what the rung wants. Images as they are want no copies.
   static size_t copies(const Conv3d& a) { return (size_t(U::chunk(a) * U::plane_size(a)) * sizeof(T) + 63) / 64 * 64; }
   static size_t member_bytes(const Conv3d& a) {
-    return with_rung(a, [&]<class R>() {
-      size_t bytes = R::scratch_bytes(U::image(a, U::chunk(a)), 1);
+    return with_rung(a, [&]<class R>(const Conv2d& p) {
+      size_t bytes = R::scratch_bytes(p, 1);
       return copies(a) + (bytes + 63) / 64 * 64;
     });
   }
-  static size_t scratch_bytes(const Conv3d& a, int threads) { return size_t(threads) * member_bytes(a); }
+  static size_t scratch_bytes(const Conv3d& a, int threads) {
+    Conv2d image;
+    if (!as_images<T>(a, image)) return size_t(threads) * member_bytes(a);
+    return with_rung(a, [&]<class R>(const Conv2d& p) { return R::scratch_bytes(p, threads); });
+  }
 
   static void run(const Conv3d& a, const Team& team) noexcept {
-    with_rung(a, [&]<class R>() { chunks<R>(a, team); });
+    Conv2d first;
+    ptrdiff_t times = as_images<T>(a, first);
+    with_rung(a, [&]<class R>(const Conv2d&) {
+      if (times == 0) return chunks<R>(a, team);
+      first.workspace = a.workspace;
+      for (ptrdiff_t n = 0; n < times; n++) {
+        Conv2d p = first;
+        p.x = static_cast<T*>(a.x) + n * a.x_n, p.y = static_cast<T*>(a.y) + n * a.y_n;
+        R::run(p, team);
+      }
+    });
   }
 
   template <class R>

@@ -23,12 +23,6 @@ struct Unfold {
     return a.ic * a.kd > most ? "wants few input channels: the others' sums are long enough" : nullptr;
   }
 
-  // Whether Winograd's transforms of so few channels, or to so few, cost more than they save: 3 -> 64 channels of
-  // 16x56x56 4.6 ms and 4.8 by F(4x4), 6 -> 8 of 4x48x48 1.2 and 1.4, but 6 -> 64 of 5x16x16 0.75 and 0.39.
-  static bool instead_of_winograd(const Conv3d& a) {
-    return !supports(a) && !declines(a) && (a.ic * a.kd <= 10 || 2 * a.oc <= L);
-  }
-
   // Images of `count` planes of y, for arrays that are still to be named.
   static Conv2d image(const Conv3d& a, ptrdiff_t count) {
     Conv2d p = plane_of<T>(a, 0);
