@@ -21,7 +21,9 @@ Keep = Annotated[Path | None, typer.Option(help="Keep them under this folder, by
 
 @app.command()
 def conv(
-    suite: Annotated[str, typer.Option(help='A suite, a file of shapes (.txt), or a shape: "conv2d n1 ic64 ...".')] = "conv",
+    suite: Annotated[
+        str, typer.Option(help='A suite, a file of shapes (.txt), or a shape: "conv2d n1 ic64 ...".')
+    ] = "conv",
     rivals: Rivals = "",
     threads: Threads = 1,
     train: Train = False,
@@ -39,7 +41,9 @@ def conv(
 
 @app.command()
 def rnn(
-    suite: Annotated[str, typer.Option(help='A suite, a file (.txt), or a shape: "lstm t50 n32 i256 h256".')] = "rnn",
+    suite: Annotated[
+        str, typer.Option(help='A suite, a file (.txt), or a shape: "lstm t50 n32 i256 h256".')
+    ] = "rnn",
     rivals: Rivals = "",
     threads: Threads = 1,
     train: Train = False,

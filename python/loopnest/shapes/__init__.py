@@ -645,7 +645,9 @@ def load_suite(name: str) -> list[Entry]:
     """
     own = name.endswith(".txt")
     if not own and name not in suites():
-        raise ValueError(f'there is no suite "{name}"; there are {", ".join(suites())}, or a file of your own (.txt)')
+        raise ValueError(
+            f'there is no suite "{name}"; there are {", ".join(suites())}, or a file of your own (.txt)'
+        )
     path = Path(name) if own else _SUITES / f"{name}.txt"
     entries, family = [], ""
     for line in path.read_text(encoding="utf-8").splitlines():
