@@ -9,7 +9,10 @@ template <class T>
 struct conv1d_backward_input_r6_winograd4 : Plain<Conv2d> {
   using W = LineWinograd<T>;
   static const char* supports(const Conv2d& a) { return W::supports(a); }
-  static const char* declines(const Conv2d& a) { return W::declines(a, W::input_gradient); }
+  static const char* declines(const Conv2d& a) {
+    if (conv2d_backward_input_r10_turned<T>::few_inputs(a)) return "few input channels: turned multiplies less";
+    return W::declines(a, W::input_gradient);
+  }
   static size_t packed_bytes(const Conv2d& a) { return W::W::packed_bytes(W::input_gradient(a)); }
   static void prepare(const Conv2d& a, void* packed, const Team& team) noexcept {
     W::W::prepare(W::input_gradient(a), packed, team);

@@ -119,8 +119,14 @@ struct Across {
         for (ptrdiff_t c = 0; c < a.ic; c += L) {
           ptrdiff_t some = a.ic - c < L ? a.ic - c : L;
           vec<T> square[L];
-          UNROLL for (int i = 0; i < L; i++) square[i] =
-              i < places ? load_n<T>(x + (done + i) * a.x_w + c, some) : vec<T>{};
+          // What lies behind the last channel, of the next place, does no harm: those rows of the square are not
+          // stored.
+          bool whole = some == L, next = c + L <= 2 * a.x_w;
+          UNROLL for (int i = 0; i < L; i++) {
+            const T* from = x + (done + i) * a.x_w + c;
+            if (i < places) square[i] = whole || (next && i + 1 < places) ? load<T>(from) : load_n<T>(from, some);
+            else square[i] = vec<T>{};
+          }
           transpose<T>(square);
           UNROLL for (int i = 0; i < L; i++) {
             if (i >= some) break;

@@ -56,6 +56,9 @@ struct conv2d_r5_pack : Plain<Conv2d> {
   // 24 on 56x56 254 -> 225 us, 24 -> 24 on 40x150 100 to 112 -> 88, 240 -> 40 on 28x28 165 -> 157, 64 -> 72 81 to 90
   // -> 78.
   static constexpr bool triple = small && !narrow;
+  // A vector that is all of a group has blocks of twice as many columns: 6 sums keep three quarters of the multipliers
+  // busy.
+  static constexpr int alone = triple ? 2 * block_rows : block_rows;
   static ptrdiff_t blocks(const Conv2d& a) {
     ptrdiff_t all = vectors(a);
     return triple && all > V ? all / V : ceil_div(all, V);
@@ -229,21 +232,21 @@ struct conv2d_r5_pack : Plain<Conv2d> {
   }
 
   // From numbers to types: the block compiled for this many rows, columns and vectors.
-  template <int C = block_rows>
+  template <int C = alone>
   static void pick(const Job& j, const At& at, ptrdiff_t rows, ptrdiff_t columns) noexcept {
-    if constexpr (triple && C == block_rows)
+    if constexpr (triple && C == alone)
       if (wide(at.left) > width) return halves(j, at, rows, columns);
     if constexpr (C > 1)
       if (columns < C) return pick<C - 1>(j, at, rows, columns);
-    constexpr int R = 2 * C <= block_rows ? 2 : 1;
-    bool wide = at.left > lanes<T>, dense = !narrow && j.a.x_c == 1;
-    if constexpr (narrow) {
-      if (wide) rows == R ? block<R, C, V, false>(j, at) : block<1, C, V, false>(j, at);
-      else rows == R ? block<R, C, 1, false>(j, at) : block<1, C, 1, false>(j, at);
-    } else if (wide && dense) rows == R ? block<R, C, V, true>(j, at) : block<1, C, V, true>(j, at);
-    else if (wide) rows == R ? block<R, C, V, false>(j, at) : block<1, C, V, false>(j, at);
-    else if (dense) rows == R ? block<R, C, 1, true>(j, at) : block<1, C, 1, true>(j, at);
-    else rows == R ? block<R, C, 1, false>(j, at) : block<1, C, 1, false>(j, at);
+    if constexpr (C <= block_rows)
+      if (at.left > lanes<T>) return dense<C, V, 2 * C <= block_rows ? 2 : 1>(j, at, rows);
+    dense<C, 1, 2 * C <= alone ? 2 : 1>(j, at, rows);
+  }
+  template <int C, int VB, int R>
+  static void dense(const Job& j, const At& at, ptrdiff_t rows) noexcept {
+    if constexpr (!narrow)
+      if (j.a.x_c == 1) return rows == R ? block<R, C, VB, true>(j, at) : block<1, C, VB, true>(j, at);
+    rows == R ? block<R, C, VB, false>(j, at) : block<1, C, VB, false>(j, at);
   }
 
   // ---- edges: a tap sees a rectangle of the block's pixels ----
@@ -311,7 +314,8 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     ptrdiff_t size() const { return n.parts * h.parts * w.parts; }
   };
   static Grid grid(const Conv2d& a) {
-    ptrdiff_t most = block_rows, w_parts = ceil_div(a.ow, most), columns = ceil_div(a.ow, w_parts);
+    ptrdiff_t most = vectors(a) == 1 ? alone : block_rows, w_parts = ceil_div(a.ow, most),
+              columns = ceil_div(a.ow, w_parts);
     ptrdiff_t rows = 2 * columns <= most && a.oh > 1 ? 2 : 1, images = a.n < most ? a.n : most;
     if (columns <= most / 3 && images >= columns * rows)
       return {Axis(a.n, ceil_div(a.n, most)), Axis(a.oh, a.oh), Axis(a.ow, a.ow), true};

@@ -11,6 +11,7 @@ struct conv2d_backward_input_r7_winograd4 : Plain<Conv2d> {
   using Smaller = AnyWinograd<T, 2>;
   static const char* supports(const Conv2d& a) { return W::supports(a); }
   static const char* declines(const Conv2d& a) {
+    if (conv2d_backward_input_r10_turned<T>::few_inputs(a)) return "few input channels: turned multiplies less";
     if (const char* reason = W::declines(a, W::input_gradient)) return reason;
     double cycles = W::cycles(W::input_gradient(a)), smaller = Smaller::cycles(Smaller::input_gradient(a));
     return cycles < smaller ? nullptr : "smaller tiles are faster here";

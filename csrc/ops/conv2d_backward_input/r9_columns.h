@@ -55,6 +55,7 @@ struct conv2d_backward_input_r9_columns : Plain<Conv2d> {
     return double(a.kh * ceil_div(a.kw * a.ic, L)) * (0.6 * double(a.oc) + 5);
   }
   static const char* declines(const Conv2d& a) {
+    if (conv2d_backward_input_r10_turned<T>::few_inputs(a)) return "few input channels: turned multiplies less";
     return cycles(a) < fold_cycles(a) ? nullptr : "the taps of a kernel row fill vectors as well: fold";
   }
 
