@@ -64,7 +64,8 @@ struct conv2d_r10_taps : Plain<Conv2d> {
     bool odd = vectors(a) % 2 == 1;
     if (a.stride_w == 2 && !(odd && (a.kw == 3 || a.ow == 8)))
       return "a number of x meets 1.5 to 2.5 taps: pack, which holds two vectors of channels, is faster";
-    if (a.kw == 3 ? a.ow >= 16 && a.ic / a.groups >= 64 : a.ow >= 20)
+    bool between = !odd && a.kw >= 5 && a.ow > 8 && a.ow < (a.kw == 5 ? 15 : 14);  // blocks of 8 + 4 or 7 + 7
+    if (between || (a.kw == 3 ? a.ow >= 16 && a.ic / a.groups >= 64 : a.ow >= 20))
       return "with 16 registers pack, which holds two vectors of channels, is faster on wide rows";
     return nullptr;
   }
