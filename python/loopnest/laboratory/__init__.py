@@ -2,7 +2,8 @@
 
     more_shapes.py shapes as text of what loopnest.shapes has none for: "n1000000", "o4096 d512 i1"
     draw.py        the numbers that inputs are made of
-    convolution.py pooling.py recurrent.py elementwise.py rows.py tables.py    inputs, by kind of operator
+    convolution.py products.py pooling.py elementwise.py rows.py tables.py recurrent.py optimisers.py
+                   inputs, by kind of operator: the same files as in loopnest.ops
 
 An operator is climbable when it has a line in EXAMPLES: its function takes (draw, shape, op) and returns
 (args, kwargs) of `ops.<op>`.
@@ -15,7 +16,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from loopnest import shapes
-from loopnest.laboratory import convolution, elementwise, pooling, recurrent, rows, tables
+from loopnest.laboratory import (
+    convolution,
+    elementwise,
+    optimisers,
+    pooling,
+    products,
+    recurrent,
+    rows,
+    tables,
+)
 from loopnest.laboratory.draw import Draw, Inputs
 from loopnest.laboratory.more_shapes import (
     AxisShape,
@@ -90,8 +100,8 @@ EXAMPLES = {
     "max_pool2d_backward": Example(*_POOL, pooling.max_backward),
     "avg_pool2d": Example(*_POOL, pooling.forward),
     "avg_pool2d_backward": Example(*_POOL, pooling.avg_backward),
-    "gemm": Example(*_PRODUCT, rows.gemm),
-    "linear": Example(*_PRODUCT, rows.linear),
+    "gemm": Example(*_PRODUCT, products.gemm),
+    "linear": Example(*_PRODUCT, products.linear),
     "lstm": Example(shapes.LstmShape, *_SEQUENCE, recurrent.forward),
     "lstm_backward": Example(shapes.LstmShape, *_SEQUENCE, recurrent.lstm_backward),
     "gru": Example(shapes.GruShape, *_SEQUENCE, recurrent.forward),
@@ -118,7 +128,7 @@ EXAMPLES = {
     "embedding_backward": Example(*_WORDS, tables.embedding_backward, updates=True),
     "resample": Example(*_RESIZE, tables.resample),
     **{
-        f"{op}_step": Example(*_PARAMETERS, elementwise.step, updates=True)
+        f"{op}_step": Example(*_PARAMETERS, optimisers.step, updates=True)
         for op in ("sgd", "adam", "rmsprop", "adagrad", "adadelta")
     },
 }

@@ -1,4 +1,4 @@
-"""Inputs of what works on numbers one by one: functions, their gradients, and the optimisers' steps."""
+"""Inputs of functions of one number after the other, and of their gradients."""
 
 from __future__ import annotations
 
@@ -22,15 +22,3 @@ def gelu(draw: Draw, s: CountShape, op: str) -> Inputs:
 
 def gelu_backward(draw: Draw, s: CountShape, op: str) -> Inputs:
     return (draw.normal(s.n), draw.normal(s.n), "gelu"), {}
-
-
-def step(draw: Draw, s: CountShape, op: str) -> Inputs:
-    """Parameters, their gradient, and what the optimiser remembers of earlier steps."""
-    param, grad = draw.normal(s.n), draw.normal(s.n)
-    if op == "sgd_step":
-        return (param, grad, draw.normal(s.n)), {"lr": 0.01, "momentum": 0.9}
-    if op == "adam_step":
-        return (param, grad, draw.normal(s.n), draw.squares(s.n)), {"step": 10}
-    if op == "adadelta_step":
-        return (param, grad, draw.squares(s.n), draw.squares(s.n)), {}
-    return (param, grad, draw.squares(s.n)), {}

@@ -1,4 +1,4 @@
-"""Inputs of products of matrices, and of what looks along rows or over sets: norms, softmax, sums, losses."""
+"""Inputs of what looks along rows or over sets: norms, softmax, sums, cross entropy."""
 
 from __future__ import annotations
 
@@ -7,17 +7,6 @@ from typing import Any
 from loopnest import ops
 from loopnest.laboratory.draw import Draw, Inputs
 from loopnest.laboratory.more_shapes import AxisShape, ClassesShape, NormShape
-from loopnest.shapes import GemmShape
-
-
-def gemm(draw: Draw, s: GemmShape, op: str) -> Inputs:
-    second = draw.normal(s.k, s.n)
-    return (draw.normal(s.m, s.k), second), {}
-
-
-def linear(draw: Draw, s: GemmShape, op: str) -> Inputs:
-    second = draw.normal(s.n, s.k)
-    return (draw.normal(s.m, s.k), second), {}
 
 
 def _sets(s: NormShape) -> dict[str, Any]:
