@@ -1,4 +1,4 @@
-"""Adam and AdamW."""
+"""Adam and AdamW, and the options that their relatives have too."""
 
 from typing import Any
 
@@ -9,7 +9,22 @@ from loopnest.nn._check import flag, number
 from loopnest.optim.optimizer import Optimizer, zeros
 
 
-class Adam(Optimizer):
+class Betas(Optimizer):
+    """What Adam and its relatives share: the options of averages of the gradient and of its square."""
+
+    def _check_options(self, group: dict[str, Any]) -> None:
+        who = type(self).__name__
+        super()._check_options(group)
+        self._number(group, "eps")
+        self._pair(group, "betas")
+        for i, beta in enumerate(group["betas"]):
+            number(who, f"betas[{i}]", beta, lambda v: 0.0 <= v < 1.0, "of at least 0 and less than 1")
+        for name in ("amsgrad", "decoupled_weight_decay"):
+            if name in group:
+                flag(who, name, group[name])
+
+
+class Adam(Betas):
     """Adam (Kingma and Ba 2015); arguments, defaults and formula as torch.optim.Adam.
 
       g = grad + weight_decay * p                     (-grad if maximize)
@@ -63,17 +78,6 @@ class Adam(Optimizer):
             "decoupled_weight_decay": decoupled_weight_decay,
         }
         super().__init__(params, defaults)
-
-    def _check_options(self, group: dict[str, Any]) -> None:
-        who = type(self).__name__
-        super()._check_options(group)
-        self._number(group, "eps")
-        if not isinstance(group["betas"], (tuple, list)) or len(group["betas"]) != 2:
-            raise TypeError(f"{who}: expected betas to be 2 numbers, got {group['betas']!r}")
-        for i, beta in enumerate(group["betas"]):
-            number(who, f"betas[{i}]", beta, lambda v: 0.0 <= v < 1.0, "of at least 0 and less than 1")
-        for name in ("amsgrad", "decoupled_weight_decay"):
-            flag(who, name, group[name])
 
     def _begin(
         self, group: dict[str, Any], state: dict[str, Any], param: Tensor

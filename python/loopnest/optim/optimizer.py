@@ -85,6 +85,11 @@ class Optimizer:
     def _number(self, group: dict[str, Any], name: str) -> None:
         number(type(self).__name__, name, group[name], lambda v: v >= 0.0, ">= 0")
 
+    def _pair(self, group: dict[str, Any], name: str) -> None:
+        if not isinstance(group[name], (tuple, list)) or len(group[name]) != 2:
+            who = type(self).__name__
+            raise TypeError(f"{who}: expected {name} to be 2 numbers, got {group[name]!r}")
+
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Take away the gradients of all parameters, or fill them with zeros."""
         zero_grads([p for group in self.param_groups for p in group["params"]], set_to_none)
@@ -100,7 +105,7 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            params = [p for p in group["params"] if p.grad is not None]
+            params = self._ready(group)
             if self._kernel:
                 self._step_together(group, params)
             else:
@@ -108,16 +113,21 @@ class Optimizer:
                     self._step_alone(group, param)
         return loss
 
+    def _ready(self, group: dict[str, Any]) -> list[Tensor]:
+        """The parameters that have a gradient; ValueError for one of another shape."""
+        params = [p for p in group["params"] if p.grad is not None]
+        for param in params:
+            if param.grad.shape != param.shape:
+                raise ValueError(
+                    f"{type(self).__name__}: expected a gradient of shape {param.shape}, as its parameter's, "
+                    f"got {param.grad.shape}"
+                )
+        return params
+
     def _step_together(self, group: dict[str, Any], params: list[Tensor]) -> None:
         """One call of the kernel for all parameters that are at the same point (`_begin` says at which)."""
         calls: dict[Any, tuple[list[Tensor], list[Any]]] = {}
         for param in params:
-            grad = param.grad
-            if grad.shape != param.shape:
-                raise ValueError(
-                    f"{type(self).__name__}: expected a gradient of shape {param.shape}, as its parameter's, "
-                    f"got {grad.shape}"
-                )
             state = self.state[param]
             point, arrays = self._begin(group, state, param)
             together, kept = calls.setdefault((param.dtype, point), ([], []))
@@ -140,14 +150,8 @@ class Optimizer:
         raise NotImplementedError
 
     def _step_alone(self, group: dict[str, Any], param: Tensor) -> None:
-        value, grad = memory(param), memory(param.grad)
-        if value.shape != grad.shape:
-            raise ValueError(
-                f"{type(self).__name__}: expected a gradient of shape {value.shape}, as its parameter's, "
-                f"got {grad.shape}"
-            )
         state = self.state[param]
-        self._update(group, state, value, grad)
+        self._update(group, state, memory(param), memory(param.grad))
         param.bump_version()
         if not state:
             del self.state[param]

@@ -8,28 +8,41 @@ from typing import Any
 
 import numpy as np
 
-from loopnest.nn._check import flag, number
+from loopnest.nn._check import flag
+from loopnest.optim.adam import Betas
 from loopnest.optim.optimizer import Optimizer
 
+Options = dict[str, Any]  # of a group
+State = dict[str, Any]  # what the formula remembers of a parameter
+Array = np.ndarray
 
-class _Betas(Optimizer):
-    """What the relatives of Adam share: averages of the gradient, m, and of its square, v."""
 
-    def _check_options(self, group: dict[str, Any]) -> None:
-        who = type(self).__name__
-        super()._check_options(group)
-        self._number(group, "eps")
-        if not isinstance(group["betas"], (tuple, list)) or len(group["betas"]) != 2:
-            raise TypeError(f"{who}: expected betas to be 2 numbers, got {group['betas']!r}")
-        for i, beta in enumerate(group["betas"]):
-            number(who, f"betas[{i}]", beta, lambda v: 0.0 <= v < 1.0, "of at least 0 and less than 1")
-        if "decoupled_weight_decay" in group:
-            flag(who, "decoupled_weight_decay", group["decoupled_weight_decay"])
+class _Plain(Optimizer):
+    """Counts the steps. A subclass says what its state begins as, and how a step changes a parameter."""
 
-    def _gradient(self, group: dict[str, Any], value: np.ndarray, grad: np.ndarray) -> np.ndarray:
-        """The gradient with its sign and its decay; a decoupled decay goes to the parameter."""
-        grad = -grad if group["maximize"] else grad
-        decay = float(group["weight_decay"])
+    def _update(self, group: Options, state: State, value: Array, grad: Array) -> None:
+        if not state:
+            state |= {"step": 0, **self._start(group, value)}
+        state["step"] += 1
+        self._change(group, state, value, self._gradient(group, value, grad))
+
+    def _gradient(self, group: Options, value: Array, grad: Array) -> Array:
+        """The gradient as the formula takes it: with its sign."""
+        return -grad if group["maximize"] else grad
+
+    def _start(self, group: Options, value: Array) -> State:
+        raise NotImplementedError
+
+    def _change(self, group: Options, state: State, value: Array, grad: Array) -> None:
+        raise NotImplementedError
+
+
+class _Averaging(_Plain, Betas):
+    """The relatives of Adam: averages of the gradient and of its square, and a decay."""
+
+    def _gradient(self, group: Options, value: Array, grad: Array) -> Array:
+        """With its decay, too; a decoupled one goes to the parameter."""
+        grad, decay = super()._gradient(group, value, grad), float(group["weight_decay"])
         if decay == 0:
             return grad
         if group.get("decoupled_weight_decay"):
@@ -37,13 +50,22 @@ class _Betas(Optimizer):
             return grad
         return grad + decay * value
 
+    def _start(self, group: Options, value: Array) -> State:
+        return {"exp_avg": np.zeros_like(value), "exp_avg_sq": np.zeros_like(value)}
 
-def _move(average: np.ndarray, towards: np.ndarray, share: float) -> None:
+
+def _floats(group: Options) -> tuple[float, float, float, float]:
+    """lr, both betas and eps: Python's numbers, so that arrays keep their dtype."""
+    beta1, beta2 = group["betas"]
+    return float(group["lr"]), float(beta1), float(beta2), float(group["eps"])
+
+
+def _move(average: Array, towards: Array, share: float) -> None:
     """average = (1 - share) * average + share * towards, in place."""
     average += share * (towards - average)
 
 
-class NAdam(_Betas):
+class NAdam(_Averaging):
     """Adam with Nesterov's momentum (Dozat 2016); arguments, defaults and formula as torch.optim.NAdam.
 
       g = grad + weight_decay * p                     (-grad if maximize)
@@ -99,34 +121,25 @@ class NAdam(_Betas):
         }
         super().__init__(params, defaults)
 
-    def _check_options(self, group: dict[str, Any]) -> None:
+    def _check_options(self, group: Options) -> None:
         super()._check_options(group)
         self._number(group, "momentum_decay")
 
-    def _update(
-        self, group: dict[str, Any], state: dict[str, Any], value: np.ndarray, grad: np.ndarray
-    ) -> None:
-        if not state:
-            state |= {"step": 0, "mu_product": 1.0}
-            state |= {"exp_avg": np.zeros_like(value), "exp_avg_sq": np.zeros_like(value)}
-        state["step"] += 1
-        t, lr, (beta1, beta2), decay = (
-            state["step"],
-            float(group["lr"]),
-            group["betas"],
-            group["momentum_decay"],
-        )
-        grad = self._gradient(group, value, grad)
-        now, then = (float(beta1 * (1 - 0.5 * 0.96 ** (k * decay))) for k in (t, t + 1))
+    def _start(self, group: Options, value: Array) -> State:
+        return {"mu_product": 1.0, **super()._start(group, value)}
+
+    def _change(self, group: Options, state: State, value: Array, grad: Array) -> None:
+        (lr, beta1, beta2, eps), decay, t = _floats(group), float(group["momentum_decay"]), state["step"]
+        now, then = (beta1 * (1 - 0.5 * 0.96 ** (k * decay)) for k in (t, t + 1))
         state["mu_product"] *= now
-        _move(state["exp_avg"], grad, float(1 - beta1))
-        _move(state["exp_avg_sq"], grad * grad, float(1 - beta2))
-        root = np.sqrt(state["exp_avg_sq"] / float(1 - beta2**t)) + float(group["eps"])
+        _move(state["exp_avg"], grad, 1 - beta1)
+        _move(state["exp_avg_sq"], grad * grad, 1 - beta2)
+        root = np.sqrt(state["exp_avg_sq"] / (1 - beta2**t)) + eps
         value -= lr * (1 - now) / (1 - state["mu_product"]) * grad / root
         value -= lr * then / (1 - state["mu_product"] * then) * state["exp_avg"] / root
 
 
-class RAdam(_Betas):
+class RAdam(_Averaging):
     """Rectified Adam (Liu and others 2020); arguments, defaults and formula as torch.optim.RAdam.
 
       g = grad + weight_decay * p                     (-grad if maximize)
@@ -180,26 +193,20 @@ class RAdam(_Betas):
         }
         super().__init__(params, defaults)
 
-    def _update(
-        self, group: dict[str, Any], state: dict[str, Any], value: np.ndarray, grad: np.ndarray
-    ) -> None:
-        if not state:
-            state |= {"step": 0, "exp_avg": np.zeros_like(value), "exp_avg_sq": np.zeros_like(value)}
-        state["step"] += 1
-        t, (beta1, beta2) = state["step"], (float(beta) for beta in group["betas"])
-        grad = self._gradient(group, value, grad)
+    def _change(self, group: Options, state: State, value: Array, grad: Array) -> None:
+        (lr, beta1, beta2, eps), t = _floats(group), state["step"]
         _move(state["exp_avg"], grad, 1 - beta1)
         _move(state["exp_avg_sq"], grad * grad, 1 - beta2)
-        step = float(group["lr"]) / (1 - beta1**t) * state["exp_avg"]
+        step = lr / (1 - beta1**t) * state["exp_avg"]
         most = 2 / (1 - beta2) - 1
         length = most - 2 * t * beta2**t / (1 - beta2**t)
         if length > 5:
             rect = (length - 4) * (length - 2) * most / ((most - 4) * (most - 2) * length)
-            step *= (rect * (1 - beta2**t)) ** 0.5 / (np.sqrt(state["exp_avg_sq"]) + float(group["eps"]))
+            step *= (rect * (1 - beta2**t)) ** 0.5 / (np.sqrt(state["exp_avg_sq"]) + eps)
         value -= step
 
 
-class Adamax(_Betas):
+class Adamax(_Averaging):
     """Adam with the largest gradient so far (Kingma and Ba 2015); arguments, defaults and formula as
     torch.optim.Adamax.
 
@@ -243,21 +250,18 @@ class Adamax(_Betas):
         defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
         super().__init__(params, defaults)
 
-    def _update(
-        self, group: dict[str, Any], state: dict[str, Any], value: np.ndarray, grad: np.ndarray
-    ) -> None:
-        if not state:
-            state |= {"step": 0, "exp_avg": np.zeros_like(value), "exp_inf": np.zeros_like(value)}
-        state["step"] += 1
-        beta1, beta2 = (float(beta) for beta in group["betas"])
-        grad = self._gradient(group, value, grad)
+    def _start(self, group: Options, value: Array) -> State:
+        return {"exp_avg": np.zeros_like(value), "exp_inf": np.zeros_like(value)}
+
+    def _change(self, group: Options, state: State, value: Array, grad: Array) -> None:
+        lr, beta1, beta2, eps = _floats(group)
         _move(state["exp_avg"], grad, 1 - beta1)
         largest = state["exp_inf"]
-        np.maximum(beta2 * largest, np.abs(grad) + float(group["eps"]), out=largest)
-        value -= float(group["lr"]) / (1 - beta1 ** state["step"]) * state["exp_avg"] / largest
+        np.maximum(beta2 * largest, np.abs(grad) + eps, out=largest)
+        value -= lr / (1 - beta1 ** state["step"]) * state["exp_avg"] / largest
 
 
-class Rprop(Optimizer):
+class Rprop(_Plain):
     """Resilient backpropagation (Riedmiller and Braun 1993), for gradients of the whole data set; arguments,
     defaults and formula as torch.optim.Rprop.
 
@@ -299,24 +303,19 @@ class Rprop(Optimizer):
     ) -> None:
         super().__init__(params, {"lr": lr, "etas": etas, "step_sizes": step_sizes, "maximize": maximize})
 
-    def _check_options(self, group: dict[str, Any]) -> None:
+    def _check_options(self, group: Options) -> None:
         self._number(group, "lr")
         flag("Rprop", "maximize", group["maximize"])
         for name in ("etas", "step_sizes"):
-            if not isinstance(group[name], (tuple, list)) or len(group[name]) != 2:
-                raise TypeError(f"Rprop: expected {name} to be 2 numbers, got {group[name]!r}")
+            self._pair(group, name)
         less, more = group["etas"]
         if not 0.0 < less < 1.0 < more:
             raise ValueError(f"Rprop: expected 0 < etas[0] < 1 < etas[1], got {less} and {more}")
 
-    def _update(
-        self, group: dict[str, Any], state: dict[str, Any], value: np.ndarray, grad: np.ndarray
-    ) -> None:
-        if not state:
-            state |= {"step": 0, "prev": np.zeros_like(value)}
-            state["step_size"] = np.full_like(value, float(group["lr"]))
-        state["step"] += 1
-        grad = -grad if group["maximize"] else grad
+    def _start(self, group: Options, value: Array) -> State:
+        return {"prev": np.zeros_like(value), "step_size": np.full_like(value, float(group["lr"]))}
+
+    def _change(self, group: Options, state: State, value: Array, grad: Array) -> None:
         kind, sizes = value.dtype.type, state["step_size"]
         less, more = (kind(eta) for eta in group["etas"])
         turn = grad * state["prev"]
