@@ -5,8 +5,8 @@
     explain("conv2d", "n1 ic64 ih56 iw56 oc64 kh1 kw1")   # which one runs, and what was passed over
     print(source("conv2d", "tile"))                       # the kernel, to be read
 
-Shapes are text, see loopnest.shapes and loopnest.laboratory; without one, an operator's own example is taken
-(for conv2d and lstm the layer of `loopnest tour`). Every operator has one.
+Shapes are text, see loopnest.shapes; without one, an operator's own example is taken (for conv2d and lstm the
+layer of `loopnest tour`). Every operator has one.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ Shape = Annotated[
     str | None,
     typer.Argument(
         metavar="SHAPE",
-        help='As text: "n1 ic64 ih56 iw56 oc64 kh3 kw3 p1" (see loopnest.shapes, loopnest.laboratory); '
+        help='As text: "n1 ic64 ih56 iw56 oc64 kh3 kw3 p1" (see loopnest.shapes); '
         "default: the operator's own example.",
     ),
 ]

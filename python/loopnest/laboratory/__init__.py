@@ -1,6 +1,5 @@
 """The laboratory's stock: for every operator an example, and how to make its inputs for any shape.
 
-    more_shapes.py shapes as text of what loopnest.shapes has none for: "n1000000", "o4096 d512 i1"
     draw.py        the numbers that inputs are made of
     convolution.py products.py pooling.py elementwise.py rows.py tables.py recurrent.py optimisers.py
                    inputs, by kind of operator: the same files as in loopnest.ops
@@ -27,15 +26,6 @@ from loopnest.laboratory import (
     tables,
 )
 from loopnest.laboratory.draw import Draw, Inputs
-from loopnest.laboratory.more_shapes import (
-    AxisShape,
-    CellShape,
-    ClassesShape,
-    CountShape,
-    LookupShape,
-    NormShape,
-    ResizeShape,
-)
 
 __all__ = ["EXAMPLES", "Draw", "Example", "Inputs"]
 
@@ -75,16 +65,20 @@ _POOL: Layer = (
     "ResNet's first pooling, 112x112x64, 3x3, stride 2",
 )
 _PRODUCT: Layer = (shapes.GemmShape, "m512 n512 k512", "512 x 512 x 512")
-_NUMBERS: Layer = (CountShape, "n802816", "the numbers of a ResNet layer, 112x112x64")
-_HIDDEN: Layer = (CountShape, "n1572864", "GELU of a transformer's hidden layer, 512 x 3072")
-_BATCH: Layer = (NormShape, "n8 s784 c128 g128 batch1", "batch norm of a ResNet layer, 8 images of 28x28x128")
-_ROWS: Layer = (AxisShape, "o4096 d512 i1", "4096 rows of attention over 512 places")
-_AVERAGE: Layer = (AxisShape, "o8 d3136 i64", "the sums of a global average, 8 images of 56x56x64")
-_CLASSES: Layer = (ClassesShape, "n256 c1000", "256 images, 1000 classes")
-_WORDS: Layer = (LookupShape, "v10000 d256 m4096", "4096 words of 10000, 256 numbers each")
-_CELL: Layer = (CellShape, "m1024 h64", "a ConvLSTM's cell, 32x32 places of 64 channels")
-_RESIZE: Layer = (ResizeShape, "n1 c64 ih56 iw56 oh112 ow112", "twice as large, bilinear, 56x56x64")
-_PARAMETERS: Layer = (CountShape, "n1000000", "a million parameters")
+_NUMBERS: Layer = (shapes.CountShape, "n802816", "the numbers of a ResNet layer, 112x112x64")
+_HIDDEN: Layer = (shapes.CountShape, "n1572864", "GELU of a transformer's hidden layer, 512 x 3072")
+_BATCH: Layer = (
+    shapes.NormShape,
+    "n8 s784 c128 g128 batch1",
+    "batch norm of a ResNet layer, 8 images of 28x28x128",
+)
+_ROWS: Layer = (shapes.AxisShape, "o4096 d512 i1", "4096 rows of attention over 512 places")
+_AVERAGE: Layer = (shapes.AxisShape, "o8 d3136 i64", "the sums of a global average, 8 images of 56x56x64")
+_CLASSES: Layer = (shapes.ClassesShape, "n256 c1000", "256 images, 1000 classes")
+_WORDS: Layer = (shapes.LookupShape, "v10000 d256 m4096", "4096 words of 10000, 256 numbers each")
+_CELL: Layer = (shapes.CellShape, "m1024 h64", "a ConvLSTM's cell, 32x32 places of 64 channels")
+_RESIZE: Layer = (shapes.ResizeShape, "n1 c64 ih56 iw56 oh112 ow112", "twice as large, bilinear, 56x56x64")
+_PARAMETERS: Layer = (shapes.CountShape, "n1000000", "a million parameters")
 
 EXAMPLES = {
     **{

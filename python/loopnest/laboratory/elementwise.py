@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loopnest import ops
 from loopnest.laboratory.draw import Draw, Inputs
-from loopnest.laboratory.more_shapes import CountShape
+from loopnest.shapes import CountShape
 
 
 def forward(draw: Draw, s: CountShape, op: str) -> Inputs:

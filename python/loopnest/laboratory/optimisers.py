@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loopnest.laboratory.draw import Draw, Inputs
-from loopnest.laboratory.more_shapes import CountShape
+from loopnest.shapes import CountShape
 
 
 def step(draw: Draw, s: CountShape, op: str) -> Inputs:

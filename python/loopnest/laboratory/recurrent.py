@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from loopnest import ops
 from loopnest.laboratory.draw import Array, Draw, Inputs
-from loopnest.laboratory.more_shapes import CellShape
-from loopnest.shapes import RecurrentShape
+from loopnest.shapes import CellShape, RecurrentShape
 
 
 def _drawn(draw: Draw, s: RecurrentShape) -> tuple[Array, Array, Array, Array, Array]:

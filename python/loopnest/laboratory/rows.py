@@ -6,7 +6,7 @@ from typing import Any
 
 from loopnest import ops
 from loopnest.laboratory.draw import Draw, Inputs
-from loopnest.laboratory.more_shapes import AxisShape, ClassesShape, NormShape
+from loopnest.shapes import AxisShape, ClassesShape, NormShape
 
 
 def _sets(s: NormShape) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from loopnest.laboratory.draw import Array, Draw, Inputs
-from loopnest.laboratory.more_shapes import LookupShape, ResizeShape
+from loopnest.shapes import LookupShape, ResizeShape
 
 
 def embedding(draw: Draw, s: LookupShape, op: str) -> Inputs:

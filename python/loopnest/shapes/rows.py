@@ -1,24 +1,9 @@
-"""Shapes of operators that loopnest.shapes has no layers of; the same grammar, the letters of the contracts.
-
->>> NormShape.parse("n2 s9 c6 g3")
-NormShape(n=2, s=9, c=6, g=3, batch=0)
-"""
-
-from __future__ import annotations
+"""Shapes of what looks along rows or over sets: norms, softmax, sums, cross entropy."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from loopnest.shapes import Shape
-
-
-@dataclass(frozen=True)
-class CountShape(Shape):
-    """n numbers in a row."""
-
-    op: ClassVar[str] = "element by element"
-
-    n: int
+from loopnest.shapes.text import Shape
 
 
 @dataclass(frozen=True)
@@ -62,38 +47,3 @@ class ClassesShape(Shape):
     n: int
     c: int
     s: int
-
-
-@dataclass(frozen=True)
-class LookupShape(Shape):
-    """table [v, d], index [m]."""
-
-    op: ClassVar[str] = "embedding"
-
-    v: int
-    d: int
-    m: int
-
-
-@dataclass(frozen=True)
-class CellShape(Shape):
-    """sums [m, 4h], c [m, h]."""
-
-    op: ClassVar[str] = "lstm_cell"
-
-    m: int
-    h: int
-
-
-@dataclass(frozen=True)
-class ResizeShape(Shape):
-    """x [n, c, ih, iw], y [n, c, oh, ow]."""
-
-    op: ClassVar[str] = "resample"
-
-    n: int
-    c: int
-    ih: int
-    iw: int
-    oh: int
-    ow: int
