@@ -11,6 +11,7 @@ The file is in parts, because it is one module for the compiler's sake (calls be
     node.pxi          Node, one operator on the tape, and its kinds: of several outputs, with a function
     backward.pxi      gradients added up on their way from node to node
     tensor.pxi        Tensor
+    in_place.pxi      changes in place, and what they must not touch
     hooks.pxi         what runs when the gradient of a leaf is complete
     arithmetic.pxi    + - * / ** @ comparisons, exp log sqrt ...
     shape.pxi         reshape, permute, getitem, cat, stack ...
@@ -57,6 +58,7 @@ include "later.pxi"
 include "node.pxi"
 include "backward.pxi"
 include "tensor.pxi"
+include "in_place.pxi"
 include "hooks.pxi"
 include "arithmetic.pxi"
 include "shape.pxi"
