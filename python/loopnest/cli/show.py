@@ -184,9 +184,8 @@ class Display(Watch):
                 training["name"], total=training["planned_epochs"], figures=""
             )
         figures = (
-            f"{len(training['epochs']):>2}  loss {epoch['loss']:.4f}  "
-            f"train {100 * epoch['train_accuracy']:5.1f} %  "
-            f"held back {100 * epoch['test_accuracy']:5.1f} %"
+            f"{len(training['epochs']):>2}  loss {epoch['loss']:.4f}  train "
+            f"{100 * epoch['train_accuracy']:5.1f} %  held back {100 * epoch['test_accuracy']:5.1f} %"
         )
         self._progress.update(self._task, advance=1, figures=figures)
         self._progress.refresh()

@@ -229,8 +229,7 @@ def run(options: Options) -> Result:
         name="caption",
         title="An image, told in a sentence",
         about=f"{len(x):,} scenes composed of training digits, {len(xt)} of held-back digits. Exact: the "
-        f"sentence is one of "
-        "the two true ones. BLEU-4 against both.",
+        "sentence is one of the two true ones. BLEU-4 against both.",
         rows=rows,
         columns={"exact": ("exact", ".1%"), "bleu": ("BLEU-4", ".3f")},
         say=f"With attention {rows[0].figures['exact']:.1%} of the sentences are exactly right, without "

@@ -290,14 +290,12 @@ def run(options: Options) -> Result:
     return Result(
         name="faceoff",
         title="CNN against GRU, LSTM, TCN and a bag of words",
-        about=f"Accuracy on held-back rows, {mean}. The networks have equal "
-        "numbers of parameters beside the word vectors. Best: all whose gap to the highest mean is within "
-        "its own interval. Above after equal epochs; equal time: after as many "
-        "seconds of training (the CPU's, if on one thread) as the fastest network takes for all its epochs. "
-        "Parameters: on TREC, word vectors included; training: on all sets of sentences with all seeds. "
-        "Order: a real sentence or its "
-        "words shuffled (chance 50 %). First of T: name the first of T random symbols after the last "
-        "(chance 25 %).",
+        about=f"Accuracy on held-back rows, {mean}. The networks have equal numbers of parameters beside the "
+        "word vectors. Best: all whose gap to the highest mean is within its own interval. Above after equal "
+        "epochs; equal time: after as many seconds of training (the CPU's, if on one thread) as the fastest "
+        "network takes for all its epochs. Parameters: on TREC, word vectors included; training: on all sets "
+        "of sentences with all seeds. Order: a real sentence or its words shuffled (chance 50 %). First of "
+        "T: name the first of T random symbols after the last (chance 25 %).",
         rows=found.rows(),
         columns={task: (task, ".1%") for task in found.tasks()},
         say=finding(found, crossings, points[-1]),

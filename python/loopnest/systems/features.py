@@ -61,16 +61,13 @@ def run(options: Options) -> Result:
         name="features",
         title="A CNN's features, handed to other models",
         about=f"LeNet-5 learned from {len(y) - pool:,} images; its 84 last hidden numbers are the features. "
-        f"The other "
-        f"models saw 20, 100 or 500 labels of {pool:,} further images (mean of several draws with every "
-        f"class in it), and "
-        f"are measured on {len(yt):,} held-back ones.",
+        f"The other models saw 20, 100 or 500 labels of {pool:,} further images (mean of several draws with "
+        f"every class in it), and are measured on {len(yt):,} held-back ones.",
         rows=rows,
         columns={f"labels{count}": (f"{count} labels", ".1%") for count in counts},
-        say=f"With 100 labels, logistic regression on the CNN's features names "
-        f"{rows[0].figures['labels100']:.1%} of the "
-        f"held-back images rightly, on raw pixels {rows[1].figures['labels100']:.1%}: "
-        f"{100 * abs(gain):.1f} points {'more' if gain > 0 else 'less'}.",
+        say="With 100 labels, logistic regression on the CNN's features names "
+        f"{rows[0].figures['labels100']:.1%} of the held-back images rightly, on raw pixels "
+        f"{rows[1].figures['labels100']:.1%}: {100 * abs(gain):.1f} points {'more' if gain > 0 else 'less'}.",
         pictures=[
             Picture(
                 "labels",

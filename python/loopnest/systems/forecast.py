@@ -202,8 +202,7 @@ def run(options: Options) -> Result:
         columns={name: (name, ".4g") for name in tasks},
         say=f"On {first} the GRU errs by {rows['GRU-32'].figures[first]:.4g}, the TCN by "
         f"{rows['TCN-24'].figures[first]:.4g}, least squares by {rows['least squares'].figures[first]:.4g}, "
-        f"persistence by "
-        f"{rows['persistence'].figures[first]:.4g}.",
+        f"persistence by {rows['persistence'].figures[first]:.4g}.",
         pictures=[
             Picture(
                 "forecast",

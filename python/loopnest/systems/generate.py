@@ -172,8 +172,7 @@ def run(options: Options) -> Result:
         name="generate",
         title="A recurrent network writes, character by character",
         about=f"{len(learn):,} characters to learn from, the {len(held):,} behind them held back; "
-        f"{len(vocab)} kinds. "
-        "The figure is the mean cross-entropy of the next held-back character.",
+        f"{len(vocab)} kinds. The figure is the mean cross-entropy of the next held-back character.",
         rows=rows,
         columns={"nats": ("nats a character", ".3f"), "bits": ("bits", ".3f")},
         say=f"After {trainer_steps(history, best.model):,} steps the LSTM needs {best.figures['nats']:.3f} "

@@ -340,10 +340,8 @@ def run(options: Options) -> Result:
                 "horizon",
                 "Memory horizon beside receptive field",
                 "How strongly the last answer of the models for characters depends on the input k steps back "
-                "(mean size of "
-                f"the gradient, relative to the last step). The TCN's reach ends at {reach} steps, sharply; "
-                f"recurrent memory "
-                "fades.",
+                f"(mean size of the gradient, relative to the last step). The TCN's reach ends at {reach} "
+                "steps, sharply; recurrent memory fades.",
                 horizon_picture(horizons, reach),
             ),
             Picture(
@@ -358,9 +356,8 @@ def run(options: Options) -> Result:
             ),
         ],
         notes=[
-            f"Copying is learned suddenly or not at all: from {sum(learned)} of "
-            f"{len(learned)} starts the TCN falls under a tenth of guessing within this budget. The table's "
-            "is the first of them."
+            f"Copying is learned suddenly or not at all: from {sum(learned)} of {len(learned)} starts the "
+            "TCN falls under a tenth of guessing within this budget. The table's is the first of them."
         ],
         history=history,
     )

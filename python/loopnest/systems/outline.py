@@ -314,9 +314,8 @@ def run(options: Options) -> Result:
         name="outline",
         title="Cell nuclei and their outlines",
         about=f"{len(train)} images to learn from (crops of {CROP}x{CROP}), {len(test)} held back, and "
-        f"{len(other)} of other "
-        "sizes and another look (other). IoU of the nuclei's pixels; objects: F1 of whole nuclei found (IoU "
-        "over 0.5); outline: F1 of outline pixels within 2 pixels.",
+        f"{len(other)} of other sizes and another look (other). IoU of the nuclei's pixels; objects: F1 of "
+        "whole nuclei found (IoU over 0.5); outline: F1 of outline pixels within 2 pixels.",
         rows=rows,
         columns={
             "iou": ("IoU", ".3f"),

@@ -113,14 +113,12 @@ def run(options: Options) -> Result:
         name="scan",
         title="A recurrent network reads one image, step by step",
         about=f"{len(y):,} images to learn from, {len(yt):,} held back. The answer is read from the last "
-        f"state alone. "
-        "Adam 1e-3, batches of 64, gradients clipped to norm 1.",
+        "state alone. Adam 1e-3, batches of 64, gradients clipped to norm 1.",
         rows=table,
         columns={"accuracy": ("accuracy", ".1%"), "steps": ("steps", ".0f")},
         say=f"Reading row after row, the LSTM names {first.figures['accuracy']:.1%} of the held-back images; "
-        f"with the rows "
-        f"in another fixed order {table[3].figures['accuracy']:.1%}: its time is whatever order the parts "
-        f"come in.",
+        f"with the rows in another fixed order {table[3].figures['accuracy']:.1%}: its time is whatever "
+        "order the parts come in.",
         pictures=[
             Picture(
                 "curves",
@@ -132,8 +130,7 @@ def run(options: Options) -> Result:
                 "mind",
                 "Making up its mind",
                 "What the trained last layer makes of the state after each row (top to bottom), for four "
-                "images: the "
-                "darker, the surer. It was only ever trained on the state after the last row.",
+                "images: the darker, the surer. It was only ever trained on the state after the last row.",
                 mind,
             ),
         ],

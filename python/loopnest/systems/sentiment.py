@@ -129,21 +129,18 @@ def run(options: Options) -> Result:
         name="sentiment",
         title="The mood of a sentence",
         about="Accuracy on sentences held back, after the last epoch. Words that occur once in training are "
-        "unknown "
-        f"words; sentences are cut at {LENGTH} words. Adam 1e-3, batches of {BATCH}, dropout 0.5.",
+        f"unknown words; sentences are cut at {LENGTH} words. Adam 1e-3, batches of {BATCH}, dropout 0.5.",
         rows=list(rows.values()),
         columns={name: (name, ".1%") for name in sets},
         say=f"On {first} the LSTM's summary of the sentence gives {rows['LSTM'].figures[first]:.1%}, the "
-        f"CNN's key "
-        f"phrases {rows['TextCNN'].figures[first]:.1%}, a bag of words "
+        f"CNN's key phrases {rows['TextCNN'].figures[first]:.1%}, a bag of words "
         f"{rows['bag of words'].figures[first]:.1%}.",
         pictures=[
             Picture(
                 "words",
                 "Where the mood turns",
                 "The LSTM's answer after every word of two held-back sentences: above the line the last "
-                "class, below "
-                "it the first. It was only ever trained on the state after the last word.",
+                "class, below it the first. It was only ever trained on the state after the last word.",
                 word_by_word(cast(Recurrent, model), encoded),
             ),
             Picture(

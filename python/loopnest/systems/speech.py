@@ -177,10 +177,9 @@ def run(options: Options) -> Result:
         name="speech",
         title="Spoken digits, one by one and in strings",
         about=f"{int((~test).sum())} recordings by {len(spoken.speakers)} speakers to learn from, "
-        f"{int(test.sum())} held back. "
-        "Log-mel frames every 16 ms. Strings are put together from recordings of the same part; the error "
-        "rate is the edit "
-        f"distance over the number of digits spoken, on {len(held[0])} held-back strings.",
+        f"{int(test.sum())} held back. Log-mel frames every 16 ms. Strings are put together from recordings "
+        "of the same part; the error rate is the edit distance over the number of digits spoken, on "
+        f"{len(held[0])} held-back strings.",
         rows=rows,
         columns={"accuracy": ("single digits", ".1%"), "errors": ("errors in strings", ".1%")},
         say=f"The CNN names {rows[0].figures['accuracy']:.1%} of the held-back digits, the GRU "
@@ -191,8 +190,7 @@ def run(options: Options) -> Result:
                 "string",
                 "A string, as CTC hears it",
                 "Above the log-mel frames of a held-back string; below the chance of each digit at every "
-                "frame. A digit is "
-                "a short peak, and blank in between.",
+                "frame. A digit is a short peak, and blank in between.",
                 heard(writer, *(part[:1] for part in held)),
             ),
             Picture(

@@ -251,10 +251,8 @@ def run(options: Options) -> Result:
         name="translate",
         title="German captions into English",
         about=f"{len(train):,} pairs to learn from, {len(dev):,} to watch, {len(test):,} held back "
-        f"(Multi30k, test2016). "
-        "Words that occur once are unknown words; BLEU-4 on lower-case words; beam search of width 4 on the "
-        "first "
-        f"{options.few(200, 10)} pairs.",
+        "(Multi30k, test2016). Words that occur once are unknown words; BLEU-4 on lower-case words; beam "
+        f"search of width 4 on the first {options.few(200, 10)} pairs.",
         rows=rows,
         columns={
             "perplexity": ("perplexity", ".1f"),

@@ -191,8 +191,7 @@ def run(options: Options) -> Result:
                 "rain",
                 "Five minutes ahead",
                 "A held-back moment: the last frame seen, what came, what the ConvLSTM said, and the errors "
-                "of persistence "
-                "and of the ConvLSTM (blue too much, orange too little).",
+                "of persistence and of the ConvLSTM (blue too much, orange too little).",
                 forecast_picture(rain, next_frame(models["ConvLSTM-16"])),
             ),
             Picture(

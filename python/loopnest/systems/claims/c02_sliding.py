@@ -116,9 +116,8 @@ def run(lab: Lab) -> Finding:
             Picture(
                 "c02",
                 "One filter, all over the picture, layer after layer",
-                "Above: four of the overlapping fields on a held-back digit, the shared filters of the "
-                "first layer, and the maps they make of it. Below: maps of the second layer, and the "
-                "accuracies.",
+                "Above: four of the overlapping fields on a held-back digit, the shared filters of the first "
+                "layer, and the maps they make of it. Below: maps of the second layer, and the accuracies.",
                 picture(kept, xt, yt, right, shuffled),
             )
         ],

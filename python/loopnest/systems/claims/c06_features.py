@@ -79,9 +79,8 @@ def run(lab: Lab) -> Finding:
     means = {kind: np.mean([np.mean(row) for row in rows.values()]) for kind, rows in right.items()}
     return Finding(
         done=f"LeNet-5 learned {len(y):,} digits; the 400 numbers behind its last convolution, or the "
-        "pixels, went to "
-        f"{', '.join(makers)} with {LABELS[-1]} labels of other images. For new digits it learned only the "
-        "lower half of the digits, and logistic regression was asked for the upper half.",
+        f"pixels, went to {', '.join(makers)} with {LABELS[-1]} labels of other images. For new digits it "
+        "learned only the lower half of the digits, and logistic regression was asked for the upper half.",
         checks=[
             Check(f"features less pixels: the smallest gain ({least})", gain[least], 0.02),
             Check(
@@ -92,11 +91,9 @@ def run(lab: Lab) -> Finding:
             Check("features: trained less untrained", trained, 0.02, control=True),
         ],
         say=f"With {LABELS[-1]} labels the three classifiers name {means['features']:.1%} on the CNN's "
-        "features, "
-        f"{means['pixels']:.1%} on pixels, {means['untrained']:.1%} on the features of an untrained CNN; "
-        "of digits "
-        f"that the CNN never saw, {np.mean(new['features']):.1%} against {np.mean(new['pixels']):.1%} on "
-        "pixels.",
+        f"features, {means['pixels']:.1%} on pixels, {means['untrained']:.1%} on the features of an "
+        f"untrained CNN; of digits that the CNN never saw, {np.mean(new['features']):.1%} against "
+        f"{np.mean(new['pixels']):.1%} on pixels.",
         pictures=[
             Picture(
                 "c06",

@@ -73,11 +73,10 @@ def run(lab: Lab) -> Finding:
                 "nuclei: IoU when trained on masks of other images", wrong["iou"], 0.4, "below", True, ".2f"
             ),
         ],
-        say=f"The network marks the nuclei with IoU {net['iou'].mean():.2f} (Otsu "
-        f"{otsu['iou'].mean():.2f}) and "
-        f"their outlines with F1 {net['outline'].mean():.2f}; one pixel at a time "
-        f"{dot['outline'].mean():.2f}. "
-        f"Trained on the masks of other images it comes to IoU {wrong['iou'].mean():.2f}.",
+        say=f"The network marks the nuclei with IoU {net['iou'].mean():.2f} (Otsu {otsu['iou'].mean():.2f}) "
+        f"and their outlines with F1 {net['outline'].mean():.2f}; one pixel at a time "
+        f"{dot['outline'].mean():.2f}. Trained on the masks of other images it comes to IoU "
+        f"{wrong['iou'].mean():.2f}.",
         pictures=[
             Picture(
                 "c07",

@@ -143,13 +143,11 @@ def run(lab: Lab) -> Finding:
             Check("not shared, at places it learned", learned["GRU, not shared"], 0.8, control=True),
             Check("bag of words (chance 50 %)", bag, 0.6, "below", control=True),
         ],
-        say=f"Where the phrase never stood in training the GRU is right in {shared.mean():.0%}, with "
-        "weights of its "
-        f"own for every step in {apart.mean():.0%} (where it learned: "
-        f"{np.mean(learned['GRU, not shared']):.0%}); the "
-        f"bag of words, blind to order, in {bag.mean():.0%}. It tells Shakespeare from his shuffled "
-        "letters in "
-        f"{np.mean(told['GRU, shared']):.0%}, a bag in {np.mean(told['bag of words']):.0%}.",
+        say=f"Where the phrase never stood in training the GRU is right in {shared.mean():.0%}, with weights "
+        f"of its own for every step in {apart.mean():.0%} (where it learned: "
+        f"{np.mean(learned['GRU, not shared']):.0%}); the bag of words, blind to order, in {bag.mean():.0%}. "
+        f"It tells Shakespeare from his shuffled letters in {np.mean(told['GRU, shared']):.0%}, a bag in "
+        f"{np.mean(told['bag of words']):.0%}.",
         pictures=[
             Picture(
                 "c09",

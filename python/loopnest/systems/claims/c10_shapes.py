@@ -235,10 +235,9 @@ def run(lab: Lab) -> Finding:
         ],
         say=f"All five shapes are learned: {mean['one to one']:.0%}, {mean['one to many']:.0%}, "
         f"{mean['many to one']:.0%}, {mean['after reading']:.0%} and {mean['in step']:.0%} right. Lengths "
-        "never seen are "
-        f"always taken; right are {far['many to one']:.0%} of 30 symbols, {far['in step']:.0%} in step "
-        "over 100, but "
-        f"only {far['after reading']:.0%} of strings of 7 said backwards.",
+        f"never seen are always taken; right are {far['many to one']:.0%} of 30 symbols, "
+        f"{far['in step']:.0%} in step over 100, but only {far['after reading']:.0%} of strings of 7 said "
+        "backwards.",
         pictures=[
             Picture(
                 "c10",

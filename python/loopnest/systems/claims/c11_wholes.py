@@ -188,13 +188,10 @@ def run(lab: Lab) -> Finding:
                 control=True,
             ),
         ],
-        say=f"{mean['new']:.0%} of the names it writes are nobody's, and their letters are as usual as "
-        "those of real "
-        f"names ({mean['odd']:+.2f} nats; drawn letters {mean['odd letters']:+.2f}). Of numbers it never "
-        "saw it "
-        f"translates {mean['numbers']:.0%} exactly (word by word {mean['one by one']:.0%}), and "
-        f"{mean['captions']:.0%} of "
-        "the captions of pairs it never saw are right.",
+        say=f"{mean['new']:.0%} of the names it writes are nobody's, and their letters are as usual as those "
+        f"of real names ({mean['odd']:+.2f} nats; drawn letters {mean['odd letters']:+.2f}). Of numbers it "
+        f"never saw it translates {mean['numbers']:.0%} exactly (word by word {mean['one by one']:.0%}), and "
+        f"{mean['captions']:.0%} of the captions of pairs it never saw are right.",
         pictures=[
             Picture(
                 "c11",

@@ -112,12 +112,10 @@ def run(lab: Lab) -> Finding:
             ),
         ],
         say=f"Sixteen characters instead of one save {told['Shakespeare'].mean():.2f} nats on the next, of "
-        "shuffled "
-        f"letters {told['his letters shuffled'].mean():.2f}. The GRU names {mean['GRU']:.0%} of spoken "
-        "digits, the mean "
-        f"of their frames {mean['mean of the frames']:.0%}. It errs {mean['airline']:.0%} less than "
-        "persistence on "
-        f"passengers; on the S&P 500 {mean['sp500']:+.1%}: no skill that would count.",
+        f"shuffled letters {told['his letters shuffled'].mean():.2f}. The GRU names {mean['GRU']:.0%} of "
+        f"spoken digits, the mean of their frames {mean['mean of the frames']:.0%}. It errs "
+        f"{mean['airline']:.0%} less than persistence on passengers; on the S&P 500 {mean['sp500']:+.1%}: no "
+        "skill that would count.",
         pictures=[
             Picture(
                 "c13",

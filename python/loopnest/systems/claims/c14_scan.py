@@ -66,11 +66,9 @@ def run(lab: Lab) -> Finding:
             ),
             Check("named from the last row alone", lonely_rows, 0.4, "below", control=True),
         ],
-        say=f"Row by row the LSTM names {mean['row by row']:.0%} of held-back digits, in one shuffled "
-        "order of the rows "
-        f"{mean['rows shuffled']:.0%}, from the last row alone {mean['last row alone']:.0%}. If the upper "
-        "half of "
-        f"another digit is read first, {mean['upper half of another']:.0%}.",
+        say=f"Row by row the LSTM names {mean['row by row']:.0%} of held-back digits, in one shuffled order "
+        f"of the rows {mean['rows shuffled']:.0%}, from the last row alone {mean['last row alone']:.0%}. If "
+        f"the upper half of another digit is read first, {mean['upper half of another']:.0%}.",
         pictures=[
             Picture(
                 "c14",

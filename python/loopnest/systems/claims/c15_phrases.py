@@ -103,9 +103,8 @@ def run(lab: Lab) -> Finding:
         ],
         say=f"A key phrase in {LONG} letters is named by the CNN in {near['CNN'].mean():.0%}, by the GRU in "
         f"{near['GRU'].mean():.0%}; the first of {FAR} symbols in {far['CNN'].mean():.0%} and "
-        f"{far['GRU'].mean():.0%}. Of "
-        f"TREC's questions the CNN names {mean['CNN']:.0%}, the GRU {mean['GRU']:.0%}, a bag of words "
-        f"{mean['bag']:.0%}.",
+        f"{far['GRU'].mean():.0%}. Of TREC's questions the CNN names {mean['CNN']:.0%}, the GRU "
+        f"{mean['GRU']:.0%}, a bag of words {mean['bag']:.0%}.",
         pictures=[
             Picture(
                 "c15",

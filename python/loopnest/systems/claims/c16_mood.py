@@ -96,11 +96,10 @@ def run(lab: Lab) -> Finding:
             ),
             Check("learned from moods dealt out at random", get["random moods"], 0.6, "below", control=True),
         ],
-        say=f"From the state after the last word the mood of {get['summary'].mean():.0%} of held-back "
-        "tweets is named, "
-        f"after half of the words {get['half'].mean():.0%}; from the states of an untrained network "
-        f"{get['untrained'].mean():.0%}. A bag of words names {get['bag'].mean():.0%}: that the order of "
-        "words is needed is not said by this.",
+        say=f"From the state after the last word the mood of {get['summary'].mean():.0%} of held-back tweets "
+        f"is named, after half of the words {get['half'].mean():.0%}; from the states of an untrained "
+        f"network {get['untrained'].mean():.0%}. A bag of words names {get['bag'].mean():.0%}: that the "
+        "order of words is needed is not said by this.",
         pictures=[
             Picture(
                 "c16",

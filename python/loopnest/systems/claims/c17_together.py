@@ -94,13 +94,11 @@ def run(lab: Lab) -> Finding:
                 control=True,
             ),
         ],
-        say=f"{mean['captions']:.0%} of the captions are exactly right ({mean['other image']:.0%} if it "
-        "sees another "
-        f"image). Of symbols {GAP} steps back the TCN says {mean['TCN']:.0%} again, the LSTM "
-        f"{mean['LSTM']:.0%}, the GRU "
-        f"{mean['GRU']:.0%}, the RNN {mean['RNN']:.0%}; a TCN of short reach "
-        f"{mean['TCN, short reach']:.0%}. By rows the "
-        f"TCN names {np.mean(rows['TCN']):.0%} of digits, the LSTM {np.mean(rows['LSTM']):.0%}.",
+        say=f"{mean['captions']:.0%} of the captions are exactly right ({mean['other image']:.0%} if it sees "
+        f"another image). Of symbols {GAP} steps back the TCN says {mean['TCN']:.0%} again, the LSTM "
+        f"{mean['LSTM']:.0%}, the GRU {mean['GRU']:.0%}, the RNN {mean['RNN']:.0%}; a TCN of short reach "
+        f"{mean['TCN, short reach']:.0%}. By rows the TCN names {np.mean(rows['TCN']):.0%} of digits, the "
+        f"LSTM {np.mean(rows['LSTM']):.0%}.",
         pictures=[
             Picture(
                 "c17",

@@ -138,13 +138,11 @@ def run(lab: Lab) -> Finding:
                 "not shared, phrases where it learned them", time["not shared"]["learned"], 0.8, control=True
             ),
         ],
-        say=f"Without shared filters digits are named in {mean['space', 'not shared', 'learned']:.0%} "
-        "where they were "
-        f"learned and {mean['space', 'not shared', 'new']:.0%} in the corners (shared "
-        f"{mean['space', 'shared', 'new']:.0%}); "
-        f"without shared steps phrases in {mean['time', 'not shared', 'learned']:.0%} and "
-        f"{mean['time', 'not shared', 'new']:.0%} (shared {mean['time', 'shared', 'new']:.0%}). Otherwise "
-        "they differ: a window here, all of the past there.",
+        say=f"Without shared filters digits are named in {mean['space', 'not shared', 'learned']:.0%} where "
+        f"they were learned and {mean['space', 'not shared', 'new']:.0%} in the corners (shared "
+        f"{mean['space', 'shared', 'new']:.0%}); without shared steps phrases in "
+        f"{mean['time', 'not shared', 'learned']:.0%} and {mean['time', 'not shared', 'new']:.0%} (shared "
+        f"{mean['time', 'shared', 'new']:.0%}). Otherwise they differ: a window here, all of the past there.",
         pictures=[
             Picture(
                 "c18",
