@@ -21,6 +21,7 @@ from loopnest.systems.frame import BASE, Options, Picture, Result, Row, paramete
 
 MODEL = "lstm"
 NEEDS = BASE
+PIXELS = 4  # so many become one step
 
 
 class Reader(nn.Module):
@@ -52,16 +53,13 @@ def accuracy_on(images: np.ndarray, labels: np.ndarray, model: nn.Module) -> dic
     return {"accuracy": metrics.accuracy(classify.scores(model, images), labels)}
 
 
-def run(options: Options) -> Result:
-    images, classes = classify.load(options)
-    few = options.few(len(images.x_train), 1000)
-    x, y = classify.inputs(images.x_train[:few])[:, 0], images.y_train[:few]
-    xt, yt = classify.inputs(images.x_test)[:, 0], images.y_test
-    height, width = x.shape[1:]
+Task = tuple[str, str, Callable[[np.ndarray], np.ndarray], Callable[[], Reader], int]
+
+
+def tasks(options: Options, height: int, width: int, count: int) -> list[Task]:
+    """Who reads, by what, how an image becomes that, the model, and its epochs."""
     order = np.random.default_rng(0).permutation(height)
-    pixels = options.few(4, 1)  # every so many pixels become one step
     epochs = options.few(10, 3)
-    count = len(classes)
 
     def rows(images):
         return images
@@ -70,19 +68,26 @@ def run(options: Options) -> Result:
         return images[:, order]
 
     def by_pixel(images):
-        return images.reshape(len(images), -1, pixels)
+        return images.reshape(len(images), -1, PIXELS)
 
-    tasks = [
+    found: list[Task] = [
         ("LSTM", "rows", rows, lambda: Reader(nn.LSTM, width, count), epochs),
         ("GRU", "rows", rows, lambda: Reader(nn.GRU, width, count), epochs),
         ("tanh RNN", "rows", rows, lambda: Reader(nn.RNN, width, count), epochs),
         ("LSTM", "shuffled rows", shuffled, lambda: Reader(nn.LSTM, width, count), epochs),
-        ("GRU", f"{pixels} pixels", by_pixel, lambda: remembering(Reader(nn.GRU, pixels, count)), epochs),
+        ("GRU", f"{PIXELS} pixels", by_pixel, lambda: remembering(Reader(nn.GRU, PIXELS, count)), epochs),
     ]
-    if options.quick:
-        tasks = tasks[:4]  # hundreds of steps are not quick
+    return found[:4] if options.quick else found  # hundreds of steps are not quick
+
+
+def run(options: Options) -> Result:
+    images, classes = classify.load(options)
+    few = options.few(len(images.x_train), 1000)
+    x, y = classify.inputs(images.x_train[:few])[:, 0], images.y_train[:few]
+    xt, yt = classify.inputs(images.x_test)[:, 0], images.y_test
+    height, width = x.shape[1:]
     table, history, models = [], {}, {}
-    for cell, unit, cut, make, many in tasks:
+    for cell, unit, cut, make, many in tasks(options, height, width, len(classes)):
         loopnest.manual_seed(options.seed)
         model = make()
         name = f"{cell} by {unit}"
@@ -136,7 +141,7 @@ def run(options: Options) -> Result:
         ],
         notes=[]
         if options.quick
-        else [f"Steps by pixels put {pixels} pixels into each step, so that a run ends within minutes."],
+        else [f"Steps by pixels put {PIXELS} pixels into each step, so that a run ends within minutes."],
         history=history,
     )
 

@@ -27,6 +27,13 @@ LETTERS = Vocabulary(["<pad>", "<s>", "</s>", *"efghinorstuvwxz"])
 LONG = 7  # letters of the longest name, with <s> and </s>
 SIGNS, END = 5, 6  # kinds of a string's symbols are 1 ... SIGNS - 1; 5 starts and 6 ends the answer
 DELAY = 2
+GUESS = {  # how often guessing is right
+    "one to one": 0.12,
+    "one to many": 0.12,
+    "many to one": 0.25,
+    "after reading": 0.01,
+    "in step": 0.25,
+}
 
 
 class Speller(nn.Module):
@@ -160,54 +167,47 @@ def reversed_right(model: Backwards, length: int) -> float:
     return float(((said[:, :-1] == source[:, ::-1]).all(1) & (said[:, -1] == END)).mean())
 
 
+def taught(lab: Lab, seed: int, x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
+    """A network for each of the five shapes; x and y are digits."""
+    few = lab.few
+    return {
+        "one to one": lab.learn(seed, lambda: classify.lenet5(int(y.max()) + 1), (x, y), few(8, 4)),
+        "one to many": lab.learn(seed, Speller, (x, spelled(y)), few(10, 6), batch=32, loss=next_loss),
+        "many to one": lab.practise(
+            seed,
+            lambda: LastState(nn.GRU(4, 32, batch_first=True), 32, 4, 3.0),
+            firsts(64),
+            few(500, 150),
+            rate=6e-3,
+        ),
+        "after reading": lab.practise(
+            seed, Backwards, reversals(64), few(1500, 600), rate=6e-3, loss=next_loss
+        ),
+        "in step": lab.practise(seed, InStep, echoes(64, 10), few(400, 120), rate=1e-2, loss=step_loss),
+    }
+
+
 def run(lab: Lab) -> Finding:
     x, y, xt, yt = lab.digits(6000, 2000, 400)
-    right: dict[str, list[float]] = {
-        name: [] for name in ("one to one", "one to many", "many to one", "after reading", "in step")
-    }
+    right: dict[str, list[float]] = {name: [] for name in GUESS}
     longer: dict[str, list[float]] = {"many to one": [], "after reading": [], "in step": []}
     refused: list[float] = []
     kept: dict[str, Any] = {}
     for seed in lab.seeds:
-        few = lab.few
-        models: dict[str, Any] = {
-            "one to one": lab.learn(seed, lambda: classify.lenet5(int(y.max()) + 1), (x, y), few(8, 4)),
-            "one to many": lab.learn(seed, Speller, (x, spelled(y)), few(10, 6), batch=32, loss=next_loss),
-            "many to one": lab.practise(
-                seed,
-                lambda: LastState(nn.GRU(4, 32, batch_first=True), 32, 4, 3.0),
-                firsts(64),
-                few(500, 150),
-                rate=6e-3,
-            ),
-            "after reading": lab.practise(
-                seed, Backwards, reversals(64), few(1500, 600), rate=6e-3, loss=next_loss
-            ),
-            "in step": lab.practise(seed, InStep, echoes(64, 10), few(400, 120), rate=1e-2, loss=step_loss),
-        }
+        models = taught(lab, seed, x, y)
         kept = kept or models
         right["one to one"].append(lab.accuracy(models["one to one"], xt, yt))
         said = models["one to many"].say(xt)
         right["one to many"].append(np.mean([a == DIGITS[b] for a, b in zip(said, yt, strict=True)]))
         for row, steps in ((right, 12), (longer, 30)):
-            row["many to one"].append(
-                lab.accuracy(
-                    models["many to one"], *faceoff.first_of(steps, 400)(np.random.default_rng(steps))
-                )
-            )
+            asked = faceoff.first_of(steps, 400)(np.random.default_rng(steps))
+            row["many to one"].append(lab.accuracy(models["many to one"], *asked))
         for row, length in ((right, 5), (longer, 7)):
             row["after reading"].append(reversed_right(models["after reading"], length))
         right["in step"].append(echoed(models["in step"], 10))
         longer["in step"].append(echoed(models["in step"], 100))
         refused.append(takes_other_lengths(seed))
-    guess = {
-        "one to one": 0.12,
-        "one to many": 0.12,
-        "many to one": 0.25,
-        "after reading": 0.01,
-        "in step": 0.25,
-    }
-    least = min(right, key=lambda name: np.mean(right[name]) - guess[name])
+    least = min(right, key=lambda name: np.mean(right[name]) - GUESS[name])
     mean = {name: float(np.mean(row)) for name, row in right.items()}
     far = {name: float(np.mean(row)) for name, row in longer.items()}
     return Finding(
@@ -218,7 +218,7 @@ def run(lab: Lab) -> Finding:
         checks=[
             Check(
                 f"right, less guessing: the least of the five shapes ({least})",
-                np.subtract(right[least], guess[least]),
+                np.subtract(right[least], GUESS[least]),
                 0.4,
             ),
             Check("many to one: 30 symbols, learned on 3 to 12", longer["many to one"], 0.8),

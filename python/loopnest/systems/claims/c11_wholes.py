@@ -117,6 +117,20 @@ def letter_loss(model: nn.Module, batch: tuple) -> loopnest.Tensor:
     return F.cross_entropy(scores.reshape(-1, scores.shape[-1]), y.reshape(-1))
 
 
+def made_up(lab: Lab, seed: int, letters: Vocabulary, ids: np.ndarray) -> list[str]:
+    """Names that a GRU writes after it has read those in `ids`."""
+    model = lab.practise(
+        seed,
+        lambda: generate.CharRNN(len(letters), 96, 1, nn.GRU),
+        characters(ids),
+        lab.few(1500, 260),
+        rate=6e-3,
+        loss=letter_loss,
+    )
+    told = generate.sample(model, letters, "\n", lab.few(3000, 1200), seed).split("\n")[1:-1]
+    return [name for name in told if len(name) > 1]
+
+
 def run(lab: Lab) -> Finding:
     names = lab.names()
     order = np.random.default_rng(0).permutation(len(names))
@@ -134,16 +148,7 @@ def run(lab: Lab) -> Finding:
     }
     shown: dict[str, list] = {}
     for seed in lab.seeds:
-        model = lab.practise(
-            seed,
-            lambda: generate.CharRNN(len(letters), 96, 1, nn.GRU),
-            characters(ids),
-            lab.few(1500, 260),
-            rate=6e-3,
-            loss=letter_loss,
-        )
-        told = generate.sample(model, letters, "\n", lab.few(3000, 1200), seed).split("\n")[1:-1]
-        told = [name for name in told if len(name) > 1]
+        told = made_up(lab, seed, letters, ids)
         new = sorted({name for name in told if name not in known}, key=told.index)
         rng = np.random.default_rng(seed)
         drawn = ["".join(rng.choice(plain, len(name))) for name in new]

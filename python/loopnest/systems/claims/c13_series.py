@@ -34,6 +34,21 @@ def nats(model: nn.Module, ids: np.ndarray, back: int, count: int = 1500) -> flo
         return F.cross_entropy(scores, loopnest.tensor(y)).item()
 
 
+def surprise(lab: Lab, seed: int, ids: np.ndarray, letters: int) -> dict[float, float]:
+    """Nats for the next character after the last so many, in the last tenth of a text, of a GRU that has
+    learned from the rest."""
+    cut = int(0.9 * len(ids))
+    model = lab.practise(
+        seed,
+        lambda: generate.CharRNN(letters, 96, 1, nn.GRU),
+        characters(ids[:cut], 64, BACK[-1]),
+        lab.few(1500, 260),
+        rate=6e-3,
+        loss=letter_loss,
+    )
+    return {back: nats(model, ids[cut:], back) for back in BACK}
+
+
 def gain(name: str, lab: Lab, seed: int, epochs: int) -> tuple[float, forecast.Cut, np.ndarray]:
     """How far the GRU's error lies below persistence's (RMSE, as a share); the series, and what was said."""
     cut = forecast.Cut(lab.series(name), forecast.TASKS[name])
@@ -49,7 +64,6 @@ def run(lab: Lab) -> Finding:
     letters = Vocabulary.of_characters(text)
     ids = letters.encode(text)
     mixed = np.random.default_rng(0).permutation(ids)
-    cut = int(0.9 * len(ids))
     spoken = lab.speech()
     frames = np.stack([speech.fitted(frames) for frames in speech.prepared(spoken)])
     seen = {name: {back: [] for back in BACK} for name in ("Shakespeare", "his letters shuffled")}  # type: dict[str, dict[float, list[float]]]
@@ -58,16 +72,8 @@ def run(lab: Lab) -> Finding:
     shown: dict[str, tuple[forecast.Cut, np.ndarray]] = {}
     for seed in lab.seeds:
         for row, source in zip(seen.values(), (ids, mixed), strict=True):
-            model = lab.practise(
-                seed,
-                lambda: generate.CharRNN(len(letters), 96, 1, nn.GRU),
-                characters(source[:cut], 64, BACK[-1]),
-                lab.few(1500, 260),
-                rate=6e-3,
-                loss=letter_loss,
-            )
-            for back in BACK:
-                row[back].append(nats(model, source[cut:], back))
+            for back, figure in surprise(lab, seed, source, len(letters)).items():
+                row[back].append(figure)
         test, digit = spoken.test, spoken.digit
         for name, make in (
             ("GRU", lambda: speech.Recurrent(nn.GRU, 64)),
