@@ -19,19 +19,26 @@ from loopnest.reference.reduce import REDUCTIONS
 Maker = Callable[[str, np.dtype, bool, bool], Problem]
 MAKERS: dict[str, Maker] = {}
 SHAPES: dict[str, list[str]] = {}
+INEXACT: set[str] = set()  # whose results are never exact: asked for integers they get random numbers
 
 
-def case(op: str, texts: list[str]) -> Callable[[Maker], Maker]:
+def case(op: str, texts: list[str], integers: bool = True) -> Callable[[Maker], Maker]:
     def register(maker: Maker) -> Maker:
         MAKERS[op], SHAPES[op] = maker, texts
+        if not integers:
+            INEXACT.add(op)
         return maker
 
     return register
 
 
-@cache
 def problem(op: str, shape: str, dtype: str, exact: bool, optional: bool) -> Problem:
     """Made once and used by all rungs and ISAs; nobody may write into it."""
+    return _problem(op, shape, dtype, exact and op not in INEXACT, optional)
+
+
+@cache
+def _problem(op: str, shape: str, dtype: str, exact: bool, optional: bool) -> Problem:
     return MAKERS[op](shape, np.dtype(dtype), exact, optional)
 
 
@@ -967,7 +974,7 @@ def lstm_operands(inputs: list[np.ndarray | None]) -> list[Operand]:
     ]
 
 
-@case("lstm", texts("lstm") + REPEATED)
+@case("lstm", texts("lstm") + REPEATED, integers=False)
 def lstm(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
     s, inputs = lstm_inputs(text, dtype, optional)
     steps, limit = reference.lstm_steps(*inputs), bound.lstm_bound(*inputs, dtype=dtype)
@@ -985,7 +992,7 @@ def lstm(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
     return Problem(lstm_operands(inputs), outputs, {"t": s.t, "n": s.n, "i": s.i, "h": s.h})
 
 
-@case("lstm_backward", texts("lstm") + REPEATED)
+@case("lstm_backward", texts("lstm") + REPEATED, integers=False)
 def lstm_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
     """Not optional: no state in, no gradient of it out; for an even T all arrives through hn and cn."""
     s, inputs = lstm_inputs(text, dtype, optional)
@@ -1028,7 +1035,7 @@ def lstm_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Pr
 CELLS = ["0 8", "1 1", "3 0", "5 16", "37 7", "2 40", "300 16", "129 33"]
 
 
-@case("lstm_cell", CELLS)
+@case("lstm_cell", CELLS, integers=False)
 def lstm_cell(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
     m, h = map(int, text.split())
     number = Numbers(text, dtype, False)
@@ -1049,7 +1056,7 @@ def lstm_cell(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Proble
     return Problem(inputs, outputs, {"m": m, "h": h})
 
 
-@case("lstm_cell_backward", CELLS)
+@case("lstm_cell_backward", CELLS, integers=False)
 def lstm_cell_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
     """Not optional: no state in; what arrives comes through y alone or, for an even number of rows, c."""
     m, h = map(int, text.split())
@@ -1159,7 +1166,7 @@ def backward_operands(q: Sequence, y: np.ndarray, dy, dhn) -> list[Operand]:
     ]
 
 
-@case("rnn", SEQUENCES)
+@case("rnn", SEQUENCES, integers=False)
 def rnn(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
     q = Sequence("rnn", text, dtype, optional)
     y, h_n = reference.rnn(*q.forward(), *q.how)
@@ -1171,7 +1178,7 @@ def rnn(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
     return Problem(q.operands(), outputs, q.scalars("relu"))
 
 
-@case("gru", SEQUENCES)
+@case("gru", SEQUENCES, integers=False)
 def gru(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
     q = Sequence("gru", text, dtype, optional)
     steps = reference.gru_steps(*q.forward(), *q.how)
@@ -1186,7 +1193,7 @@ def gru(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
     return Problem(q.operands(), outputs, q.scalars("before"))
 
 
-@case("rnn_backward", SEQUENCES)
+@case("rnn_backward", SEQUENCES, integers=False)
 def rnn_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
     q = Sequence("rnn", text, dtype, optional)
     dy, dhn = q.arriving(optional)
@@ -1207,7 +1214,7 @@ def rnn_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Pro
     return Problem(backward_operands(q, q.turn(y), dy, dhn), outputs, q.scalars("relu"))
 
 
-@case("gru_backward", SEQUENCES)
+@case("gru_backward", SEQUENCES, integers=False)
 def gru_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
     q = Sequence("gru", text, dtype, optional)
     dy, dhn = q.arriving(optional)
@@ -1325,13 +1332,13 @@ def rmsprop_step(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Pro
     return stepped(text, dtype, reference.rmsprop_step, [square, mean, buffer], how, scalars)
 
 
-@case("adagrad_step", STEPPED)
+@case("adagrad_step", STEPPED, integers=False)
 def adagrad_step(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
     how = {"lr": 0.01, "eps": 1e-3, "weight_decay": 0.1 * optional, "maximize": optional}
     return stepped(text, dtype, reference.adagrad_step, [sizes(text, dtype, "v"), None, None], how, how)
 
 
-@case("adadelta_step", STEPPED)
+@case("adadelta_step", STEPPED, integers=False)
 def adadelta_step(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
     states = [sizes(text, dtype, "v"), sizes(text, dtype, "d"), None]
     how = {"lr": 0.5, "rho": 0.75, "eps": 1e-3, "weight_decay": 0.1 * optional, "maximize": optional}

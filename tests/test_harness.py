@@ -1,14 +1,19 @@
 """The test of the test: a rung that does wrong is found. A right rung gets the struct of another problem."""
 
+import ctypes
 import os
 import signal
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import test_rungs
 from cases import problem
-from harness import GuardedBlock, Rung, Setting, all_rungs, fork, place, run_team
-from test_rungs import check
+from harness import CRung, GuardedBlock, Rung, Setting, Team, all_rungs, fork, place, run_team, structs
+from test_rungs import check, try_shape
 
 SHAPE = "m7 n17 k3"
 
@@ -19,6 +24,23 @@ def naive() -> Rung:
 
 def setting(layout: str = "dense", optional: bool = True, **how) -> Setting:
     return Setting(naive(), problem("gemm", SHAPE, "float32", False, optional), layout, **how)
+
+
+def spoiled(rung: Rung, fault: Callable) -> Rung:
+    """A right rung after whose run `fault` gets the operator's struct and the number of threads."""
+
+    def run(args: int, team) -> None:
+        rung.c.run(args, team)
+        if team.contents.rank == 0:
+            fault(structs()[rung.op].from_address(args), team.contents.size)
+
+    members = {name: getattr(rung.c, name) for name, _ in CRung._fields_}
+    kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.POINTER(Team))
+    return replace(rung, c=SimpleNamespace(**members | {"run": kind(run)}))
+
+
+def floats(address: int):
+    return ctypes.cast(address, ctypes.POINTER(ctypes.c_float))
 
 
 def test_a_right_rung_passes():
@@ -70,6 +92,54 @@ def test_a_changed_input_is_found():
     s.args.c, s.args.c_m = s.args.b, 0
     with pytest.raises(AssertionError, match="input b was changed"):
         s.run()
+
+
+def test_memory_is_handed_on_unless_a_run_spoiled_it():
+    with setting() as first:
+        first.run()
+    with pytest.raises(AssertionError), setting() as second:
+        assert second.placed is first.placed
+        second.args.c, second.args.c_m = second.args.b, 0
+        second.run()
+    with setting() as third:
+        assert third.placed is not first.placed
+        check(third.problem, third.run(), "")
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_other_bits_of_a_team_are_found(threads):
+    def fault(args, size: int) -> None:
+        if size == threads:
+            floats(args.c)[0] *= 1 + 2**-23
+
+    try_shape(naive(), SHAPE)
+    with pytest.raises(AssertionError, match=f"random numbers, {threads} threads: c differs"):
+        try_shape(spoiled(naive(), fault), SHAPE)
+
+
+def test_a_look_at_the_neighbours_is_found():
+    conv2d = next(r for r in all_rungs() if (r.op, r.name, r.dtype) == ("conv2d", "naive", "float32"))
+
+    def fault(args, _) -> None:
+        floats(args.y)[args.y_n] += 0 * floats(args.x)[0]  # image 1 looks at image 0
+
+    with pytest.raises(AssertionError, match="y depends on its neighbours"):
+        try_shape(spoiled(conv2d, fault), "n3 ic4 ih5 iw6 oc8 kh3 kw3 p1")
+
+
+def test_a_rung_that_is_killed_does_not_hide_the_next(monkeypatch):
+    def wrong(args, _) -> None:
+        if args.m:
+            floats(args.c)[0] += 1
+
+    gemm = [r for r in all_rungs() if (r.op, r.isa, r.dtype) == ("gemm", "scalar", "float32")][:4]
+    gemm[1] = spoiled(gemm[1], lambda *_: os.kill(os.getpid(), signal.SIGSEGV))
+    gemm[2] = spoiled(gemm[2], wrong)
+    monkeypatch.setattr(test_rungs, "RUNGS", gemm)
+    found = test_rungs.outside.__wrapped__("gemm")
+    assert list(found) == [str(gemm[1]), str(gemm[2])]
+    assert found[str(gemm[1])].startswith("SIGSEGV in gemm")
+    assert "c[0, 0] is" in found[str(gemm[2])]
 
 
 @pytest.mark.parametrize("at_end", [True, False])
