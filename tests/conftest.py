@@ -7,10 +7,11 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-# NumPy's products on one thread, here and in what tests start; set before NumPy is loaded. The arrays are
-# small, and its threads spin on cores that other processes need (the bounds of an LSTM's gradients took four
-# times as long).
+# NumPy's products and PyTorch on one thread, here and in what tests start; set before they are loaded. The
+# arrays are small, and threads spin on cores that other processes need (bounds of an LSTM's gradients took
+# four times as long).
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
