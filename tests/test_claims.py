@@ -8,12 +8,14 @@ import math
 import re
 import subprocess
 import sys
+from itertools import islice
 
 import numpy as np
 import pytest
 
 from loopnest.data import DataMissing
 from loopnest.systems import Options, claims
+from loopnest.systems.claims import Lab
 from loopnest.systems.claims.evidence import HOLDS, NOT, PART, Check, Finding, half_interval, verdict
 
 for needed in ("sklearn", "matplotlib", "safetensors", "PIL"):
@@ -23,15 +25,32 @@ for needed in ("sklearn", "matplotlib", "safetensors", "PIL"):
 pytestmark = [pytest.mark.xdist_group("claims"), pytest.mark.usefixtures("share_of_cores")]
 
 
+class Fewer:
+    """One batch of six."""
+
+    def __init__(self, batches) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return -(-len(self.batches) // 6)
+
+    def __iter__(self):
+        return islice(self.batches, len(self))
+
+
 @pytest.fixture(scope="module")
 def findings(tmp_path_factory):
-    """Each claim's quick run with one seed, once for all tests."""
-    held, place = {}, tmp_path_factory.mktemp("claims")
+    """Each claim's quick run with one seed, once for all tests; with a sixth of its steps, since no test asks
+    what was learned (test_command_line runs one in full)."""
+    held, place, fit = {}, tmp_path_factory.mktemp("claims"), Lab.fit
 
     def get(name: str) -> tuple[Finding, object]:
         if name not in held:
             options = Options(quick=True, save=place / name)
-            held[name] = claims.run([name], options, seeds=1)[0], options.folder
+            with pytest.MonkeyPatch.context() as patch:
+                few = lambda model, batches, *how, **more: fit(model, Fewer(batches), *how, **more)  # noqa: E731
+                patch.setattr(Lab, "fit", staticmethod(few))
+                held[name] = claims.run([name], options, seeds=1)[0], options.folder
         return held[name]
 
     return get
@@ -135,8 +154,6 @@ def test_names():
 
 
 def test_only_a_quick_run_makes_data_up(tmp_path):
-    from loopnest.systems.claims import Lab
-
     (tmp_path / "empty").mkdir()
     lab = Lab(Options(data=tmp_path / "empty", quick=True), [0])
     assert len(lab.names()) > 100 and lab.standins == ["first names"]
