@@ -4,6 +4,7 @@ import html
 import json
 import math
 import re
+import shutil
 import sys
 import time
 
@@ -13,7 +14,8 @@ import pytest
 import loopnest
 import systems_data
 from loopnest import nn, optim, systems
-from loopnest.systems import Options, caption
+from loopnest.systems import Options, caption, page
+from loopnest.train import Trainer
 
 for needed in ("sklearn", "matplotlib", "safetensors"):
     pytest.importorskip(needed)
@@ -57,14 +59,29 @@ def options(place, name, run="run", **more):
 
 @pytest.fixture(scope="session")
 def results(place):
-    """Each system's quick run, once for all tests."""
-    held = {}
+    """Each system's quick run, once for all tests.
+
+    `get.killed[name]`: what the folder held after each checkpoint, as (steps so far, name of the copy).
+    """
+    held, killed = {}, {}
 
     def get(name):
         if name not in held:
-            held[name] = systems.run(name, options(place, name))
+            copies, run, save = killed.setdefault(name, []), place / name / "run", Trainer._save
+            done = {}  # steps by trainer
+
+            def save_and_copy(self, loader):
+                save(self, loader)
+                done[self] = self.step_count
+                copies.append((sum(done.values()), f"killed-{len(copies)}"))
+                shutil.copytree(run, place / name / copies[-1][1])
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Trainer, "_save", save_and_copy)
+                held[name] = systems.run(name, options(place, name))
         return held[name]
 
+    get.killed = killed
     return get
 
 
@@ -83,22 +100,34 @@ def test_quick_run(results, place, name):
     assert any(row.baseline for row in result.rows), "an honest baseline belongs into the table"
     assert all(math.isfinite(v) for row in result.rows for v in row.figures.values())
     out = place / name / "run"
-    page = (out / "result.html").read_text()
-    assert not re.search(r'(src|href)="(?!data:|#)', page), "the page must need nothing from outside"
+    written = (out / "result.html").read_text()
+    assert not re.search(r'(src|href)="(?!data:|#)', written), "the page must need nothing from outside"
     for picture in result.pictures:
         assert (out / f"{picture.name}.png").stat().st_size > 1000
-        assert html.escape(picture.title) in page
+        assert html.escape(picture.title) in written
     facts = json.loads((out / "result.json").read_text())
     assert [row["model"] for row in facts["rows"]] == [row.model for row in result.rows]
     assert list(out.glob("*.safetensors")), "the trained model is kept"
 
 
+def losses(result):
+    return {model: [record["loss"] for record in records] for model, records in result.history.items()}
+
+
 @pytest.mark.parametrize("name", RUNS)
 def test_a_killed_run_resumes_to_the_same_losses(results, place, name, monkeypatch):
-    """Broken off in the middle of training by Ctrl-C, then resumed: every loss the same, bit for bit."""
-    from loopnest.train import Trainer
-
+    """From what its folder held after two thirds of the steps: every loss the same, bit for bit."""
     whole = results(name)
+    copies = results.killed[name]
+    monkeypatch.setattr(page, "write", lambda *_: None)  # test_quick_run looks at it
+    run = [copy for steps, copy in copies if steps <= copies[-1][0] * 2 // 3][-1]
+    again = systems.run(name, options(place, name, run, resume=True))
+    assert losses(again) == losses(whole)
+
+
+def test_a_run_that_is_broken_off_resumes_to_the_same_losses(results, place, monkeypatch):
+    """By Ctrl-C in the middle of an epoch."""
+    whole = results("forecast")
     steps = {"left": 1 + sum(records[-1]["step"] for records in whole.history.values()) // 2}
     plain = Trainer._step
 
@@ -110,13 +139,9 @@ def test_a_killed_run_resumes_to_the_same_losses(results, place, name, monkeypat
 
     monkeypatch.setattr(Trainer, "_step", step)
     with pytest.raises(KeyboardInterrupt):
-        systems.run(name, options(place, name, "broken"))
+        systems.run("forecast", options(place, "forecast", "broken"))
     monkeypatch.undo()
-    again = systems.run(name, options(place, name, "broken", resume=True))
-
-    def losses(result):
-        return {model: [r["loss"] for r in records] for model, records in result.history.items()}
-
+    again = systems.run("forecast", options(place, "forecast", "broken", resume=True))
     assert losses(again) == losses(whole)
 
 
@@ -235,7 +260,7 @@ def test_faceoff_finds_where_a_model_falls_behind():
 
 
 def test_faceoff_names_all_who_are_best_within_the_interval():
-    from loopnest.systems import faceoff, page
+    from loopnest.systems import faceoff
 
     found = faceoff.Found()
     for name, values in {
@@ -356,8 +381,6 @@ def test_a_system_of_ones_own_runs_from_its_file(tmp_path):
 
 
 def test_what_cannot_be_learned_from_is_told_before_training(tmp_path, monkeypatch):
-    from loopnest.train import Trainer
-
     monkeypatch.setattr(Trainer, "fit", lambda *_, **__: pytest.fail("it was trained first"))
     csv, text = tmp_path / "flat.csv", tmp_path / "short.txt"
     csv.write_text("day,cups\n" + "".join(f"{k},7\n" for k in range(60)))
@@ -372,7 +395,6 @@ def test_what_cannot_be_learned_from_is_told_before_training(tmp_path, monkeypat
 def test_a_quick_run_sees_every_class(place, tmp_path, monkeypatch):
     """Of every system whose data has classes, data in order of class included."""
     from loopnest.systems import classify, faceoff, interchange, sentiment, video
-    from loopnest.train import Trainer
 
     class Seen(Exception):
         pass
@@ -425,8 +447,6 @@ def test_findings_read_right_when_the_baseline_wins(results):
 
 
 def test_the_page_leaves_out_empty_columns_and_shows_code(results, place):
-    from loopnest.systems import page
-
     head, lines = page.grid(results("features"))
     assert head == ["", "20 labels", "100 labels", "500 labels"] and all(len(line) == 4 for line in lines)
     assert "parameters" in page.grid(results("classify"))[0]
@@ -520,8 +540,6 @@ def test_a_checkpoint_of_another_system_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", systems.SYSTEMS)
 def test_a_missing_extra_is_told_before_training(name, tmp_path, monkeypatch):
-    from loopnest.train import Trainer
-
     module = systems.load(name)
     monkeypatch.setattr(Trainer, "fit", lambda *_, **__: pytest.fail("it was trained first"))
     for package in module.NEEDS:
