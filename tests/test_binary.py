@@ -17,6 +17,9 @@ import pytest
 from harness import ISAS
 from loopnest import _core
 
+# The tests share what objdump said: in one process, when tests run in several.
+pytestmark = pytest.mark.xdist_group("binary")
+
 ROOT = Path(__file__).parent.parent
 MODULE = Path(_core.__file__)
 
@@ -64,7 +67,7 @@ def functions() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     current: list[str] = []
     for line in tool("objdump", "-d", "--no-show-raw-insn", str(MODULE)).splitlines():
-        if header := re.fullmatch(r"[0-9a-f]+ <(.+)>:", line):
+        if line.endswith(">:") and (header := re.fullmatch(r"[0-9a-f]+ <(.+)>:", line)):
             current = found.setdefault(header[1], [])
         elif "\t" in line:
             current.append(line)

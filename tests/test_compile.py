@@ -191,18 +191,18 @@ def test_parameters_changed_afterwards_count_from_refresh_on():
 
 
 def test_no_growth_over_many_sizes():
-    """Plans are forgotten, and what they held goes back: 1,000 sizes take no more memory than 100."""
+    """Plans are forgotten, and what they held goes back: 256 sizes take no more memory than 50."""
     net = Residual().eval()
     fast = loopnest.compile(net, maxsize=8)
-    sizes = [(h, w) for h in range(4, 36) for w in range(4, 36)]
+    sizes = [(h, w) for h in range(4, 20) for w in range(4, 20)]
     np.random.default_rng(0).shuffle(sizes)
     used = []
     with loopnest.no_grad():
-        for h, w in sizes[:1000]:
+        for h, w in sizes:
             fast(images(1, 3, int(h), int(w)))
             used.append(loopnest._core.arena_stats()["used"])
-    assert fast.cache_info().currsize == 8 and fast.cache_info().misses == 1000
-    assert max(used[100:]) <= max(used[:100]) + (1 << 20), (max(used[:100]), max(used[100:]))
+    assert fast.cache_info().currsize == 8 and fast.cache_info().misses == 256
+    assert max(used[50:]) <= max(used[:50]) + (1 << 18), (max(used[:50]), max(used[50:]))
 
 
 def test_what_cannot_be_planned_is_told_by_layer():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -30,13 +32,25 @@ EVERY = [
 ]
 
 
-def call(op, text, dtype="float32", **choice):
-    """(call, plain result in float64, bound of the plain sums, the residual that the choice asks for)."""
+@cache
+def asked(op, text, dtype):
+    """Arguments and options, the plain result in float64, the bound of the plain sums and Winograd's."""
     args, options = ladder.inputs(op, shapes.parse(op, text), dtype)
     if op == "gemm":
         args = (*args, np.linspace(-1, 1, args[1].shape[1]).astype(dtype))
-    plain = getattr(reference, op)(*args, **{k: v for k, v in options.items()})
+    plain = getattr(reference, op)(*args, **options)
     limit = getattr(bound, f"{op}_bound")(*args, **options, dtype=np.dtype(dtype))
+    tiles = {}
+    if op == "conv2d" and args[1].shape[2:] == (3, 3):
+        how = options["padding"], options["groups"], np.dtype(dtype)
+        tiles = {f"winograd{m}": bound.winograd_bound(m, *args, *how) for m in (2, 4)}
+    return args, options, plain, limit, tiles
+
+
+def call(op, text, dtype="float32", **choice):
+    """(call, plain result in float64, bound of the plain sums, the residual that the choice asks for)."""
+    args, options, plain, limit, tiles = asked(op, text, dtype)
+    limit = tiles.get(choice["rung"], limit) if "rung" in choice else limit
     residual = None
     if choice.pop("residual"):
         residual = np.random.default_rng(5).standard_normal(plain.shape).astype(dtype)
@@ -66,9 +80,6 @@ def test_epilogue(op, rung, isa):
                     assert "cannot do this" in reason
                     continue
                 made.run()
-                if rung.startswith("winograd"):
-                    args, how = ladder.inputs(op, shapes.parse(op, text))
-                    limit = bound.winograd_bound(int(rung[-1]), *args, how["padding"], how["groups"])
                 expected = reference.epilogue(plain, add, activation)
                 largest = np.abs(plain) + (0 if add is None else np.abs(add)) + np.abs(expected) + limit
                 room = 1.1 * limit + 8 * np.finfo(np.float32).eps * largest

@@ -50,6 +50,11 @@ def facts():
     }
 
 
+@pytest.fixture(scope="module")
+def page(facts):
+    return report.page(facts)
+
+
 class Checker(HTMLParser):
     """Tags that are opened and closed in order, ids that occur once, and every address."""
 
@@ -89,8 +94,7 @@ def check(page: str) -> Checker:
     return checker
 
 
-def test_the_page_is_well_formed_and_asks_nobody_for_anything(facts):
-    page = report.page(facts)
+def test_the_page_is_well_formed_and_asks_nobody_for_anything(page):
     checker = check(page)
     assert "script" not in checker.names
     assert re.findall(r"https?://(?!www\.w3\.org)\S+", page) == []
@@ -99,8 +103,7 @@ def test_the_page_is_well_formed_and_asks_nobody_for_anything(facts):
     assert not re.search(r"\$|\bNone\b|\bnan\b|\binf\b", text)
 
 
-def test_the_page_holds_every_fact(facts):
-    page = report.page(facts)
+def test_the_page_holds_every_fact(facts, page):
     for climb in facts["climbs"]:
         for rung in climb["rungs"]:
             assert rung["idea"] in page and report.number_text(rung["ms"]) in page
@@ -111,15 +114,12 @@ def test_the_page_holds_every_fact(facts):
     assert page.count("its feature map") == 32
 
 
-def test_chromium_opens_it_without_a_complaint(facts, tmp_path):
+def test_chromium_opens_it_without_a_complaint(facts, page, tmp_path):
     path = report.write(facts, tmp_path / "tour" / "report.html")
     dom, console = open_page(path, tmp_path / "profile")
     assert console == []
-    assert "</footer>" in dom and dom.count("<svg") == page_charts(facts)
-
-
-def page_charts(facts) -> int:
-    return report.page(facts).count("<svg")
+    assert path.read_text(encoding="utf-8") == page
+    assert "</footer>" in dom and dom.count("<svg") == page.count("<svg")
 
 
 def test_the_browser_test_would_see_an_error(tmp_path):
