@@ -163,7 +163,7 @@ def test_only_a_quick_run_makes_data_up(tmp_path):
 
 def test_command_line(tmp_path):
     pytest.importorskip("typer", reason="the command line needs typer and rich: pip install 'loopnest[cli]'")
-    command = [sys.executable, "-m", "loopnest", "claims", "C4", "--quick", "--seeds", "1"]
+    command = [sys.executable, "-m", "loopnest", "claims", "C8", "--quick", "--seeds", "1"]
     done = subprocess.run(
         [*command, "--save", str(tmp_path), "--json"],
         capture_output=True,
@@ -173,14 +173,8 @@ def test_command_line(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
-    assert facts["claims"][0]["claim"] == "C4" and facts["command"] == "loopnest claims C4 --quick --seeds 1"
+    assert facts["claims"][0]["claim"] == "C8" and facts["command"] == "loopnest claims C8 --quick --seeds 1"
     assert (tmp_path / "claims.html").is_file()
-    refused = subprocess.run(
-        [*command[:4], "C99"], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
-    )
-    assert (
-        refused.returncode == 1 and "there is no C99" in refused.stderr and "Traceback" not in refused.stderr
-    )
 
 
 def test_an_output_depends_on_its_window_or_on_all_before_it():
