@@ -10,10 +10,9 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parent.parent
 CSRC = ROOT / "csrc"
@@ -23,6 +22,18 @@ CONTRACT, SIMD, RUNG, STUB, CORE, BINDING = range(6)
 NAMES = ["contract", "simd", "rung", "ISA stub", "registry, check, pool", "binding"]
 
 
+def check(paths: list[Path], rule: Callable[[Path], None]) -> None:
+    """A rule for every file; all that break it are named."""
+    wrong = []
+    for path in paths:
+        try:
+            rule(path)
+        except AssertionError as error:
+            wrong.append(f"{path.relative_to(ROOT)}: {error}")
+    assert paths and not wrong, "\n".join(wrong)
+
+
+@cache
 def floor(path: Path) -> int:
     """The floor of a file of csrc, by its place; a header with a Workspace in a struct is a contract."""
     at = path.relative_to(CSRC)
@@ -47,8 +58,7 @@ def includes(path: Path) -> list[tuple[str, str]]:
 SOURCES = sorted(p for p in CSRC.rglob("*") if p.suffix in (".h", ".cpp", ".inc"))
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_includes_look_down(path):
+def includes_look_down(path: Path) -> None:
     mine = floor(path)
     for kind, name in includes(path):
         if kind == "<":
@@ -70,6 +80,10 @@ def test_includes_look_down(path):
             assert below in (CONTRACT, CORE, BINDING), (
                 f"{NAMES[mine]} includes {name}, which is compiled per ISA"
             )
+
+
+def test_includes_look_down():
+    check(SOURCES, includes_look_down)
 
 
 # python/loopnest from the ground up: every package and module at its top, and "loopnest" itself, which is
@@ -96,6 +110,7 @@ LATER = ("data", "decode", "distributed", "io", "metrics", "planning", "train")
 WAITING = {("loopnest", name) for name in LATER}
 
 
+@cache
 def imports(path: Path) -> dict[str, bool]:
     """Absolute names of all that a module imports, "loopnest.nn.conv" style, and whether at once, when it is
     imported itself, or later; of Cython by its lines."""
@@ -156,17 +171,12 @@ def home(path: Path) -> str:
     return "loopnest" if top == "__init__" else top
 
 
-def identity(path: Path) -> str:
-    return str(path.relative_to(ROOT))
-
-
 def test_every_part_has_one_floor():
     assert sum(map(len, HOUSE)) == len(LEVEL), "a part is on two floors"
     assert {home(path) for path in MODULES} | {"_core", "engine"} == set(LEVEL)
 
 
-@pytest.mark.parametrize("path", MODULES + ENGINE, ids=identity)
-def test_imports_look_down(path):
+def imports_look_down(path: Path) -> None:
     names, mine = imports(path), home(path)
     ours = {name for name in names if inside(name, "loopnest")}
     above = {name for name in ours if LEVEL[part(name)] > LEVEL[mine]}
@@ -182,6 +192,10 @@ def test_imports_look_down(path):
     )
 
 
+def test_imports_look_down():
+    check(MODULES + ENGINE, imports_look_down)
+
+
 def test_no_import_waits_in_vain():
     """Exceptions that nobody needs any more are to go."""
     found = {
@@ -190,8 +204,7 @@ def test_no_import_waits_in_vain():
     assert not WAITING - found, f"nobody imports these: {sorted(WAITING - found)}"
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if floor(p) in (SIMD, RUNG)], ids=identity)
-def test_kernels_use_no_library(path):
+def kernels_use_no_library(path: Path) -> None:
     """No std::, no allocation, no printing: inline functions would be symbols for the linker."""
     code = re.sub(r"//.*|\"[^\"]*\"", "", path.read_text())
     found = re.findall(
@@ -200,10 +213,17 @@ def test_kernels_use_no_library(path):
     assert not found, f"kernels do without {sorted(set(found))}"
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if re.match(r"r\d+_", p.name)], ids=identity)
-def test_rungs_open_with_four_lines(path):
+def test_kernels_use_no_library():
+    check([p for p in SOURCES if floor(p) in (SIMD, RUNG)], kernels_use_no_library)
+
+
+def rungs_open_with_four_lines(path: Path) -> None:
     words = [line.split(":")[0] for line in path.read_text().splitlines() if re.match(r"// [A-Z]\w+:", line)]
-    assert words[:4] == ["// Idea", "// Since", "// Why", "// Price"]
+    assert words[:4] == ["// Idea", "// Since", "// Why", "// Price"], f"it opens with {words[:4]}"
+
+
+def test_rungs_open_with_four_lines():
+    check([p for p in SOURCES if re.match(r"r\d+_", p.name)], rungs_open_with_four_lines)
 
 
 def test_import_brings_numpy_and_nothing_else():

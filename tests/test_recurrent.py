@@ -137,8 +137,8 @@ def test_rows_that_repeat(op, kinds):
         for given in (x, np.ascontiguousarray(x.swapaxes(0, 1)).swapaxes(0, 1), x[:, :4]):
             if op == "lstm" and name == "persistent" and given.shape[1] > 6:
                 continue
-            expected = run(given, *weights, rung="pack", isa=isa)
-            for threads in (1, 3):
+            expected = run(given, *weights, rung="pack", isa=isa, threads=1)
+            for threads in (1, 3) if given is x else (1,):
                 found = run(given, *weights, rung=name, isa=isa, threads=threads)
                 for a, b in zip(found, expected, strict=True):
                     assert (np.isnan(a) == np.isnan(b)).all()  # a NaN may have either sign
