@@ -137,7 +137,6 @@ cdef extern from "api.h" namespace "loopnest" nogil:
         void* cells
         int64_t t, n, i, h, x_t, x_n, y_t, y_n, gates_t, cells_t
         int64_t passes "pass"
-        bint at_end
 
     cdef cppclass LstmBackward:
         void* dx
@@ -147,7 +146,6 @@ cdef extern from "api.h" namespace "loopnest" nogil:
         void* dh0
         void* dc0
         int64_t t, n, i, h, dx_t, dx_n
-        bint at_end
 
     cdef cppclass LstmCell:
         pass
@@ -253,13 +251,12 @@ cdef extern from "api.h" namespace "loopnest" nogil:
         bint (*embedding_backward_check)(Embedding&, const Array& index, const Array& dout,
                                          const Array& dtable, int64_t padding_idx, Error&)
         bint (*lstm_check)(Lstm&, const Array& x, const Array& w_ih, const Array& w_hh, const Array* b_ih,
-                           const Array* b_hh, const Array* h0, const Array* c0, Error&)
+                           const Array* b_hh, const Array* h0, const Array* c0, const Array* lengths,
+                           bint at_end, Error&)
         bint (*lstm_backward_check)(LstmBackward&, const Array& x, const Array& w_ih, const Array& w_hh,
-                                    const Array* h0, const Array* c0, const Array& y, const Array& gates,
-                                    const Array& cells, const Array* dy, const Array* dhn, const Array* dcn,
-                                    Error&)
-        bint (*lstm_lengths_check)(Lstm&, const Array& lengths, Error&)
-        bint (*lstm_backward_lengths_check)(LstmBackward&, const Array& lengths, Error&)
+                                    const Array* h0, const Array* c0, const Array* lengths, const Array& y,
+                                    const Array& gates, const Array& cells, const Array* dy, const Array* dhn,
+                                    const Array* dcn, bint at_end, Error&)
         bint (*lstm_cell_check)(LstmCell&, const Array& sums, const Array* more, const Array* c0,
                                 const Array* gates, const Array& c, const Array& y, Error&)
         bint (*lstm_cell_backward_check)(LstmCell&, const Array& gates, const Array* c0, const Array& c,

@@ -60,16 +60,12 @@ cdef int forward(Layer layer, ndarray hn, ndarray cn, bint keep) except -1:
     cdef Array* pb_hh = optional("bias_hh", layer.b_hh, b_hh)
     cdef Array* ph0 = optional("h_0", layer.h0, h0)
     cdef Array* pc0 = optional("c_0", layer.c0, c0)
+    cdef Array* plengths = optional("lengths", layer.lengths, lengths)
     read("lstm", "input", in_time_order(layer.x, layer.reverse), x)
     read("lstm", "weight_ih", layer.w_ih, w_ih)
     read("lstm", "weight_hh", layer.w_hh, w_hh)
-    if not api.lstm_check(a, x, w_ih, w_hh, pb_ih, pb_hh, ph0, pc0, e):
+    if not api.lstm_check(a, x, w_ih, w_hh, pb_ih, pb_hh, ph0, pc0, plengths, layer.reverse, e):
         raise_error(e)
-    a.at_end = layer.reverse
-    if layer.lengths is not None:
-        read("lstm", "lengths", layer.lengths, lengths)
-        if not api.lstm_lengths_check(a, lengths, e):
-            raise_error(e)
     read("lstm", "output", in_time_order(layer.y, layer.reverse), y)
     a.y = y.data
     a.y_t, a.y_n = y.stride[0], y.stride[1]
@@ -93,6 +89,7 @@ cdef int backward(Layer layer, ndarray dy, ndarray dhn, ndarray dcn, ndarray dx,
     cdef Error e
     cdef Array* ph0 = optional("h_0", layer.h0, h0)
     cdef Array* pc0 = optional("c_0", layer.c0, c0)
+    cdef Array* plengths = optional("lengths", layer.lengths, lengths)
     cdef Array* pdhn = optional("gradient of h_n", dhn, adhn)
     cdef Array* pdcn = optional("gradient of c_n", dcn, adcn)
     cdef Array* pdy = NULL
@@ -104,13 +101,9 @@ cdef int backward(Layer layer, ndarray dy, ndarray dhn, ndarray dcn, ndarray dx,
     read("lstm", "output", in_time_order(layer.y, layer.reverse), y)
     read("lstm", "gates", layer.gates, gates)
     read("lstm", "cells", layer.cells, cells)
-    if not api.lstm_backward_check(a, x, w_ih, w_hh, ph0, pc0, y, gates, cells, pdy, pdhn, pdcn, e):
+    if not api.lstm_backward_check(a, x, w_ih, w_hh, ph0, pc0, plengths, y, gates, cells, pdy, pdhn, pdcn,
+                                   layer.reverse, e):
         raise_error(e)
-    a.at_end = layer.reverse
-    if layer.lengths is not None:
-        read("lstm", "lengths", layer.lengths, lengths)
-        if not api.lstm_backward_lengths_check(a, lengths, e):
-            raise_error(e)
     if dx is not None:
         read("lstm", "gradient of the input", in_time_order(dx, layer.reverse), adx)
         a.dx = adx.data

@@ -168,7 +168,7 @@ cdef class Step(Weights):
     cdef int add_lstm(self, const Array& x, Array* w, Array* b_ih, Array* b_hh, const Array& h) except -1:
         cdef Lstm a
         cdef Error e
-        if not api.lstm_check(a, x, w[0], w[1], b_ih, b_hh, &h, &h, e):
+        if not api.lstm_check(a, x, w[0], w[1], b_ih, b_hh, &h, &h, NULL, False, e):
             raise_error(e)
         a.x_t, a.x_n, a.y_t, a.y_n = 0, a.i, 0, a.h
         a.workspace.packed = self.pack(&a)

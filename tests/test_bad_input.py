@@ -109,7 +109,7 @@ def test_pool_extras():
 
 LSTM = [
     ({"input": f(3, 5)}, ValueError, "3 axes"),
-    ({"input": f(0, 2, 5)}, ValueError, "at least one step"),
+    ({"input": f(0, 2, 5)}, ValueError, "steps of input of at least 1, got 0"),
     ({"input": f(3, 2, 6)}, ValueError, r"weight_ih of shape \(16, 6\)"),
     ({"weight_ih": f(15, 5)}, ValueError, "weight_ih"),
     ({"weight_ih": f(1, 5)}, ValueError, "weight_ih"),

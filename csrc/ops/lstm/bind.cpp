@@ -16,18 +16,16 @@ using Name = std::optional<std::string>;
 Call lstm(py::object x, py::object w_ih, py::object w_hh, py::object b_ih, py::object b_hh, py::object h0,
           py::object c0, bool keep, py::object lengths, bool reverse, Name rung, Name isa, int threads) {
   Inputs in("lstm");
-  Array ax = in.read("input", x), ai = in.read("weight_ih", w_ih), ah = in.read("weight_hh", w_hh), optional[4], out;
-  py::object given[4] = {b_ih, b_hh, h0, c0};
-  const char* names[4] = {"bias_ih", "bias_hh", "h_0", "c_0"};
-  const Array* some[4] = {};
-  for (int k = 0; k < 4; k++)
+  Array ax = in.read("input", x), ai = in.read("weight_ih", w_ih), ah = in.read("weight_hh", w_hh), optional[5], out;
+  py::object given[5] = {b_ih, b_hh, h0, c0, lengths};
+  const char* names[5] = {"bias_ih", "bias_hh", "h_0", "c_0", "lengths"};
+  const Array* some[5] = {};
+  for (int k = 0; k < 5; k++)
     if (!given[k].is_none()) some[k] = &(optional[k] = in.read(names[k], given[k]));
   Lstm a;
   Error e;
   if (ax.rank == 3) ax = backwards(ax, reverse);
-  if (!lstm_check(a, ax, ai, ah, some[0], some[1], some[2], some[3], e)) raise(e);
-  a.at_end = reverse;
-  if (!lengths.is_none() && !lstm_lengths_check(a, in.read("lengths", lengths), e)) raise(e);
+  if (!lstm_check(a, ax, ai, ah, some[0], some[1], some[2], some[3], some[4], reverse, e)) raise(e);
   int64_t y_shape[3] = {a.t, a.n, a.h}, gates_shape[3] = {a.t, a.n, 4 * a.h}, state[2] = {a.n, a.h};
   py::array y = make_array(ax.dtype, 3, y_shape, {}, out);
   out = backwards(out, reverse);

@@ -18,20 +18,19 @@ Call lstm_backward(py::object x, py::object w_ih, py::object w_hh, py::object h0
                    py::object lengths, bool reverse, Name rung, Name isa, int threads) {
   Inputs in("lstm_backward");
   Array ax = in.read("input", x), ai = in.read("weight_ih", w_ih), ah = in.read("weight_hh", w_hh);
-  Array ay = in.read("output", y), ag = in.read("gates", gates), ac = in.read("cells", cells), optional[5], out;
-  py::object given[5] = {h0, c0, dy, dhn, dcn};
-  const char* names[5] = {"h_0", "c_0", "grad_output", "grad_h_n", "grad_c_n"};
-  const Array* some[5] = {};
-  for (int k = 0; k < 5; k++)
+  Array ay = in.read("output", y), ag = in.read("gates", gates), ac = in.read("cells", cells), optional[6], out;
+  py::object given[6] = {h0, c0, lengths, dy, dhn, dcn};
+  const char* names[6] = {"h_0", "c_0", "lengths", "grad_output", "grad_h_n", "grad_c_n"};
+  const Array* some[6] = {};
+  for (int k = 0; k < 6; k++)
     if (!given[k].is_none()) some[k] = &(optional[k] = in.read(names[k], given[k]));
   if (ax.rank == 3) ax = backwards(ax, reverse);
   if (ay.rank == 3) ay = backwards(ay, reverse);
-  if (some[2] && optional[2].rank == 3) optional[2] = backwards(optional[2], reverse);
+  if (some[3] && optional[3].rank == 3) optional[3] = backwards(optional[3], reverse);
   LstmBackward a;
   Error e;
-  if (!lstm_backward_check(a, ax, ai, ah, some[0], some[1], ay, ag, ac, some[2], some[3], some[4], e)) raise(e);
-  a.at_end = reverse;
-  if (!lengths.is_none() && !lstm_backward_lengths_check(a, in.read("lengths", lengths), e)) raise(e);
+  if (!lstm_backward_check(a, ax, ai, ah, some[0], some[1], some[2], ay, ag, ac, some[3], some[4], some[5], reverse, e))
+    raise(e);
   auto make = [&](int rank, std::array<int64_t, 3> shape, void*& place) {
     py::array result = make_array(ax.dtype, rank, shape.data(), {}, out);
     place = out.data;

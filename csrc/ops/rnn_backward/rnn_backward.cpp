@@ -14,30 +14,9 @@ const char* const op = "rnn_backward";
 bool rnn_backward_check(RnnBackward& a, const Array& x, const Array& w_ih, const Array& w_hh, const Array* h0,
                         const Array* lengths, const Array& y, const Array* dy, const Array* dhn, bool relu, bool at_end,
                         Error& e) {
-  if (!check_float(op, "input", x, e) || !check_rank(op, "input", x, 3, "(T, N, input_size)", e) ||
-      !check_rank(op, "weight_hh", w_hh, 2, "(hidden_size, hidden_size)", e))
-    return false;
-  a = RnnBackward{};
-  a.t = x.shape[0], a.n = x.shape[1], a.i = x.shape[2], a.h = w_hh.shape[1];
-  if (!check_at_least(op, "steps of input", a.t, 1, e) || !check_at_least(op, "input_size", a.i, 1, e) ||
-      !check_at_least(op, "hidden_size", a.h, 1, e))
-    return false;
-  int64_t x_shape[3] = {a.t, a.n, a.i}, y_shape[3] = {a.t, a.n, a.h}, state[2] = {a.n, a.h};
-  int64_t ih[2] = {a.h, a.i}, hh[2] = {a.h, a.h};
-  int d = x.dtype;
-  if (!read_axes(op, "input", &x, d, 3, x_shape, 2, a.x, e) ||
-      !read_axes(op, "weight_ih", &w_ih, d, 2, ih, 0, a.w_ih, e) ||
-      !read_axes(op, "weight_hh", &w_hh, d, 2, hh, 0, a.w_hh, e) ||
-      !read_axes(op, "h_0", h0, d, 2, state, 0, a.h0, e) || !read_lengths(op, lengths, a.n, a.t, a.lengths, e) ||
-      !read_axes(op, "output", &y, d, 3, y_shape, 2, a.y, e) ||
-      !read_axes(op, "grad_output", dy, d, 3, y_shape, 2, a.dy, e) ||
-      !read_axes(op, "grad_h_n", dhn, d, 2, state, 0, a.dhn, e))
-    return false;
-  a.x_t = x.stride[0], a.x_n = x.stride[1];
-  a.y_t = y.stride[0], a.y_n = y.stride[1];
-  if (dy) a.dy_t = dy->stride[0], a.dy_n = dy->stride[1];
-  a.relu = relu, a.at_end = at_end;
-  return true;
+  if (!read_layer(op, 1, a, x, w_ih, w_hh, h0, lengths, at_end, e)) return false;
+  a.relu = relu;
+  return read_output(op, a, x.dtype, y, dy, dhn, e);
 }
 
 // Four products: dw_ih and dw_hh, dx (if wanted), and the way of dh through w_hh.
