@@ -15,7 +15,10 @@ from libcpp.vector cimport vector
 from .arena cimport make
 from .kernels cimport (Array, Error, Gru, KernelApi, Ladder, Lstm, Rnn, bytes_of, kernel_api, raise_error,
                        read)
+from .recurrent cimport GRU_BEFORE, LSTM, RNN_RELU, RNN_TANH
 from .tape cimport Tensor, Version, recording, settled, version_of, wants, wrap
+
+from .recurrent import KINDS
 
 ctypedef cnp.ndarray ndarray
 
@@ -72,11 +75,6 @@ cdef class Weights:
         return type(None), ()  # a copied or pickled module packs its weights anew
 
 
-cdef list KINDS = ["LSTM", "GRU", "GRU_BEFORE", "RNN_TANH", "RNN_RELU"]
-cdef enum:
-    LSTM, GRU, GRU_BEFORE, RNN_TANH, RNN_RELU
-
-
 @cython.final
 cdef class Step(Weights):
     """Steps of a stack of recurrent layers in one direction.
@@ -99,7 +97,7 @@ cdef class Step(Weights):
     cdef const Ladder* ladder
 
     def __init__(self, str kind, dict parameters not None, list names not None, bint biases):
-        self.kind = KINDS.index(kind)
+        self.kind = KINDS[kind]
         self.parameters, self.names, self.biases = parameters, names, biases
         self.n = -1
 

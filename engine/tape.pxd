@@ -1,4 +1,4 @@
-"""Tensor, Node and the parts that other engine modules (sequence, tensor_ops ...) build on."""
+"""Tensor, Node and the parts that other engine modules (recurrent, tensor_ops ...) build on."""
 
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from loopnest.engine import recurrent, sequence
+from loopnest.engine import recurrent
 from loopnest.engine.tape import Tensor
 from loopnest.nn import init
 from loopnest.nn._check import check_device, flag, float_dtype, integer
@@ -124,7 +124,7 @@ class LSTMCell(RNNCellBase):
             if h is None or c is None:
                 raise TypeError("LSTMCell: expected h_0 and c_0 to be loopnest.Tensors, got None")
             states = (h, c)
-        _, h1, c1 = sequence.lstm(x, states, self._weights(), self.bias)
+        _, h1, c1 = recurrent.lstm(x, states, self._weights(), self.bias)
         return self._alone(input, h1), self._alone(input, c1)
 
 

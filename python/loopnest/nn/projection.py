@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loopnest.engine import sequence
+from loopnest.engine import recurrent
 from loopnest.engine.tape import Tensor, cat, stack, tensor, where
 from loopnest.nn import functional
 
@@ -69,7 +69,7 @@ def _one_layer(
             features.append(tensor(here) * hx[0][d].unsqueeze(0))
         plain = cat(features, 2)
         c_0 = (tensor(np.zeros(hx[1].shape, hx[1].dtype)), hx[1])
-    m, m_n, c_n = sequence.lstm(plain, c_0, params, bias, 1, 0.0, False, len(weights) == 2, False, lengths)
+    m, m_n, c_n = recurrent.lstm(plain, c_0, params, bias, 1, 0.0, False, len(weights) == 2, False, lengths)
     hidden = c_n.shape[-1]
     outputs = [
         functional.linear(m[:, :, d * hidden : (d + 1) * hidden], w[-1]) for d, w in enumerate(weights)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loopnest.engine import recurrent, sequence
+from loopnest.engine import recurrent
 from loopnest.engine.stepping import Step
 from loopnest.engine.tape import Tensor, is_grad_enabled, no_grad
 from loopnest.nn import init
@@ -345,7 +345,7 @@ class LSTM(RNNBase):
             self._check_state(input, hx)
         if self.proj_size:
             return projected_lstm(self, input, hx, counts)
-        output, h, c = sequence.lstm(
+        output, h, c = recurrent.lstm(
             input,
             hx,
             self._weights(),

@@ -1,0 +1,4 @@
+"""What stepping takes from recurrent."""
+
+cdef enum Kind:
+    LSTM, GRU, GRU_BEFORE, RNN_TANH, RNN_RELU
