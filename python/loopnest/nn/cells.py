@@ -54,10 +54,10 @@ class RNNCellBase(Module):
 
     def _weights(self) -> list[Any]:
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh") if self.bias else ("weight_ih", "weight_hh")
-        return [self._parameters[name] for name in names]
+        return [getattr(self, name) for name in names]
 
-    def _sequence(self, input: Any) -> Tensor:
-        """The input as one step: (1, N, I)."""
+    def _step_of(self, input: Any) -> Tensor:
+        """The input as a sequence of one step: (1, N, I), or (1, I)."""
         name = self._get_name()
         if not isinstance(input, Tensor):
             raise TypeError(f"{name}: expected input to be a loopnest.Tensor, got {type(input).__name__}")
@@ -66,12 +66,10 @@ class RNNCellBase(Module):
                 f"{name}: expected input (N, {self.input_size}) or ({self.input_size},), got "
                 f"{tuple(input.shape)}"
             )
-        return input.unsqueeze(0) if input.ndim == 2 else input.unsqueeze(0).unsqueeze(0)
+        return input.unsqueeze(0)
 
-    def _layers(self, input: Tensor, which: str, state: Any) -> Tensor | None:
-        """A state as that of one layer: (1, N, H)."""
-        if state is None:
-            return None
+    def _layer_of(self, input: Tensor, which: str, state: Any) -> Tensor:
+        """A state as that of one layer: (1, N, H), or (1, H)."""
         name, expected = self._get_name(), (*input.shape[:-1], self.hidden_size)
         if not isinstance(state, Tensor):
             raise TypeError(f"{name}: expected {which} to be a loopnest.Tensor, got {type(state).__name__}")
@@ -80,12 +78,7 @@ class RNNCellBase(Module):
                 f"{name}: expected {which} of shape {expected} (input {tuple(input.shape)}), got "
                 f"{tuple(state.shape)}"
             )
-        return state.unsqueeze(0) if state.ndim == 2 else state.unsqueeze(0).unsqueeze(0)
-
-    @staticmethod
-    def _alone(input: Tensor, state: Tensor) -> Tensor:
-        """The state (1, N, H) as the input has it."""
-        return state.squeeze(0) if input.ndim == 2 else state.squeeze(0).squeeze(0)
+        return state.unsqueeze(0)
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
@@ -115,17 +108,13 @@ class LSTMCell(RNNCellBase):
 
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """input (N, I) or (I,), hx = (h_0, c_0) or None -> (h_1, c_1)."""
-        x = self._sequence(input)
-        if hx is not None and (not isinstance(hx, (tuple, list)) or len(hx) != 2):
-            raise ValueError(f"LSTMCell: expected hx to be a pair (h_0, c_0), got {type(hx).__name__}")
-        states = None
+        x, states = self._step_of(input), None
         if hx is not None:
-            h, c = self._layers(input, "h_0", hx[0]), self._layers(input, "c_0", hx[1])
-            if h is None or c is None:
-                raise TypeError("LSTMCell: expected h_0 and c_0 to be loopnest.Tensors, got None")
-            states = (h, c)
-        _, h1, c1 = recurrent.lstm(x, states, self._weights(), self.bias)
-        return self._alone(input, h1), self._alone(input, c1)
+            if not isinstance(hx, (tuple, list)) or len(hx) != 2:
+                raise ValueError(f"LSTMCell: expected hx to be a pair (h_0, c_0), got {type(hx).__name__}")
+            states = (self._layer_of(input, "h_0", hx[0]), self._layer_of(input, "c_0", hx[1]))
+        _, h, c = recurrent.lstm(x, states, self._weights(), self.bias)
+        return h.squeeze(0), c.squeeze(0)
 
 
 class _OneStateCell(RNNCellBase):
@@ -133,9 +122,9 @@ class _OneStateCell(RNNCellBase):
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """input (N, I) or (I,), hx (N, H) or (H,) or None (zeros) -> the new state, of hx's shape."""
-        x = self._sequence(input)
-        _, h = recurrent.recurrent(self._kind, x, self._layers(input, "hx", hx), self._weights(), self.bias)
-        return self._alone(input, h)
+        x = self._step_of(input)
+        state = None if hx is None else self._layer_of(input, "hx", hx)
+        return recurrent.recurrent(self._kind, x, state, self._weights(), self.bias)[1].squeeze(0)
 
 
 class GRUCell(_OneStateCell):

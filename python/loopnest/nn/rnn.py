@@ -17,9 +17,8 @@ from loopnest.nn.parameter import Parameter
 from loopnest.nn.projection import projected_lstm
 from loopnest.nn.utils.rnn import PackedSequence, pack_in_order, pad_packed_sequence
 
-MOST_LAYERS = (
-    2**16
-)  # far above any use; a mistaken 2**40 is refused at once, not after a loop that fills the memory
+# Far above any use; a mistaken 2**40 is refused at once, not after a loop that fills the memory.
+MOST_LAYERS = 2**16
 GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 
 
@@ -184,6 +183,40 @@ class RNNBase(Module):
         finally:
             self.training = training
 
+    def forward(self, input: Tensor | PackedSequence, hx: Any = None, lengths: Any = None) -> tuple[Any, Any]:
+        """input (T, N, I), (N, T, I) if batch_first, or (T, I) -> output, the last states.
+
+        hx and the last states: of an LSTM (h, c), of the others h. lengths: N integers from 0 to T, in any
+        order: beyond its length a sequence's output is 0 and its states stay, so the last states are those
+        after the last valid step; backwards it starts at its last valid step. A PackedSequence as input gives
+        one as output.
+        """
+        if isinstance(input, PackedSequence):
+            return self._packed(input, hx, lengths)
+        self._check_input(input)
+        if hx is not None:
+            self._check_state(input, hx)
+        return self._run(input, hx, None if lengths is None else self._check_lengths(input, lengths))
+
+    def _check_state(self, input: Tensor, hx: Any) -> None:
+        self._check_one_state(input, "h_0", hx)
+
+    def _run(self, input: Tensor, hx: Any, lengths: NDArray[np.int64] | None) -> tuple[Tensor, Any]:
+        """forward, its arguments checked."""
+        return recurrent.recurrent(self._kind, input, hx, *self._how(), lengths)
+
+    def _how(self) -> tuple[list[Any], bool, int, float, bool, bool, bool]:
+        """What the engine's functions take between states and lengths."""
+        return (
+            self._weights(),
+            self.bias,
+            self.num_layers,
+            self.dropout,
+            self.training,
+            self.bidirectional,
+            self.batch_first,
+        )
+
     def _weights(self) -> list[Any]:
         """By attribute: a weight may have been replaced by a Tensor that is computed from others."""
         return [getattr(self, name) for name in self._weight_names]
@@ -325,38 +358,12 @@ class LSTM(RNNBase):
             dtype,
         )
 
-    def forward(
-        self,
-        input: Tensor | PackedSequence,
-        hx: tuple[Tensor, Tensor] | None = None,
-        lengths: Any = None,
-    ) -> tuple[Any, tuple[Tensor, Tensor]]:
-        """input (T, N, I), (N, T, I) if batch_first, or (T, I); hx = (h_0, c_0) -> output, (h_n, c_n).
-
-        lengths: N integers from 0 to T, in any order: beyond its length a sequence's output is 0 and its
-        states stay, so h_n and c_n are those after the last valid step; backwards it starts at its last valid
-        step. A PackedSequence as input gives one as output.
-        """
-        if isinstance(input, PackedSequence):
-            return self._packed(input, hx, lengths)
-        self._check_input(input)
-        counts = None if lengths is None else self._check_lengths(input, lengths)
-        if hx is not None:
-            self._check_state(input, hx)
+    def _run(
+        self, input: Tensor, hx: Any, lengths: NDArray[np.int64] | None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         if self.proj_size:
-            return projected_lstm(self, input, hx, counts)
-        output, h, c = recurrent.lstm(
-            input,
-            hx,
-            self._weights(),
-            self.bias,
-            self.num_layers,
-            self.dropout,
-            self.training,
-            self.bidirectional,
-            self.batch_first,
-            counts,
-        )
+            return projected_lstm(self, input, hx, lengths)
+        output, h, c = recurrent.lstm(input, hx, *self._how(), lengths)
         return output, (h, c)
 
     def _check_state(self, input: Tensor, hx: Any) -> None:
@@ -366,44 +373,7 @@ class LSTM(RNNBase):
             self._check_one_state(input, name, state, size)
 
 
-class _OneState(RNNBase):
-    """A layer whose state is h alone."""
-
-    def forward(
-        self, input: Tensor | PackedSequence, hx: Tensor | None = None, lengths: Any = None
-    ) -> tuple[Any, Tensor]:
-        """input (T, N, I), (N, T, I) if batch_first, or (T, I); hx = h_0 -> output, h_n.
-
-        lengths: N integers from 0 to T, in any order: beyond its length a sequence's output is 0 and its
-        state stays, so h_n is the state after the last valid step; backwards it starts at its last valid
-        step. A PackedSequence as input gives one as output.
-        """
-        if isinstance(input, PackedSequence):
-            return self._packed(input, hx, lengths)
-        self._check_input(input)
-        if hx is not None:
-            self._check_one_state(input, "h_0", hx)
-        counts = None if lengths is None else self._check_lengths(input, lengths)
-        single = input.ndim == 2
-        if single:
-            input, hx = input.unsqueeze(1), None if hx is None else hx.unsqueeze(1)
-        output, h = recurrent.recurrent(
-            self._kind,
-            input,
-            hx,
-            self._weights(),
-            self.bias,
-            self.num_layers,
-            self.dropout,
-            self.training,
-            self.bidirectional,
-            self.batch_first and not single,
-            counts,
-        )
-        return (output.squeeze(1), h.squeeze(1)) if single else (output, h)
-
-
-class GRU(_OneState):
+class GRU(RNNBase):
     """Gated recurrent units over a sequence; arguments, weights, gate order and states as torch.nn.GRU.
 
     Per step, with the gates' rows in the order r, z, n (reset, update, new):
@@ -467,7 +437,7 @@ class GRU(_OneState):
         return super().extra_repr() + ("" if self.reset == "after" else ", reset='before'")
 
 
-class RNN(_OneState):
+class RNN(RNNBase):
     """Elman's network over a sequence; arguments, weights and states as torch.nn.RNN.
 
     Per step h' = f(W_ih x + b_ih + W_hh h + b_hh), f = tanh or relu (Elman, "Finding structure in time",
