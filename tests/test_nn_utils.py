@@ -15,6 +15,16 @@ LAYERS = {
 }
 
 
+# Recurrent layers, and those of their weights that are normalised.
+RECURRENT = {
+    "lstm": (lambda n: n.LSTM(3, 4, 2, bidirectional=True), ("weight_hh_l0", "weight_ih_l1_reverse")),
+    "projected": (lambda n: n.LSTM(3, 4, proj_size=2), ("weight_hr_l0", "weight_ih_l0")),
+    "gru": (lambda n: n.GRU(3, 4, 2), ("weight_hh_l0", "weight_hh_l1")),
+    "rnn": (lambda n: n.RNN(3, 4, bias=False), ("weight_hh_l0",)),
+    "cell": (lambda n: n.LSTMCell(3, 4), ("weight_hh", "weight_ih")),
+}
+
+
 @pytest.fixture
 def torch():
     return pytest.importorskip("torch")
@@ -27,6 +37,7 @@ def train(library, layer, x, steps):
     for step in range(steps + 1):
         layer.train(step < steps)
         y = layer(x)
+        y = y[0] if isinstance(y, tuple) else y
         results.append(y.detach().numpy().copy())
         if step < steps:
             opt.zero_grad()
@@ -81,6 +92,86 @@ def test_parametrized_weight_norm_as_torch(torch, name, dim):
     np.testing.assert_allclose(ours(loopnest.tensor(x)).detach().numpy(), a[4], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("where", ["weight_norm", "spectral_norm", "parametrizations.weight_norm"])
+@pytest.mark.parametrize("name", RECURRENT)
+def test_recurrent_layers_as_torch(torch, name, where):
+    """Outputs and gradients, training, state_dict keys; then with all of them taken back."""
+    make, weights = RECURRENT[name]
+    x = RNG.normal(size=(5, 3) if name == "cell" else (5, 2, 3)).astype(np.float32)
+    pairs = []
+    for n in (nn, torch.nn):
+        layer, module = make(n), n.utils
+        *folder, norm = where.split(".")
+        for weight in weights:
+            getattr(getattr(module, folder[0]) if folder else module, norm)(layer, weight)
+        pairs.append(layer)
+    ours, theirs = pairs
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    ours.load_state_dict(theirs.state_dict())
+    a = train(loopnest, ours, loopnest.tensor(x), 4)
+    b = train(torch, theirs, torch.tensor(x), 4)
+    for p, q in zip(a, b, strict=True):
+        np.testing.assert_allclose(p, q, rtol=1e-4, atol=1e-5)
+    for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+        np.testing.assert_allclose(p.grad.numpy(), q.grad.numpy(), rtol=1e-3, atol=1e-5)
+    for weight in weights:
+        if where.startswith("parametrizations"):
+            nn.utils.parametrizations.remove_weight_norm(ours, weight)
+            torch.nn.utils.parametrize.remove_parametrizations(theirs, weight)
+        else:
+            for n, layer in ((nn, ours), (torch.nn, theirs)):
+                getattr(n.utils, "remove_" + where)(layer, weight)
+        assert list(ours.state_dict()) == list(theirs.state_dict())
+    assert sorted(ours.state_dict()) == sorted(make(nn).state_dict()) and not ours._forward_pre_hooks
+    y = ours(loopnest.tensor(x))[0].detach().numpy()
+    np.testing.assert_allclose(y, a[4], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("name", ["gru", "rnn", "projected"])
+def test_steps_see_normalised_weights(name, before):
+    """Each step has the weights of now, whatever was done since: normalising, training, taking it back."""
+    make, weights = RECURRENT[name]
+    layer, x = make(nn), loopnest.tensor(RNG.normal(size=(5, 2, 3)).astype(np.float32))
+
+    def steps() -> np.ndarray:
+        state, outputs = None, []
+        for t in range(5):
+            y, state = layer.step(x[t], state)
+            outputs.append(y.numpy())
+        return np.stack(outputs)
+
+    if before:
+        steps()
+    for weight in weights:
+        nn.utils.weight_norm(layer, weight)
+    opt = loopnest.optim.SGD(layer.parameters(), lr=1.0)
+    found = [steps()]
+    layer(x)[0].sum().backward()
+    opt.step()
+    found.append(steps())  # no forward has made the weights since
+    np.testing.assert_allclose(found[1], layer(x)[0].detach().numpy(), rtol=1e-5, atol=1e-6)
+    assert np.abs(found[1] - found[0]).max() > 0.01 and layer.training
+    for weight in weights:
+        nn.utils.remove_weight_norm(layer, weight)
+    np.testing.assert_allclose(steps(), found[1], rtol=1e-5, atol=1e-6)
+
+
+def test_a_normalised_lstm_can_be_compiled():
+    layer = nn.utils.weight_norm(nn.LSTM(3, 4), "weight_hh_l0").eval()
+    x = loopnest.tensor(RNG.normal(size=(5, 2, 3)).astype(np.float32))
+    y = loopnest.compile(layer, x)(x)[0]
+    np.testing.assert_allclose(y.numpy(), layer(x)[0].detach().numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("norm", [nn.utils.weight_norm, nn.utils.spectral_norm])
+def test_gradient_of_a_recurrent_layer(norm):
+    layer = norm(nn.LSTM(2, 3).double(), "weight_hh_l0").eval()
+    x = loopnest.tensor(RNG.normal(size=(3, 2, 2)))
+    assert gradcheck(lambda *_: layer(x)[0], list(layer.parameters()))
+
+
 @pytest.mark.parametrize("norm", [nn.utils.weight_norm, nn.utils.spectral_norm])
 @pytest.mark.parametrize("make", [lambda: nn.Linear(3, 2), lambda: nn.ConvTranspose1d(2, 3, 2)])
 def test_gradient(norm, make):
@@ -102,8 +193,10 @@ def test_what_cannot_be_normalised(norm):
         norm(nn.Linear(2, 2), "wait")
     with pytest.raises(ValueError, match="no parameter"):
         norm(nn.Linear(2, 2, bias=False), "bias")
-    with pytest.raises(ValueError, match="LSTM"):
-        norm(nn.LSTM(2, 2), "weight_hh_l0")
+    with pytest.raises(ValueError, match="'weight_hh_l1' in LSTM"):
+        norm(nn.LSTM(2, 2), "weight_hh_l1")
+    with pytest.raises(RuntimeError, match="'weight_hh_l0' of this LSTM is already"):
+        norm(nn.utils.weight_norm(nn.LSTM(2, 2), "weight_hh_l0"), "weight_hh_l0")
     with pytest.raises(RuntimeError, match="already"):
         norm(nn.utils.weight_norm(nn.Linear(2, 2)))
 

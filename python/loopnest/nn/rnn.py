@@ -15,6 +15,7 @@ from loopnest.nn._check import check_device, flag, float_dtype, integer, probabi
 from loopnest.nn.module import Module
 from loopnest.nn.parameter import Parameter
 from loopnest.nn.projection import projected_lstm
+from loopnest.nn.utils.reparametrized import make_weights
 from loopnest.nn.utils.rnn import PackedSequence, pack_in_order, pad_packed_sequence
 
 # Far above any use; a mistaken 2**40 is refused at once, not after a loop that fills the memory.
@@ -147,14 +148,18 @@ class RNNBase(Module):
           True
         """
         stepper = self._step
-        if stepper is None:
-            if self.bidirectional:
-                raise ValueError(
-                    f"{self._get_name()}: expected one direction; a step cannot know what comes after it"
-                )
-            if self.proj_size or any(name not in self._parameters for name in self._weight_names):
-                return self._step_by_forward(x, state)
-            stepper = self._step = Step(self._kind, self._parameters, self._weight_names, self.bias)
+        if stepper is not None:
+            try:
+                return stepper.step(x, state)
+            except KeyError:  # since the last step a Parameter has become a weight that is computed
+                self._step = None
+        if self.bidirectional:
+            raise ValueError(
+                f"{self._get_name()}: expected one direction; a step cannot know what comes after it"
+            )
+        if self.proj_size or any(name not in self._parameters for name in self._weight_names):
+            return self._step_by_forward(x, state)
+        stepper = self._step = Step(self._kind, self._parameters, self._weight_names, self.bias)
         return stepper.step(x, state)
 
     def _step_by_forward(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
@@ -178,6 +183,7 @@ class RNNBase(Module):
         training, self.training = self.training, False  # no dropout between layers
         try:
             with no_grad():
+                make_weights(self)
                 y, state = self.forward(x.unsqueeze(axis), state)
                 return y.squeeze(axis), state
         finally:
@@ -203,11 +209,10 @@ class RNNBase(Module):
 
     def _run(self, input: Tensor, hx: Any, lengths: NDArray[np.int64] | None) -> tuple[Tensor, Any]:
         """forward, its arguments checked."""
-        return recurrent.recurrent(self._kind, input, hx, *self._how(), lengths)
-
-    def _how(self) -> tuple[list[Any], bool, int, float, bool, bool, bool]:
-        """What the engine's functions take between states and lengths."""
-        return (
+        return recurrent.recurrent(
+            self._kind,
+            input,
+            hx,
             self._weights(),
             self.bias,
             self.num_layers,
@@ -215,6 +220,7 @@ class RNNBase(Module):
             self.training,
             self.bidirectional,
             self.batch_first,
+            lengths,
         )
 
     def _weights(self) -> list[Any]:
@@ -363,7 +369,18 @@ class LSTM(RNNBase):
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         if self.proj_size:
             return projected_lstm(self, input, hx, lengths)
-        output, h, c = recurrent.lstm(input, hx, *self._how(), lengths)
+        output, h, c = recurrent.lstm(
+            input,
+            hx,
+            self._weights(),
+            self.bias,
+            self.num_layers,
+            self.dropout,
+            self.training,
+            self.bidirectional,
+            self.batch_first,
+            lengths,
+        )
         return output, (h, c)
 
     def _check_state(self, input: Tensor, hx: Any) -> None:

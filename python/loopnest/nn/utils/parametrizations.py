@@ -11,7 +11,7 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
     What loopnest.nn.utils.weight_norm does, with g and v under other keys. The weight is made before every
     forward; PyTorch makes it whenever it is looked at.
 
-    Returns the module. Raises ValueError if it has no such parameter or is recurrent.
+    Returns the module. Raises ValueError and RuntimeError as that does.
 
     Example:
       >>> from loopnest import nn

@@ -32,14 +32,21 @@ class _Made:
         """What stands in the module in the weight's stead."""
         raise NotImplementedError
 
+    def take_out(self, module: Module) -> None:
+        """Remove the weight, and what stands in its stead."""
+        for old in (self.name, *self.names()):
+            delattr(module, old)
+
+
+def make_weights(module: Module) -> None:
+    """Make the weights that are else made before every forward: a layer's step goes without one."""
+    for hook, _ in module._forward_pre_hooks.values():
+        if isinstance(hook, _Made):
+            hook(module, ())
+
 
 def _parameter(who: str, module: Module, name: str) -> Parameter:
     """The parameter that is to be made of others."""
-    from loopnest.nn.cells import RNNCellBase  # these need nn.utils first
-    from loopnest.nn.rnn import RNNBase
-
-    if isinstance(module, (RNNBase, RNNCellBase)):
-        raise ValueError(f"{who}: {type(module).__name__} takes its weights from its parameters alone")
     for hook, _ in module._forward_pre_hooks.values():
         if isinstance(hook, _Made) and hook.name == name:
             raise RuntimeError(f"{who}: '{name}' of this {type(module).__name__} is already made of others")
@@ -55,8 +62,7 @@ def _unmake(kind: type[_Made], who: str, module: M, name: str) -> M:
         if isinstance(hook, kind) and hook.name == name:
             with no_grad():
                 weight = hook.weight(module, False)
-            for old in (name, *hook.names()):
-                delattr(module, old)
+            hook.take_out(module)
             module.register_parameter(name, Parameter(weight.detach()))
             del module._forward_pre_hooks[key]
             return module
@@ -104,13 +110,16 @@ class _Originals(Module):
 class _ParametrizedWeightNorm(_WeightNorm):
     """The same with the keys of torch.nn.utils.parametrizations."""
 
-    def names(self) -> tuple[str, ...]:
-        return ("parametrizations",)
-
     def put(self, module: Module, g: Parameter, v: Parameter) -> None:
-        if "parametrizations" in module._modules:
-            raise RuntimeError(f"weight_norm: this {type(module).__name__} is already made of others")
-        module.parametrizations = ModuleDict({self.name: _Originals(g, v)})
+        if "parametrizations" not in module._modules:
+            module.parametrizations = ModuleDict()
+        module.parametrizations[self.name] = _Originals(g, v)
+
+    def take_out(self, module: Module) -> None:
+        delattr(module, self.name)
+        del module.parametrizations[self.name]
+        if not len(module.parametrizations):
+            del module.parametrizations
 
     def pair(self, module: Module) -> Iterable[Tensor]:
         return module.parametrizations[self.name].parameters()
@@ -132,13 +141,14 @@ def _norm_weight(module: M, hook: _WeightNorm) -> M:
 def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
     """A weight as direction and length: g v / |v| (Salimans and Kingma 2016); as torch.nn.utils.weight_norm.
 
-    The parameter `name` becomes two, name_g and name_v, of which the weight is made before every forward.
+    The parameter `name` becomes two, name_g and name_v, of which the weight is made before every forward. Of
+    a recurrent layer it may be any weight, one call for each: weight_norm(lstm, "weight_hh_l0").
 
     Args:
       dim: the axis along which every slice has a length of its own; None: one length for the whole weight.
 
-    Returns the module. Raises ValueError if it has no such parameter, or is recurrent: those layers take
-    their weights from their parameters alone.
+    Returns the module. Raises ValueError if it has no such parameter, RuntimeError if that is made of others
+    already.
 
     Example:
       >>> from loopnest import nn
@@ -201,7 +211,7 @@ def spectral_norm(
       dim: the axis of outputs, which makes the rows of the matrix; None: 1 for transposed convolutions,
         else 0.
 
-    Returns the module. Raises ValueError as weight_norm does.
+    Returns the module. Raises ValueError and RuntimeError as weight_norm does.
 
     Example:
       >>> import loopnest
