@@ -946,90 +946,6 @@ def repeated(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return few[rng.integers(0, len(few), x.shape[:2])]
 
 
-def lstm_inputs(
-    text: str, dtype: np.dtype, optional: bool
-) -> tuple[shapes.LstmShape, list[np.ndarray | None]]:
-    """The shape, and x, w_ih, w_hh, b_ih, b_hh, h0, c0. Weights of PyTorch's initial size, uniform within
-    1 / sqrt(H)."""
-    s = shapes.LstmShape.parse(text.removesuffix(" repeat"))
-    rng, k = np.random.default_rng([s.t, s.n, s.i, s.h]), 1 / np.sqrt(s.h)
-    x = rng.normal(size=(s.t, s.n, s.i)).astype(dtype)
-    x = repeated(x, rng) if text.endswith("repeat") else x
-    sizes = ((4 * s.h, s.i), (4 * s.h, s.h), (4 * s.h,), (4 * s.h,))
-    weights = [rng.uniform(-k, k, size).astype(dtype) for size in sizes]
-    state = [rng.normal(size=(s.n, s.h)).astype(dtype) for _ in range(2)]
-    return s, [x, *weights, *state] if optional else [x, *weights[:2], None, None, None, None]
-
-
-def lstm_operands(inputs: list[np.ndarray | None]) -> list[Operand]:
-    x, w_ih, w_hh, b_ih, b_hh, h0, c0 = inputs
-    return [
-        Operand("x", x, ("x_t", "x_n", None), batch=1),
-        Operand("w_ih", w_ih, [None, None]),
-        Operand("w_hh", w_hh, [None, None]),
-        Operand("b_ih", b_ih, [None]),
-        Operand("b_hh", b_hh, [None]),
-        Operand("h0", h0, [None, None], batch=0),
-        Operand("c0", c0, [None, None], batch=0),
-    ]
-
-
-@case("lstm", texts("lstm") + REPEATED, integers=False)
-def lstm(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
-    s, inputs = lstm_inputs(text, dtype, optional)
-    steps, limit = reference.lstm_steps(*inputs), bound.lstm_bound(*inputs, dtype=dtype)
-    outputs = [
-        Operand("y", None, ("y_t", "y_n", None), None, steps.output, limit.output, batch=1),
-        Operand("hn", None, [None, None], None, steps.h_n, limit.h_n, batch=0),
-        Operand("cn", None, [None, None], None, steps.c_n, limit.c_n, batch=0),
-    ]
-    if optional:
-        gates = Operand("gates", None, ("gates_t", None, None), None, steps.gates, limit.gates, batch=1)
-        outputs += [
-            gates,
-            Operand("cells", None, ("cells_t", None, None), None, steps.cells, limit.cells, batch=1),
-        ]
-    return Problem(lstm_operands(inputs), outputs, {"t": s.t, "n": s.n, "i": s.i, "h": s.h})
-
-
-@case("lstm_backward", texts("lstm") + REPEATED, integers=False)
-def lstm_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
-    """Not optional: no state in, no gradient of it out; for an even T all arrives through hn and cn."""
-    s, inputs = lstm_inputs(text, dtype, optional)
-    rng = np.random.default_rng(s.t)
-    dy, dhn, dcn = (rng.normal(size=size).astype(dtype) for size in ((s.t, s.n, s.h), (s.n, s.h), (s.n, s.h)))
-    if not optional:
-        dy, dhn, dcn = (None, dhn, dcn) if s.t % 2 == 0 else (dy, None, None)
-    arriving = (np.zeros((s.t, s.n, s.h)) if dy is None else dy, dhn, dcn)
-    steps = reference.lstm_steps(*inputs)
-    gradients = reference.lstm_backward(*arriving, *inputs)
-    limits = bound.lstm_backward_bound(*arriving, *inputs, dtype=dtype)
-    operands = {o.name: o for o in lstm_operands(inputs)}
-    dense = [None, None]
-    outputs = [
-        Operand("dx", None, ("dx_t", "dx_n", None), None, gradients.input, limits.input, batch=1),
-        Operand("dw_ih", None, dense, None, gradients.weight_ih, limits.weight_ih),
-        Operand("dw_hh", None, dense, None, gradients.weight_hh, limits.weight_hh),
-        Operand("db", None, [None], None, gradients.bias_ih, limits.bias_ih),
-    ]
-    if optional:
-        outputs.append(Operand("dh0", None, dense, None, gradients.h_0, limits.h_0, batch=0))
-        outputs.append(Operand("dc0", None, dense, None, gradients.c_0, limits.c_0, batch=0))
-    return Problem(
-        [
-            *(operands[name] for name in ("x", "w_ih", "w_hh", "h0", "c0")),
-            Operand("y", steps.output.astype(dtype), ("y_t", "y_n", None), batch=1),
-            Operand("gates", steps.gates.astype(dtype), ("gates_t", None, None), batch=1),
-            Operand("cells", steps.cells.astype(dtype), ("cells_t", None, None), batch=1),
-            Operand("dy", dy, ("dy_t", "dy_n", None), batch=1),
-            Operand("dhn", dhn, dense, batch=0),
-            Operand("dcn", dcn, dense, batch=0),
-        ],
-        outputs,
-        {"t": s.t, "n": s.n, "i": s.i, "h": s.h},
-    )
-
-
 # ---- lstm_cell: text is rows and hidden units ----
 
 CELLS = ["0 8", "1 1", "3 0", "5 16", "37 7", "2 40", "300 16", "129 33"]
@@ -1081,7 +997,7 @@ def lstm_cell_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) 
     return Problem(inputs, outputs, {"m": m, "h": h})
 
 
-# ---- rnn and gru: text is a shape of lstm, and what else is asked: lengths, at_end, repeat, flag ----
+# ---- lstm, gru and rnn: text is a shape, and what else is asked: lengths, at_end, repeat, flag ----
 
 SMALL_SEQUENCES = [
     "t1 n1 i1 h1 lengths",
@@ -1099,19 +1015,22 @@ SMALL_SEQUENCES = [
     *REPEATED,
 ]
 SEQUENCES = [text for text in texts("lstm") if "h270" not in text] + SMALL_SEQUENCES
+LSTM_SEQUENCES = texts("lstm") + [text for text in SMALL_SEQUENCES if "flag" not in text]
 
 
 class Sequence:
     """What a text asks for, the operator's arrays, and what the reference makes of them.
 
-    flag: relu of rnn, before of gru. The reference sees at_end as its reverse, on arrays turned around.
+    flag: relu of rnn, before of gru; an lstm has none. The reference sees at_end as its reverse, on arrays
+    turned around. Weights are of PyTorch's initial size, uniform within 1 / sqrt(H).
     """
 
     def __init__(self, op: str, text: str, dtype: np.dtype, optional: bool):
         words, extra = text.split()[:4], text.split()[4:]
         s = self.s = shapes.LstmShape.parse(" ".join(words))
         self.flag, self.at_end = "flag" in extra, "at_end" in extra
-        rows, self.dtype = s.h * (3 if op == "gru" else 1), dtype
+        self.op, self.dtype = op, dtype
+        rows = s.h * {"lstm": 4, "gru": 3, "rnn": 1}[op]
         self.rng = np.random.default_rng([s.t, s.n, s.i, s.h])
         k = 1 / np.sqrt(s.h)
         self.x = self.normal(s.t, s.n, s.i)
@@ -1121,6 +1040,7 @@ class Sequence:
         self.b_ih, self.b_hh = biases if optional else (None, None)
         self.h0 = self.normal(s.n, s.h) if optional else None
         self.lengths = self.rng.integers(0, s.t + 1, s.n) if "lengths" in extra else None
+        self.c0 = self.normal(s.n, s.h) if optional and op == "lstm" else None
 
     def normal(self, *size: int) -> np.ndarray:
         return self.rng.normal(size=size).astype(self.dtype)
@@ -1128,14 +1048,19 @@ class Sequence:
     def turn(self, a: np.ndarray | None) -> np.ndarray | None:
         return a[::-1] if self.at_end and a is not None else a
 
+    @property
+    def states(self) -> tuple:
+        return (self.h0, self.c0) if self.op == "lstm" else (self.h0,)
+
     def forward(self) -> tuple:
-        return self.turn(self.x), self.w_ih, self.w_hh, self.b_ih, self.b_hh, self.h0
+        return self.turn(self.x), self.w_ih, self.w_hh, self.b_ih, self.b_hh, *self.states
 
     @property
     def how(self) -> tuple:
         return self.flag, self.lengths, self.at_end
 
     def operands(self) -> list[Operand]:
+        c0 = [Operand("c0", self.c0, [None, None], batch=0)] if self.op == "lstm" else []
         return [
             Operand("x", self.x, ("x_t", "x_n", None), batch=1),
             Operand("w_ih", self.w_ih, [None, None]),
@@ -1143,12 +1068,25 @@ class Sequence:
             Operand("b_ih", self.b_ih, [None]),
             Operand("b_hh", self.b_hh, [None]),
             Operand("h0", self.h0, [None, None], batch=0),
+            *c0,
             Operand("lengths", self.lengths, [None]),
         ]
 
-    def scalars(self, flag: str) -> dict[str, int | float]:
-        s = self.s
-        return {"t": s.t, "n": s.n, "i": s.i, "h": s.h, flag: self.flag, "at_end": self.at_end}
+    def scalars(self) -> dict[str, int | float]:
+        s, flag = self.s, {"rnn": {"relu": self.flag}, "gru": {"before": self.flag}}.get(self.op, {})
+        return {"t": s.t, "n": s.n, "i": s.i, "h": s.h, **flag, "at_end": self.at_end}
+
+    def taken(self, x: np.ndarray, *states: np.ndarray, lengths=None, **scalars: int) -> Problem:
+        """These steps from these states; what comes out is not known beforehand."""
+        given = {"x": x, "lengths": lengths, **dict(zip(("h0", "c0"), states, strict=False))}
+        operands = [
+            Operand(o.name, given.get(o.name, o.value), o.strides, batch=o.batch) for o in self.operands()
+        ]
+        hidden = np.empty((len(x), self.s.n, self.s.h))
+        last = ("hn", "cn")[: len(states)]
+        outputs = [Operand("y", None, ("y_t", "y_n", None), None, hidden)]
+        outputs += [Operand(name, None, [None, None], None, hidden[0]) for name in last]
+        return Problem(operands, outputs, {**self.scalars(), "t": len(x), **scalars})
 
     def arriving(self, optional: bool) -> tuple[np.ndarray | None, np.ndarray | None]:
         """dy and dhn; not optional: one of them alone."""
@@ -1166,6 +1104,57 @@ def backward_operands(q: Sequence, y: np.ndarray, dy, dhn) -> list[Operand]:
     ]
 
 
+@case("lstm", LSTM_SEQUENCES, integers=False)
+def lstm(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    q = Sequence("lstm", text, dtype, optional)
+    steps = reference.lstm_steps(*q.forward(), q.at_end, q.lengths)
+    limit = bound_recurrent.lstm_bound(q.x, *q.forward()[1:], q.lengths, q.at_end, dtype)
+    dense, rows = [None, None], (None, None)
+    outputs = [
+        Operand("y", None, ("y_t", "y_n", None), None, q.turn(steps.output), limit.output, batch=1),
+        Operand("hn", None, dense, None, steps.h_n, limit.h_n, batch=0),
+        Operand("cn", None, dense, None, steps.c_n, limit.c_n, batch=0),
+    ]
+    if optional:
+        gates, cells = q.turn(steps.gates), q.turn(steps.cells)
+        outputs.append(Operand("gates", None, ("gates_t", *rows), None, gates, limit.gates, batch=1))
+        outputs.append(Operand("cells", None, ("cells_t", *rows), None, cells, limit.cells, batch=1))
+    return Problem(q.operands(), outputs, q.scalars())
+
+
+@case("lstm_backward", LSTM_SEQUENCES, integers=False)
+def lstm_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
+    q = Sequence("lstm", text, dtype, optional)
+    dy, dhn = q.arriving(optional)
+    dcn = q.normal(q.s.n, q.s.h) if dhn is not None else None
+    steps = reference.lstm_steps(*q.forward(), q.at_end, q.lengths)
+    kept = reference.LstmSteps(*(a.astype(dtype) for a in steps))
+    found = reference.lstm_backward_steps(
+        q.turn(np.zeros(kept.output.shape) if dy is None else dy),
+        *(dhn, dcn, q.turn(q.x), q.w_ih, q.w_hh, kept, *q.states, q.at_end, q.lengths),
+    )
+    y, gates, cells = q.turn(kept.output), q.turn(kept.gates), q.turn(kept.cells)
+    forward = (q.x, q.w_ih, q.w_hh, y, gates, cells, *q.states, q.lengths, q.at_end)
+    limits = bound_recurrent.lstm_backward_bound(dy, dhn, dcn, *forward, dtype=dtype)
+    dense = [None, None]
+    outputs = [
+        Operand("dx", None, ("dx_t", "dx_n", None), None, q.turn(found.input), limits.input, batch=1),
+        Operand("dw_ih", None, dense, None, found.weight_ih, limits.weight_ih),
+        Operand("dw_hh", None, dense, None, found.weight_hh, limits.weight_hh),
+        Operand("db", None, [None], None, found.bias_ih, limits.bias_ih),
+    ]
+    if optional:
+        outputs.append(Operand("dh0", None, dense, None, found.h_0, limits.h_0, batch=0))
+        outputs.append(Operand("dc0", None, dense, None, found.c_0, limits.c_0, batch=0))
+    inputs = [
+        *backward_operands(q, y, dy, dhn),
+        Operand("dcn", dcn, dense, batch=0),
+        Operand("gates", gates, ("gates_t", None, None), batch=1),
+        Operand("cells", cells, ("cells_t", None, None), batch=1),
+    ]
+    return Problem(inputs, outputs, q.scalars())
+
+
 @case("rnn", SEQUENCES, integers=False)
 def rnn(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
     q = Sequence("rnn", text, dtype, optional)
@@ -1175,7 +1164,7 @@ def rnn(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
         Operand("y", None, ("y_t", "y_n", None), None, q.turn(y), limit.output, batch=1),
         Operand("hn", None, [None, None], None, h_n, limit.h_n, batch=0),
     ]
-    return Problem(q.operands(), outputs, q.scalars("relu"))
+    return Problem(q.operands(), outputs, q.scalars())
 
 
 @case("gru", SEQUENCES, integers=False)
@@ -1190,7 +1179,7 @@ def gru(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Problem:
     if optional:
         kept = q.turn(steps.gates)
         outputs.append(Operand("gates", None, ("gates_t", None, None), None, kept, limit.gates, batch=1))
-    return Problem(q.operands(), outputs, q.scalars("before"))
+    return Problem(q.operands(), outputs, q.scalars())
 
 
 @case("rnn_backward", SEQUENCES, integers=False)
@@ -1211,7 +1200,7 @@ def rnn_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Pro
     ]
     if optional:
         outputs.append(Operand("dh0", None, dense, None, found.h_0, limits.h_0, batch=0))
-    return Problem(backward_operands(q, q.turn(y), dy, dhn), outputs, q.scalars("relu"))
+    return Problem(backward_operands(q, q.turn(y), dy, dhn), outputs, q.scalars())
 
 
 @case("gru_backward", SEQUENCES, integers=False)
@@ -1236,7 +1225,7 @@ def gru_backward(text: str, dtype: np.dtype, exact: bool, optional: bool) -> Pro
         outputs.append(Operand("dh0", None, dense, None, found.h_0, limits.h_0, batch=0))
     inputs = backward_operands(q, q.turn(y), dy, dhn)
     inputs.append(Operand("gates", q.turn(gates), ("gates_t", None, None), batch=1))
-    return Problem(inputs, outputs, q.scalars("before"))
+    return Problem(inputs, outputs, q.scalars())
 
 
 # ---- the steps of the optimisers: text is the number of parameters ----

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from loopnest import reference, shapes
-from loopnest.reference import bound
+from loopnest.reference import bound, bound_recurrent
 
 CONV2D = shapes.load("conv2d")
 POOL2D = shapes.load("pool2d")
@@ -398,7 +398,7 @@ def test_lstm_bound_holds_and_is_not_idle(s):
     x, h, c = x.astype(np.float32), h_0.astype(np.float32), c_0.astype(np.float32)
     w_ih, w_hh, b_ih, b_hh = weights = [w.astype(np.float32) for w in weights]
     exact = reference.lstm_steps(x, *weights, h, c)
-    limit = bound.lstm_bound(x, *weights, h, c)
+    limit = bound_recurrent.lstm_bound(x, *weights, h, c)
     for t in range(s.t):
         i, f, g, o = np.split(x[t] @ w_ih.T + h @ w_hh.T + b_ih + b_hh, 4, axis=1)
         c = float32_sigmoid(f) * c + float32_sigmoid(i) * np.tanh(g)
@@ -413,13 +413,19 @@ def test_lstm_backward_bound_holds_and_is_not_idle():
     s = shapes.LstmShape(t=6, n=3, i=8, h=16)
     x, weights, h_0, c_0 = lstm_case(s)
     dy = rng(1).normal(size=(s.t, s.n, s.h))
-    every = [a.astype(np.float32) for a in (dy, h_0, c_0, x, *weights, h_0, c_0)]
-    exact = reference.lstm_backward(*every)
-    limit = bound.lstm_backward_bound(*every)
+    kept = reference.lstm_steps(x, *weights, h_0, c_0)
+    every = [a.astype(np.float32) for a in (dy, h_0, c_0, x, *weights[:2], *kept, h_0, c_0)]
+
+    def gradients(dy, dh, dc, x, w_ih, w_hh, y, h_n, c_n, gates, cells, *states):
+        steps = reference.LstmSteps(y, h_n, c_n, gates, cells)
+        return reference.lstm_backward_steps(dy, dh, dc, x, w_ih, w_hh, steps, *states)
+
+    exact = gradients(*every)
+    limit = bound_recurrent.lstm_backward_bound(*every[:7], *every[9:])
     # half a rounding in every number stays within the bound; fifty thousand (0.3 %) do not
     for roundings, inside in ((0.5, True), (50_000, False)):
         moved = [a * (1 + roundings * 2.0**-24 * rng(2).choice([-1, 1], a.shape)) for a in every]
-        results = zip(reference.lstm_backward(*moved), exact, limit, strict=True)
+        results = zip(gradients(*moved), exact, limit, strict=True)
         assert all((np.abs(a - b) <= e).all() for a, b, e in results) == inside
     assert max(float(e.max()) for e in limit) < 1e-2
 

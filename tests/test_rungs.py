@@ -14,8 +14,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from cases import MAKERS, SHAPES, lstm_inputs, lstm_operands, problem
-from harness import ISAS, LAYOUTS, Operand, Problem, Rung, Setting, Unsupported, all_rungs, fork, structs
+from cases import MAKERS, SHAPES, Sequence, problem
+from harness import ISAS, LAYOUTS, Problem, Rung, Setting, Unsupported, all_rungs, fork, structs
 from loopnest import _core
 
 RUNGS = all_rungs()
@@ -165,33 +165,27 @@ def test_stays_inside_its_arrays(rung: Rung) -> None:
 
 
 LSTM = [rung for rung in RUNGS if rung.op == "lstm"]
+FULL_LENGTH = [text for text in SHAPES["lstm"] if "lengths" not in text]
 
 
-@pytest.mark.parametrize("text", SHAPES["lstm"])
+@pytest.mark.parametrize("text", FULL_LENGTH)
 @pytest.mark.parametrize("rung", LSTM, ids=str)
 def test_lstm_carries_its_state(rung: Rung, text: str) -> None:
     """T steps are T1 steps and then T2 with the state that the first left: the same bits."""
-    s, inputs = lstm_inputs(text, np.dtype(rung.dtype), True)
+    q = Sequence("lstm", text, np.dtype(rung.dtype), True)
 
-    def run(x, h0, c0) -> dict[str, np.ndarray]:
-        hidden = np.empty((len(x), s.n, s.h))
-        outputs = [
-            Operand("y", None, ("y_t", "y_n", None), None, hidden),
-            Operand("hn", None, [None, None], None, hidden[0]),
-            Operand("cn", None, [None, None], None, hidden[0]),
-        ]
-        scalars = {"t": len(x), "n": s.n, "i": s.i, "h": s.h}
-        return Setting(rung, Problem(lstm_operands([x, *inputs[1:5], h0, c0]), outputs, scalars)).run()
+    def run(x, *states) -> dict[str, np.ndarray]:
+        return Setting(rung, q.taken(x, *states)).run()
 
     try:
-        whole = run(inputs[0], *inputs[5:])
+        whole = run(q.x, q.h0, q.c0)
     except Unsupported:
         return  # see test_lstm_rungs_agree
-    if s.t == 1:
+    if q.s.t == 1:
         return
-    cut = (s.t + 1) // 2
-    first = run(inputs[0][:cut], *inputs[5:])
-    second = run(inputs[0][cut:], first["hn"], first["cn"])
+    cut = (q.s.t + 1) // 2
+    first = run(q.x[:cut], q.h0, q.c0)
+    second = run(q.x[cut:], first["hn"], first["cn"])
     joined = {"y": np.concatenate([first["y"], second["y"]]), "hn": second["hn"], "cn": second["cn"]}
     same_bits(whole, joined, "the sequence in two parts")
 
@@ -200,32 +194,25 @@ def test_lstm_carries_its_state(rung: Rung, text: str) -> None:
 SAME_SUMS = {"pack", "batch", "step", "persistent"}
 
 
-@pytest.mark.parametrize("text", SHAPES["lstm"])
+@pytest.mark.parametrize("text", FULL_LENGTH)
 @pytest.mark.parametrize("rung", [r for r in LSTM if r.name == "batch"], ids=str)
 def test_lstm_rungs_agree(rung: Rung, text: str) -> None:
     """A sequence by any of the packed rungs, or step by step by any of them: the same bits."""
-    s, inputs = lstm_inputs(text, np.dtype(rung.dtype), True)
+    q = Sequence("lstm", text, np.dtype(rung.dtype), True)
 
     def run(by, x, h0, c0, number) -> dict[str, np.ndarray]:
-        hidden = np.empty((len(x), s.n, s.h))
-        outputs = [
-            Operand("y", None, ("y_t", "y_n", None), None, hidden),
-            Operand("hn", None, [None, None], None, hidden[0]),
-            Operand("cn", None, [None, None], None, hidden[0]),
-        ]
-        scalars = {"t": len(x), "n": s.n, "i": s.i, "h": s.h, "pass": number}
-        return Setting(by, Problem(lstm_operands([x, *inputs[1:5], h0, c0]), outputs, scalars)).run()
+        return Setting(by, q.taken(x, h0, c0, **{"pass": number})).run()
 
-    whole = run(rung, inputs[0], *inputs[5:], 0)
+    whole = run(rung, q.x, q.h0, q.c0, 0)
     for by in LSTM:
         if by.name not in SAME_SUMS or (by.isa, by.dtype) != (rung.isa, rung.dtype):
             continue
         with contextlib.suppress(Unsupported):
-            same_bits(whole, run(by, inputs[0], *inputs[5:], 1), f"the sequence by {by}")
-        state, steps = (inputs[5], inputs[6]), []
+            same_bits(whole, run(by, q.x, q.h0, q.c0, 1), f"the sequence by {by}")
+        state, steps = (q.h0, q.c0), []
         try:
-            for t in range(s.t):
-                out = run(by, inputs[0][t : t + 1], *state, t)
+            for t in range(q.s.t):
+                out = run(by, q.x[t : t + 1], *state, t)
                 steps.append(out["y"])
                 state = (out["hn"], out["cn"])
         except Unsupported:
