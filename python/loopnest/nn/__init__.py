@@ -54,6 +54,8 @@ from loopnest.nn.dropout import Dropout1d as Dropout1d
 from loopnest.nn.dropout import Dropout2d as Dropout2d
 from loopnest.nn.dropout import Dropout3d as Dropout3d
 from loopnest.nn.embedding import Embedding as Embedding
+from loopnest.nn.likelihood import GaussianNLLLoss as GaussianNLLLoss
+from loopnest.nn.likelihood import PoissonNLLLoss as PoissonNLLLoss
 from loopnest.nn.linear import Flatten as Flatten
 from loopnest.nn.linear import Identity as Identity
 from loopnest.nn.linear import Linear as Linear
@@ -70,6 +72,14 @@ from loopnest.nn.loss import MSELoss as MSELoss
 from loopnest.nn.loss import NLLLoss as NLLLoss
 from loopnest.nn.loss import SmoothL1Loss as SmoothL1Loss
 from loopnest.nn.loss import TripletMarginLoss as TripletMarginLoss
+from loopnest.nn.margin import CosineEmbeddingLoss as CosineEmbeddingLoss
+from loopnest.nn.margin import HingeEmbeddingLoss as HingeEmbeddingLoss
+from loopnest.nn.margin import MarginRankingLoss as MarginRankingLoss
+from loopnest.nn.margin import MultiLabelMarginLoss as MultiLabelMarginLoss
+from loopnest.nn.margin import MultiLabelSoftMarginLoss as MultiLabelSoftMarginLoss
+from loopnest.nn.margin import MultiMarginLoss as MultiMarginLoss
+from loopnest.nn.margin import SoftMarginLoss as SoftMarginLoss
+from loopnest.nn.margin import TripletMarginWithDistanceLoss as TripletMarginWithDistanceLoss
 from loopnest.nn.module import Module as Module
 from loopnest.nn.norm import BatchNorm1d as BatchNorm1d
 from loopnest.nn.norm import BatchNorm2d as BatchNorm2d

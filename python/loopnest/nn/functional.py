@@ -38,6 +38,16 @@ from loopnest.nn._distance import cosine_similarity as cosine_similarity
 from loopnest.nn._distance import normalize as normalize
 from loopnest.nn._distance import pairwise_distance as pairwise_distance
 from loopnest.nn._distance import triplet_margin_loss as triplet_margin_loss
+from loopnest.nn._likelihood import gaussian_nll_loss as gaussian_nll_loss
+from loopnest.nn._likelihood import poisson_nll_loss as poisson_nll_loss
+from loopnest.nn._margins import cosine_embedding_loss as cosine_embedding_loss
+from loopnest.nn._margins import hinge_embedding_loss as hinge_embedding_loss
+from loopnest.nn._margins import margin_ranking_loss as margin_ranking_loss
+from loopnest.nn._margins import multi_margin_loss as multi_margin_loss
+from loopnest.nn._margins import multilabel_margin_loss as multilabel_margin_loss
+from loopnest.nn._margins import multilabel_soft_margin_loss as multilabel_soft_margin_loss
+from loopnest.nn._margins import soft_margin_loss as soft_margin_loss
+from loopnest.nn._margins import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
 from loopnest.nn._normalize import batch_norm as batch_norm
 from loopnest.nn._normalize import group_norm as group_norm
 from loopnest.nn._normalize import instance_norm as instance_norm
