@@ -442,6 +442,7 @@ def test_functions_are_followed_by_whatever_name(model):
 
 def test_what_is_not_followed_makes_no_constant():
     table, rng = {"tanh": loopnest.tanh}, np.random.default_rng(0)
+    ones = np.ones((2, 3), np.float32)
     x = images(2, 3)
     for model, text in (
         (lambda x: table["tanh"](x) + x, "numbers"),
@@ -451,6 +452,7 @@ def test_what_is_not_followed_makes_no_constant():
         (lambda x: x + loopnest.tensor(rng.normal(size=3).astype(np.float32)), "more than its inputs"),
         (lambda x: loopnest.ones(2), "does not depend"),
         (lambda x: x.add(x, alpha=2), "alpha"),
+        (lambda x: x if loopnest.equal(x, loopnest.tensor(ones)) else x + x, "no tensor"),
         (lambda x: x + loopnest.ones(3, dtype=np.float64), "add of"),
     ):
         with pytest.raises(NotPlannable, match=text):

@@ -234,7 +234,7 @@ def test_compiled_or_refused(name):
     module = getattr(nn, name)(**{k: of(tensor, v, np.float64) for k, v in options.items()})
     given = [tensor(a) for a in arrays]
     try:
-        y = loopnest.compile(module)(*given)
+        y = loopnest.compile(module.eval())(*given)
     except NotPlannable:
         return
     np.testing.assert_allclose(y.numpy(), module(*given).numpy(), rtol=1e-12)

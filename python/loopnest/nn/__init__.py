@@ -54,6 +54,7 @@ from loopnest.nn.dropout import Dropout1d as Dropout1d
 from loopnest.nn.dropout import Dropout2d as Dropout2d
 from loopnest.nn.dropout import Dropout3d as Dropout3d
 from loopnest.nn.embedding import Embedding as Embedding
+from loopnest.nn.embedding import EmbeddingBag as EmbeddingBag
 from loopnest.nn.likelihood import GaussianNLLLoss as GaussianNLLLoss
 from loopnest.nn.likelihood import PoissonNLLLoss as PoissonNLLLoss
 from loopnest.nn.linear import Flatten as Flatten

@@ -38,6 +38,8 @@ from loopnest.nn._distance import cosine_similarity as cosine_similarity
 from loopnest.nn._distance import normalize as normalize
 from loopnest.nn._distance import pairwise_distance as pairwise_distance
 from loopnest.nn._distance import triplet_margin_loss as triplet_margin_loss
+from loopnest.nn._embed import embedding as embedding
+from loopnest.nn._embed import embedding_bag as embedding_bag
 from loopnest.nn._likelihood import gaussian_nll_loss as gaussian_nll_loss
 from loopnest.nn._likelihood import poisson_nll_loss as poisson_nll_loss
 from loopnest.nn._margins import cosine_embedding_loss as cosine_embedding_loss
@@ -445,38 +447,6 @@ def cross_entropy(
         reduction=reduction,
         label_smoothing=label_smoothing,
     )
-
-
-def embedding(
-    input: Tensor,
-    weight: Tensor,
-    padding_idx: int | None = None,
-    max_norm: float | None = None,
-    norm_type: float = 2.0,
-    scale_grad_by_freq: bool = False,
-    sparse: bool = False,
-) -> Tensor:
-    """Rows of a table: result[...] = weight[input[...]], as torch.nn.functional.embedding.
-
-    Args:
-      input: int64 indices of any shape. weight: (rows, width). padding_idx: this row gets no gradient.
-      max_norm, scale_grad_by_freq, sparse: PyTorch's options that are not supported; must keep their
-        defaults (norm_type belongs to max_norm).
-
-    Returns (*input.shape, width). Raises IndexError for an index outside the table.
-
-    Example:
-      >>> import numpy as np, loopnest
-      >>> import loopnest.nn.functional as F
-      >>> table = loopnest.tensor(np.arange(6.0).reshape(3, 2))
-      >>> F.embedding(loopnest.tensor(np.array([2, 0])), table).numpy().tolist()
-      [[4.0, 5.0], [0.0, 1.0]]
-    """
-    if max_norm is not None or scale_grad_by_freq or sparse:
-        raise ValueError(
-            "embedding: max_norm, scale_grad_by_freq and sparse are not supported; leave them out"
-        )
-    return tape.embedding(input, weight, padding_idx)
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:

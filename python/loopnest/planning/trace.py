@@ -125,6 +125,8 @@ class Trace:
             return traced
 
         wrapped = mapped(out, result)
+        if not results:  # as loopnest.equal: a number that Python may decide by
+            raise refusal(self.layer, f"{name}, whose result is no tensor,")
 
         def plain(leaf: Any) -> Any:
             return leaf.value if isinstance(leaf, Traced) else leaf
@@ -182,6 +184,11 @@ _UNFOLLOWED = {
     "_sealed",
     "_represent",
     "attach",
+    "numbers",  # Python is to read them, and nothing could follow
+    "recorded",
+    "recorded_all",
+    "fitted",
+    "bag_sums",
 }
 
 
