@@ -28,9 +28,9 @@ cdef class BagSumBackward(Node):
         cdef Embedding a
         cdef Array index, table
         cdef Error e
-        cdef ndarray dense, out
+        cdef ndarray _kept, out
         cdef int64_t shape[2]
-        dense = read("embedding", "grad_output", g, table)
+        _kept = read("embedding", "grad_output", g, table)
         read("embedding", "bags", self.bags, index)
         if not api.embedding_check(a, index, table, -1, e):
             raise_error(e)
@@ -58,11 +58,11 @@ def bag_sums(Tensor rows not None, ndarray bags not None, int64_t count):
     cdef Embedding a
     cdef Array index, added, table
     cdef Error e
-    cdef ndarray keep, out
+    cdef ndarray _kept, out
     cdef int64_t shape[2]
     cdef BagSumBackward node
     cdef Tensor result
-    keep = read("embedding_backward", "rows", settled(rows), added)
+    _kept = read("embedding_backward", "rows", settled(rows), added)
     if added.rank != 2:
         raise ValueError(f"bag_sums: expected rows of shape (m, d), got {rows.shape}")
     shape[0], shape[1] = count, added.shape[1]

@@ -32,6 +32,7 @@ from loopnest.nn.activation import Tanh as Tanh
 from loopnest.nn.activation import Tanhshrink as Tanhshrink
 from loopnest.nn.activation import Threshold as Threshold
 from loopnest.nn.attention import Attention as Attention
+from loopnest.nn.bilinear import Bilinear as Bilinear
 from loopnest.nn.cells import GRUCell as GRUCell
 from loopnest.nn.cells import LSTMCell as LSTMCell
 from loopnest.nn.cells import RNNCell as RNNCell
@@ -49,10 +50,12 @@ from loopnest.nn.conv import ConvTranspose2d as ConvTranspose2d
 from loopnest.nn.conv import ConvTranspose3d as ConvTranspose3d
 from loopnest.nn.distance import CosineSimilarity as CosineSimilarity
 from loopnest.nn.distance import PairwiseDistance as PairwiseDistance
+from loopnest.nn.dropout import AlphaDropout as AlphaDropout
 from loopnest.nn.dropout import Dropout as Dropout
 from loopnest.nn.dropout import Dropout1d as Dropout1d
 from loopnest.nn.dropout import Dropout2d as Dropout2d
 from loopnest.nn.dropout import Dropout3d as Dropout3d
+from loopnest.nn.dropout import FeatureAlphaDropout as FeatureAlphaDropout
 from loopnest.nn.embedding import Embedding as Embedding
 from loopnest.nn.embedding import EmbeddingBag as EmbeddingBag
 from loopnest.nn.likelihood import GaussianNLLLoss as GaussianNLLLoss

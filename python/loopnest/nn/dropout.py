@@ -86,3 +86,38 @@ class Dropout3d(Dropout):
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, D, H, W) or (C, D, H, W) -> the same shape."""
         return functional.dropout3d(input, self.p, self.training)
+
+
+class AlphaDropout(Dropout):
+    """Dropout for networks of SELU: what is dropped becomes -1.758, and mean and variance stay as they are;
+    arguments as torch.nn.AlphaDropout. Identity in eval().
+
+    Source: Klambauer et al., "Self-normalizing neural networks", 2017.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> from loopnest import nn
+      >>> x = loopnest.tensor(np.zeros(1000, np.float32))
+      >>> len(set(nn.AlphaDropout(0.2)(x).tolist()))
+      2
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Any shape -> the same shape."""
+        return functional.alpha_dropout(input, self.p, self.training)
+
+
+class FeatureAlphaDropout(Dropout):
+    """As AlphaDropout, but whole channels of (N, C, ...) at once.
+
+    Example:
+      >>> import numpy as np, loopnest
+      >>> from loopnest import nn
+      >>> x = loopnest.tensor(np.ones((1, 2, 3), np.float32))
+      >>> nn.FeatureAlphaDropout(0.5).eval()(x) is x
+      True
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, ...) -> the same shape."""
+        return functional.feature_alpha_dropout(input, self.p, self.training)

@@ -34,6 +34,9 @@ from loopnest.nn._activate import softshrink as softshrink
 from loopnest.nn._activate import softsign as softsign
 from loopnest.nn._activate import tanhshrink as tanhshrink
 from loopnest.nn._activate import threshold as threshold
+from loopnest.nn._alpha import alpha_dropout as alpha_dropout
+from loopnest.nn._alpha import feature_alpha_dropout as feature_alpha_dropout
+from loopnest.nn._bilinear import bilinear as bilinear
 from loopnest.nn._distance import cosine_similarity as cosine_similarity
 from loopnest.nn._distance import normalize as normalize
 from loopnest.nn._distance import pairwise_distance as pairwise_distance
