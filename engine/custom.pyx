@@ -34,6 +34,14 @@ def fitted(g, Tensor like not None):
     return fit(numpy.asarray(g), (<object>like).shape, like.dtype)
 
 
+def sealed_as(Tensor sealed not None, ndarray array not None, bint opened):
+    """Gives a sealed tensor (tape._sealed) another array, with its shape and dtype; opened: its numbers may
+    be had from now on."""
+    sealed.held = array
+    if opened:
+        sealed.later = sealed.version = None
+
+
 @cython.no_gc
 cdef class Several(Whole):
     """A node of several results; function([g, ...]) gets None for those that have no gradient."""

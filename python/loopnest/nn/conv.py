@@ -24,6 +24,7 @@ class _ConvNd(Module):
 
     axes: ClassVar[int]
     transposed: ClassVar[bool] = False
+    _least: ClassVar[int] = 1  # of in_channels: 0 stands for a number that is not known yet
     weight: Parameter
     bias: Parameter | None
 
@@ -44,7 +45,7 @@ class _ConvNd(Module):
     ) -> None:
         super().__init__()
         who = type(self).__name__
-        self.in_channels = integer(who, "in_channels", in_channels)
+        self.in_channels = integer(who, "in_channels", in_channels, self._least)
         self.out_channels = integer(who, "out_channels", out_channels)
         self.kernel_size = self._each("kernel_size", kernel_size)
         self.stride = self._each("stride", stride)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,6 +26,7 @@ class Linear(Module):
       True
     """
 
+    _least: ClassVar[int] = 1  # of in_features: 0 stands for a number that is not known yet
     weight: Parameter
     bias: Parameter | None
 
@@ -33,7 +34,7 @@ class Linear(Module):
         self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None
     ) -> None:
         super().__init__()
-        self.in_features = integer("Linear", "in_features", in_features)
+        self.in_features = integer("Linear", "in_features", in_features, self._least)
         self.out_features = integer("Linear", "out_features", out_features)
         check_device("Linear", device)
         kind = float_dtype("Linear", dtype)

@@ -10,7 +10,7 @@ import numpy as np
 from loopnest.engine.tape import Tensor, from_numpy
 from loopnest.nn._backward_hooks import watched
 from loopnest.nn._check import check_device, float_dtype
-from loopnest.nn.parameter import Parameter, memory
+from loopnest.nn.parameter import Parameter, is_lazy, memory
 
 
 class StateDictError(ValueError, RuntimeError):
@@ -414,6 +414,9 @@ class Module:
             return self
         target = float_dtype(who, dtype)
         for tensor in chain(self.parameters(), self.buffers()):
+            if is_lazy(tensor):
+                tensor.recast(target)  # type: ignore[union-attr,attr-defined]
+                continue
             data = memory(tensor)
             if data.dtype.kind == "f" and data.dtype != target:
                 tensor.grad = None
@@ -472,6 +475,8 @@ class Module:
           assign: put the tensors themselves in place of the module's, with their dtype and memory; whether
             they ask for gradients stays the module's choice. Make the optimizer afterwards.
 
+        A parameter of a lazy layer takes the shape of what it is given.
+
         Returns IncompatibleKeys(missing_keys, unexpected_keys).
 
         Raises StateDictError (a ValueError) naming every missing, unexpected and misshapen tensor, both
@@ -482,11 +487,17 @@ class Module:
         own = dict(self._named_state())
         missing = [name for name in own if name not in state_dict]
         unexpected = [name for name in state_dict if name not in own]
-        arrays = {name: _as_array(name, state_dict[name]) for name in own if name in state_dict}
+        given = {name: state_dict[name] for name in own if name in state_dict}
+        arrays = {name: _as_array(name, value) for name, value in given.items() if not is_lazy(value)}
         faults = [
             f"size mismatch for {name}: expected shape {tuple(own[name].shape)}, got {array.shape}"
             for name, array in arrays.items()
-            if array.shape != tuple(own[name].shape)
+            if not is_lazy(own[name]) and array.shape != tuple(own[name].shape)
+        ]
+        faults += [
+            f"{name}: expected shape {tuple(own[name].shape)}, got a parameter without a shape"
+            for name, value in given.items()
+            if is_lazy(value) and not is_lazy(own[name])
         ]
         if strict and unexpected:
             faults.insert(0, "Unexpected key(s) in state_dict: " + ", ".join(map(repr, unexpected)))
@@ -499,14 +510,15 @@ class Module:
         if assign:
             self._assign(own, arrays, state_dict)
             return IncompatibleKeys(missing, unexpected)
-        targets = {name: memory(own[name]) for name in arrays}
         for name, array in arrays.items():
-            if not np.can_cast(array.dtype, targets[name].dtype, "same_kind"):
+            if not np.can_cast(array.dtype, own[name].dtype, "same_kind"):
                 raise TypeError(
-                    f"{name}: expected an array that casts to {targets[name].dtype}, got {array.dtype}"
+                    f"{name}: expected an array that casts to {own[name].dtype}, got {array.dtype}"
                 )
         for name, array in arrays.items():
-            np.copyto(targets[name], array, casting="same_kind")
+            if is_lazy(own[name]):
+                own[name].materialize(array.shape)  # type: ignore[attr-defined]
+            np.copyto(memory(own[name]), array, casting="same_kind")
             own[name].bump_version()
         return IncompatibleKeys(missing, unexpected)
 
