@@ -18,6 +18,9 @@ _GAINS = {
     "conv1d": 1.0,
     "conv2d": 1.0,
     "conv3d": 1.0,
+    "conv_transpose1d": 1.0,
+    "conv_transpose2d": 1.0,
+    "conv_transpose3d": 1.0,
     "sigmoid": 1.0,
     "tanh": 5 / 3,
     "relu": math.sqrt(2),
@@ -27,8 +30,9 @@ _GAINS = {
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """The factor that keeps the variance of a layer before this nonlinearity.
 
-    1 for linear, convN and sigmoid, 5/3 for tanh, sqrt(2) for relu, sqrt(2 / (1 + param^2)) for leaky_relu
-    (param: its slope, 0.01 if None), 3/4 for selu. ValueError for others.
+    1 for linear, convNd, conv_transposeNd and sigmoid, 5/3 for tanh, sqrt(2) for relu,
+    sqrt(2 / (1 + param^2)) for leaky_relu (param: its slope, 0.01 if None), 3/4 for selu. ValueError for
+    others.
 
     Example:
       >>> from loopnest.nn import init
@@ -333,3 +337,27 @@ def forget_bias_(module: Module, value: float = 1.0) -> Module:
     if not found:
         raise ValueError(f"forget_bias_: there is no LSTM or GRU with biases in {type(module).__name__}")
     return module
+
+
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None) -> Tensor:
+    """Normal numbers, and in each column ceil(sparsity * rows) zeros; as torch.nn.init.sparse_.
+
+    Source: Martens, "Deep learning via Hessian-free optimization", 2010. ValueError unless the tensor has 2
+    axes and 0 <= sparsity <= 1.
+
+    Example:
+      >>> import loopnest
+      >>> from loopnest.nn import init
+      >>> (init.sparse_(loopnest.empty(10, 3), 0.25) == 0).sum(0).tolist()
+      [3, 3, 3]
+    """
+    if tensor.ndim != 2:
+        raise ValueError(f"sparse_: expected a tensor of 2 axes, got shape {tensor.shape}")
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"sparse_: expected sparsity between 0 and 1, got {sparsity}")
+    rows, columns = tensor.shape
+    zeros = math.ceil(sparsity * rows)
+    values = _random(generator).normal(0.0, std, (rows, columns))
+    for column in range(columns):
+        values[_random(generator).permutation(rows)[:zeros], column] = 0
+    return _fill(tensor, values)

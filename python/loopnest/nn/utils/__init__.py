@@ -10,6 +10,10 @@ from loopnest.engine.tape import Tensor, cat, tensor
 from loopnest.nn.parameter import memory
 from loopnest.nn.utils import parametrizations as parametrizations
 from loopnest.nn.utils import rnn as rnn
+from loopnest.nn.utils.fusion import fuse_conv_bn_eval as fuse_conv_bn_eval
+from loopnest.nn.utils.fusion import fuse_conv_bn_weights as fuse_conv_bn_weights
+from loopnest.nn.utils.fusion import fuse_linear_bn_eval as fuse_linear_bn_eval
+from loopnest.nn.utils.fusion import fuse_linear_bn_weights as fuse_linear_bn_weights
 from loopnest.nn.utils.reparametrized import remove_spectral_norm as remove_spectral_norm
 from loopnest.nn.utils.reparametrized import remove_weight_norm as remove_weight_norm
 from loopnest.nn.utils.reparametrized import spectral_norm as spectral_norm
@@ -48,20 +52,73 @@ def clip_grad_norm_(
       >>> p.grad.numpy().round(4).tolist()
       [0.6, 0.8]
     """
-    grads, norm_type = _gradients(parameters), float(norm_type)
-    if math.isinf(norm_type):
-        norm = max((float(np.abs(memory(g)).max(initial=0)) for g in grads), default=0.0)
-    elif norm_type == 2:
-        norm = math.sqrt(gradients.square_sum(grads))
-    else:
-        total = sum(float((np.abs(memory(g)) ** norm_type).sum(dtype=np.float64)) for g in grads)
-        norm = total ** (1 / norm_type)
+    grads = _gradients(parameters)
+    norm = _norm(grads, float(norm_type))
     if error_if_nonfinite and not math.isfinite(norm):
         raise ValueError(f"clip_grad_norm_: the norm of the gradients is {norm}")
+    _shorten(grads, max_norm, norm)
+    return tensor(np.asarray(norm, grads[0].dtype if grads else np.float32))
+
+
+def _norm(tensors: list[Tensor], norm_type: float) -> float:
+    """That of all tensors as one vector."""
+    if math.isinf(norm_type):
+        return max((float(np.abs(memory(g)).max(initial=0)) for g in tensors), default=0.0)
+    if norm_type == 2:
+        return math.sqrt(gradients.square_sum(tensors))
+    total = sum(float((np.abs(memory(g)) ** norm_type).sum(dtype=np.float64)) for g in tensors)
+    return float(total ** (1 / norm_type))
+
+
+def _shorten(grads: list[Tensor], max_norm: float, norm: float) -> None:
     scale = max_norm / (norm + 1e-6)
     if scale < 1 and math.isfinite(norm):
         gradients.scale(grads, scale)
-    return tensor(np.asarray(norm, grads[0].dtype if grads else np.float32))
+
+
+def get_total_norm(
+    tensors: Tensor | Iterable[Tensor],
+    norm_type: float | str = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """The norm of all tensors as one vector, shape (), as torch.nn.utils.get_total_norm; what clip_grad_norm_
+    asks of gradients.
+
+    Raises ValueError if error_if_nonfinite and it is NaN or infinite.
+
+    Example:
+      >>> import loopnest
+      >>> from loopnest import nn
+      >>> nn.utils.get_total_norm([loopnest.tensor([3.0]), loopnest.tensor([[4.0]])]).item()
+      5.0
+    """
+    given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    norm = _norm(given, float(norm_type))
+    if error_if_nonfinite and not math.isfinite(norm):
+        raise ValueError(f"get_total_norm: the norm of the tensors is {norm}")
+    return tensor(np.asarray(norm, given[0].dtype if given else np.float32))
+
+
+def clip_grads_with_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    total_norm: Tensor | float,
+    foreach: bool | None = None,
+) -> None:
+    """Scale all gradients in place by min(1, max_norm / (total_norm + 1e-6)), as
+    torch.nn.utils.clip_grads_with_norm_: clip_grad_norm_ where the norm is known, or that of more tensors.
+
+    Example:
+      >>> import numpy as np
+      >>> from loopnest import nn
+      >>> p = nn.Parameter(np.array([3.0, 4.0]))
+      >>> (p * p).sum().backward()
+      >>> nn.utils.clip_grads_with_norm_(p, 1.0, 20.0)
+      >>> p.grad.numpy().round(4).tolist()
+      [0.3, 0.4]
+    """
+    _shorten(_gradients(parameters), max_norm, float(total_norm))
 
 
 def clip_grad_value_(
