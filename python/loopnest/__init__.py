@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as _np
 
-import loopnest._core  # noqa: F401 (first: the engine asks it for the kernels)
+import loopnest._core
+import loopnest.in_place  # noqa: F401 (its methods of Tensor)
 from loopnest import autograd as autograd
 from loopnest import nn as nn
 from loopnest import ops as ops
@@ -168,7 +169,6 @@ from loopnest.functions import add as add
 from loopnest.functions import argmax as argmax
 from loopnest.functions import argmin as argmin
 from loopnest.functions import clone as clone
-from loopnest.functions import div as div
 from loopnest.functions import is_tensor as is_tensor
 from loopnest.functions import max as max
 from loopnest.functions import mean as mean
@@ -183,6 +183,78 @@ from loopnest.functions import std as std
 from loopnest.functions import sub as sub
 from loopnest.functions import sum as sum
 from loopnest.functions import var as var
+from loopnest.pointwise import acos as acos
+from loopnest.pointwise import acosh as acosh
+from loopnest.pointwise import arccos as arccos
+from loopnest.pointwise import arccosh as arccosh
+from loopnest.pointwise import arcsin as arcsin
+from loopnest.pointwise import arcsinh as arcsinh
+from loopnest.pointwise import arctan as arctan
+from loopnest.pointwise import arctan2 as arctan2
+from loopnest.pointwise import arctanh as arctanh
+from loopnest.pointwise import asin as asin
+from loopnest.pointwise import asinh as asinh
+from loopnest.pointwise import atan as atan
+from loopnest.pointwise import atan2 as atan2
+from loopnest.pointwise import atanh as atanh
+from loopnest.pointwise import bitwise_and as bitwise_and
+from loopnest.pointwise import bitwise_left_shift as bitwise_left_shift
+from loopnest.pointwise import bitwise_not as bitwise_not
+from loopnest.pointwise import bitwise_or as bitwise_or
+from loopnest.pointwise import bitwise_right_shift as bitwise_right_shift
+from loopnest.pointwise import bitwise_xor as bitwise_xor
+from loopnest.pointwise import copysign as copysign
+from loopnest.pointwise import cosh as cosh
+from loopnest.pointwise import deg2rad as deg2rad
+from loopnest.pointwise import digamma as digamma
+from loopnest.pointwise import div as div
+from loopnest.pointwise import divide as divide
+from loopnest.pointwise import eq as eq
+from loopnest.pointwise import erf as erf
+from loopnest.pointwise import erfc as erfc
+from loopnest.pointwise import erfinv as erfinv
+from loopnest.pointwise import exp2 as exp2
+from loopnest.pointwise import fix as fix
+from loopnest.pointwise import float_power as float_power
+from loopnest.pointwise import floor_divide as floor_divide
+from loopnest.pointwise import fmax as fmax
+from loopnest.pointwise import fmin as fmin
+from loopnest.pointwise import fmod as fmod
+from loopnest.pointwise import frac as frac
+from loopnest.pointwise import gcd as gcd
+from loopnest.pointwise import ge as ge
+from loopnest.pointwise import greater as greater
+from loopnest.pointwise import greater_equal as greater_equal
+from loopnest.pointwise import gt as gt
+from loopnest.pointwise import heaviside as heaviside
+from loopnest.pointwise import hypot as hypot
+from loopnest.pointwise import isneginf as isneginf
+from loopnest.pointwise import isposinf as isposinf
+from loopnest.pointwise import isreal as isreal
+from loopnest.pointwise import lcm as lcm
+from loopnest.pointwise import ldexp as ldexp
+from loopnest.pointwise import le as le
+from loopnest.pointwise import less as less
+from loopnest.pointwise import less_equal as less_equal
+from loopnest.pointwise import lgamma as lgamma
+from loopnest.pointwise import logaddexp as logaddexp
+from loopnest.pointwise import logaddexp2 as logaddexp2
+from loopnest.pointwise import logit as logit
+from loopnest.pointwise import lt as lt
+from loopnest.pointwise import ne as ne
+from loopnest.pointwise import nextafter as nextafter
+from loopnest.pointwise import not_equal as not_equal
+from loopnest.pointwise import positive as positive
+from loopnest.pointwise import rad2deg as rad2deg
+from loopnest.pointwise import remainder as remainder
+from loopnest.pointwise import rsub as rsub
+from loopnest.pointwise import sgn as sgn
+from loopnest.pointwise import signbit as signbit
+from loopnest.pointwise import sinc as sinc
+from loopnest.pointwise import sinh as sinh
+from loopnest.pointwise import tan as tan
+from loopnest.pointwise import true_divide as true_divide
+from loopnest.pointwise import xlogy as xlogy
 from loopnest.random import Generator as Generator
 from loopnest.random import get_rng_state as get_rng_state
 from loopnest.random import set_rng_state as set_rng_state

@@ -241,7 +241,10 @@ def in_place(name: str, function: Callable[..., Tensor], example: str, result: s
     """The method `name`, which changes its tensor to what `function` gives."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return become(self, function(self, *args, **kwargs))
+        new = function(self, *args, **kwargs)
+        if new.dtype.kind == "f" and self.dtype.kind != "f":
+            raise TypeError(f"{name} keeps its dtype {self.dtype}, the result has {new.dtype}")
+        return become(self, new)
 
     method.__name__ = name
     method.__doc__ = f"""{name[:-1]}, in place. Returns self.

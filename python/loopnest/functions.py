@@ -54,17 +54,6 @@ def mul(input: Tensor, other: Any) -> Tensor:
     return input * other
 
 
-def div(input: Tensor, other: Any) -> Tensor:
-    """input / other, element by element; other is broadcast. Whole numbers give float32.
-
-    Example:
-      >>> import loopnest
-      >>> loopnest.div(loopnest.tensor([1, 2]), 4)
-      tensor([0.2500, 0.5000])
-    """
-    return input / other
-
-
 def neg(input: Tensor) -> Tensor:
     """-input, element by element.
 
