@@ -92,7 +92,7 @@ HOUSE = [
     {"reference", "shapes", "extras", "_arguments"},
     {"_core"},
     {"engine"},
-    {"_precision", "autograd", "compositions", "functions", "in_place", "pointwise", "random"},
+    {"_precision", "autograd", "compositions", "functions", "in_place", "pointwise", "random", "statistics"},
     {"ops", "nn", "machine"},
     {"optim", "streaming", "receptive", "models", "ladder", "laboratory"},
     {"loopnest"},

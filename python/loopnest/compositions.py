@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from loopnest.engine import tensor_ops
+from loopnest.engine import custom, tensor_ops
 from loopnest.engine.tape import Extreme, Tensor, become, cat, exp, log, randn, sqrt, stack, tensor, where
 
 __all__ = [
@@ -163,7 +163,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
         flat = input.reshape(-1)
         if flat.numel() == 0:
             raise ValueError(f"median of no elements (input {input.shape})")
-        return median(flat, 0)[0]
+        return shared_value("MedianBackward", input, median(flat.detach(), 0)[0])
     values, indices = tensor_ops.sort(input, dim)
     if input.ndim == 0:
         return values, indices
@@ -179,6 +179,17 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
         places = where(bad, tensor_ops.narrow(indices, dim, count - 1, 1), places)
     found = (middle, places) if keepdim else (middle.squeeze(dim), places.squeeze(dim))
     return Extreme(found)
+
+
+def shared_value(title: str, input: Tensor, value: Tensor) -> Tensor:
+    """`value`, an element of the input: all elements that equal it share its gradient, as in PyTorch."""
+
+    def grad(g: Any, a: Any) -> tuple[Any]:
+        same = np.isnan(a) if np.isnan(chosen) else a == chosen
+        return (np.where(same, g / max(int(same.sum()), 1), 0).astype(a.dtype),)
+
+    chosen = custom.numbers(value)
+    return custom.recorded(title, chosen, (input,), grad, (input,))
 
 
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:

@@ -109,18 +109,23 @@ def mean(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     return input.mean(dim, keepdim)
 
 
-def var(input: Tensor, dim: Dims = None, unbiased: bool = True, keepdim: bool = False) -> Tensor:
-    """The variance along dim, or of all elements; unbiased divides by one less than there are.
+def var(
+    input: Tensor, dim: Dims = None, unbiased: bool = True, keepdim: bool = False, *, correction: Any = None
+) -> Tensor:
+    """The variance along dim, or of all elements; unbiased divides by one less than there are, correction by
+    so many less.
 
     Example:
       >>> import loopnest
       >>> loopnest.var(loopnest.tensor([1.0, 3.0]))
       tensor(2.)
     """
-    return input.var(dim, unbiased, keepdim)
+    return input.var(dim, unbiased, keepdim, correction)
 
 
-def std(input: Tensor, dim: Dims = None, unbiased: bool = True, keepdim: bool = False) -> Tensor:
+def std(
+    input: Tensor, dim: Dims = None, unbiased: bool = True, keepdim: bool = False, *, correction: Any = None
+) -> Tensor:
     """The square root of var, with the same arguments.
 
     Example:
@@ -128,7 +133,7 @@ def std(input: Tensor, dim: Dims = None, unbiased: bool = True, keepdim: bool = 
       >>> loopnest.std(loopnest.tensor([1.0, 3.0]), unbiased=False)
       tensor(1.)
     """
-    return input.std(dim, unbiased, keepdim)
+    return input.std(dim, unbiased, keepdim, correction)
 
 
 def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
