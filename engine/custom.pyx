@@ -42,6 +42,15 @@ def sealed_as(Tensor sealed not None, ndarray array not None, bint opened):
         sealed.later = sealed.version = None
 
 
+def look_as(Tensor t not None, Tensor view not None):
+    """t, which now looks at its memory, and stands on the tape, as its own view does: an in-place operation
+    that changes the shape alone. RuntimeError for a leaf that requires grad."""
+    if recording() and t.requires and t.node is None:
+        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+    t.held, t.node, t.version, t.later = settled(view), view.node, view.version, None
+    return t
+
+
 @cython.no_gc
 cdef class Several(Whole):
     """A node of several results; function([g, ...]) gets None for those that have no gradient."""

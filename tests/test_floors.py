@@ -92,7 +92,8 @@ HOUSE = [
     {"reference", "shapes", "extras", "_arguments"},
     {"_core"},
     {"engine"},
-    {"_precision", "autograd", "compositions", "functions", "in_place", "pointwise", "random", "statistics"},
+    {"_precision", "autograd", "compositions", "functions", "in_place", "indexing", "pointwise", "random"}
+    | {"rearranging", "statistics"},
     {"ops", "nn", "machine"},
     {"optim", "streaming", "receptive", "models", "ladder", "laboratory"},
     {"loopnest"},
