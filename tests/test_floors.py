@@ -93,7 +93,7 @@ HOUSE = [
     {"_core"},
     {"engine"},
     {"_precision", "autograd", "compositions", "functions", "in_place", "indexing", "pointwise", "random"}
-    | {"rearranging", "statistics"},
+    | {"products", "rearranging", "statistics"},
     {"ops", "nn", "machine"},
     {"optim", "streaming", "receptive", "models", "ladder", "laboratory"},
     {"loopnest"},

@@ -97,6 +97,7 @@ from loopnest.nn.loss_functions import mse_loss as mse_loss
 from loopnest.nn.loss_functions import nll_loss as nll_loss
 from loopnest.nn.loss_functions import smooth_l1_loss as smooth_l1_loss
 from loopnest.nn.loss_functions import soft_cross_entropy
+from loopnest.products import pdist as pdist
 
 IntPair = int | tuple[int, int]
 Each = int | Sequence[int]  # one number for all axes of space, or one for each
