@@ -51,6 +51,11 @@ def look_as(Tensor t not None, Tensor view not None):
     return t
 
 
+def retains(Tensor t not None):
+    """Has Tensor.retain_grad been called?"""
+    return t.node is not None and t.node.keeper is not None
+
+
 @cython.no_gc
 cdef class Several(Whole):
     """A node of several results; function([g, ...]) gets None for those that have no gradient."""

@@ -24,6 +24,7 @@ import numpy as _np
 import loopnest._core
 import loopnest.in_place  # noqa: F401 (its methods of Tensor)
 from loopnest import autograd as autograd
+from loopnest import cuda as cuda
 from loopnest import nn as nn
 from loopnest import ops as ops
 from loopnest import optim as optim
@@ -47,6 +48,10 @@ from loopnest.compositions import median as median
 from loopnest.compositions import nan_to_num as nan_to_num
 from loopnest.compositions import normal as normal
 from loopnest.compositions import vstack as vstack
+from loopnest.drawing import binomial as binomial
+from loopnest.drawing import logspace as logspace
+from loopnest.drawing import poisson as poisson
+from loopnest.drawing import randint_like as randint_like
 from loopnest.engine import tensor_ops as _more
 from loopnest.engine.tape import Tensor as Tensor
 from loopnest.engine.tape import arange as arange
@@ -163,6 +168,27 @@ from loopnest.engine.tensor_ops import triu as triu
 from loopnest.engine.tensor_ops import trunc as trunc
 from loopnest.engine.tensor_ops import unflatten as unflatten
 from loopnest.engine.tensor_ops import unique as unique
+from loopnest.environment import Size as Size
+from loopnest.environment import asarray as asarray
+from loopnest.environment import can_cast as can_cast
+from loopnest.environment import channels_last as channels_last
+from loopnest.environment import channels_last_3d as channels_last_3d
+from loopnest.environment import contiguous_format as contiguous_format
+from loopnest.environment import device as device
+from loopnest.environment import finfo as finfo
+from loopnest.environment import from_dlpack as from_dlpack
+from loopnest.environment import frombuffer as frombuffer
+from loopnest.environment import get_default_dtype as get_default_dtype
+from loopnest.environment import iinfo as iinfo
+from loopnest.environment import initial_seed as initial_seed
+from loopnest.environment import is_complex as is_complex
+from loopnest.environment import is_floating_point as is_floating_point
+from loopnest.environment import is_nonzero as is_nonzero
+from loopnest.environment import is_same_size as is_same_size
+from loopnest.environment import preserve_format as preserve_format
+from loopnest.environment import promote_types as promote_types
+from loopnest.environment import result_type as result_type
+from loopnest.environment import seed as seed
 from loopnest.functions import abs as abs
 from loopnest.functions import add as add
 from loopnest.functions import argmax as argmax
@@ -193,6 +219,35 @@ from loopnest.indexing import scatter_reduce as scatter_reduce
 from loopnest.indexing import select_scatter as select_scatter
 from loopnest.indexing import slice_scatter as slice_scatter
 from loopnest.indexing import take as take
+from loopnest.nn.functional import adaptive_avg_pool1d as adaptive_avg_pool1d
+from loopnest.nn.functional import adaptive_max_pool1d as adaptive_max_pool1d
+from loopnest.nn.functional import alpha_dropout as alpha_dropout
+from loopnest.nn.functional import avg_pool1d as avg_pool1d
+from loopnest.nn.functional import bilinear as bilinear
+from loopnest.nn.functional import celu as celu
+from loopnest.nn.functional import channel_shuffle as channel_shuffle
+from loopnest.nn.functional import conv1d as conv1d
+from loopnest.nn.functional import conv2d as conv2d
+from loopnest.nn.functional import conv3d as conv3d
+from loopnest.nn.functional import conv_transpose1d as conv_transpose1d
+from loopnest.nn.functional import conv_transpose2d as conv_transpose2d
+from loopnest.nn.functional import conv_transpose3d as conv_transpose3d
+from loopnest.nn.functional import cosine_similarity as cosine_similarity
+from loopnest.nn.functional import dropout as dropout
+from loopnest.nn.functional import feature_alpha_dropout as feature_alpha_dropout
+from loopnest.nn.functional import group_norm as group_norm
+from loopnest.nn.functional import hardshrink as hardshrink
+from loopnest.nn.functional import layer_norm as layer_norm
+from loopnest.nn.functional import max_pool1d as max_pool1d
+from loopnest.nn.functional import max_pool2d as max_pool2d
+from loopnest.nn.functional import max_pool3d as max_pool3d
+from loopnest.nn.functional import pairwise_distance as pairwise_distance
+from loopnest.nn.functional import pixel_shuffle as pixel_shuffle
+from loopnest.nn.functional import pixel_unshuffle as pixel_unshuffle
+from loopnest.nn.functional import prelu as prelu
+from loopnest.nn.functional import rms_norm as rms_norm
+from loopnest.nn.functional import selu as selu
+from loopnest.nn.functional import threshold as threshold
 from loopnest.pointwise import acos as acos
 from loopnest.pointwise import acosh as acosh
 from loopnest.pointwise import arccos as arccos
@@ -366,9 +421,11 @@ float32 = _np.dtype(_np.float32)
 float64 = _np.dtype(_np.float64)
 int64 = _np.dtype(_np.int64)
 int32 = _np.dtype(_np.int32)
+int16 = _np.dtype(_np.int16)
+int8 = _np.dtype(_np.int8)
 uint8 = _np.dtype(_np.uint8)
 bool = _np.dtype(_np.bool_)
-float, double, long = float32, float64, int64  # PyTorch's other names
+float, double, long, int, short = float32, float64, int64, int32, int16  # PyTorch's other names
 pi, e, inf, nan = _np.pi, _np.e, _np.inf, _np.nan
 
 _LATER = (

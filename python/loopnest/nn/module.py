@@ -397,11 +397,19 @@ class Module:
         """Take away the gradients of all parameters, or fill them with zeros."""
         zero_grads(self.parameters(), set_to_none)
 
-    def to(self, *args: Any, device: Any = None, dtype: Any = None) -> Self:
+    def to(
+        self,
+        *args: Any,
+        device: Any = None,
+        dtype: Any = None,
+        non_blocking: bool = False,
+        memory_format: Any = None,
+    ) -> Self:
         """Change the floating-point dtype of parameters and buffers in place: to("float64"),
         to(dtype=np.float32).
 
-        A device may be given, and must be "cpu". Gradients are dropped when the dtype changes. Returns self.
+        A device may be given, and must be "cpu". Gradients are dropped when the dtype changes. non_blocking
+        and memory_format are taken and ignored: kernels pack weights in an order of their own. Returns self.
         """
         who = f"{type(self).__name__}.to"
         for arg in args:

@@ -353,7 +353,7 @@ def _equip() -> None:
     Traced.T = property(lambda self: self.permute(*range(self.ndim)[::-1]))  # type: ignore[assignment]
     Traced.mT = property(lambda self: self.transpose(-2, -1))  # type: ignore[assignment]
     Traced.__repr__ = _represent  # type: ignore[method-assign,assignment]
-    Traced.contiguous = lambda self: self  # type: ignore[method-assign]
+    Traced.contiguous = lambda self, memory_format=None: self  # type: ignore[method-assign,assignment]
     keep = {"__len__", "__class__", "__new__", "__init__", "__del__"}
     for name in dir(Tensor):
         if name in Traced.__dict__ or name in keep or name in _LOOKS or not callable(getattr(Tensor, name)):
