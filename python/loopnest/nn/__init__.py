@@ -58,6 +58,8 @@ from loopnest.nn.dropout import Dropout3d as Dropout3d
 from loopnest.nn.dropout import FeatureAlphaDropout as FeatureAlphaDropout
 from loopnest.nn.embedding import Embedding as Embedding
 from loopnest.nn.embedding import EmbeddingBag as EmbeddingBag
+from loopnest.nn.fractional import FractionalMaxPool2d as FractionalMaxPool2d
+from loopnest.nn.fractional import FractionalMaxPool3d as FractionalMaxPool3d
 from loopnest.nn.lazy import LazyBatchNorm1d as LazyBatchNorm1d
 from loopnest.nn.lazy import LazyBatchNorm2d as LazyBatchNorm2d
 from loopnest.nn.lazy import LazyBatchNorm3d as LazyBatchNorm3d
