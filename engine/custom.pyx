@@ -6,7 +6,8 @@ import numpy
 cimport cython
 cimport numpy as cnp
 
-from .tape cimport Run, Tensor, Whole, close, edge_of, fit, record_parts, recording, settled, wants, wrap
+from .tape cimport (Run, Tensor, Whole, close, edge_of, fit, record_parts, recording, settled, shared_version,
+                    wants, wrap)
 
 ctypedef cnp.ndarray ndarray
 
@@ -79,10 +80,20 @@ cdef class Several(Whole):
         return self.title
 
 
+cdef Tensor another(object result):
+    """A new Tensor of an array, or of another Tensor's memory."""
+    if not isinstance(result, Tensor):
+        return wrap(numpy.asarray(result))
+    cdef Tensor out = wrap(settled(<Tensor>result))
+    out.version = shared_version(<Tensor>result)
+    return out
+
+
 def recorded_all(str title, tuple results, tuple inputs, function, tuple differentiable):
-    """As `recorded`, for a tuple of arrays; only those where `differentiable` says so have a gradient. What
-    function refers to must not refer to the results, or neither is ever freed."""
-    cdef tuple outputs = tuple([wrap(numpy.asarray(r)) for r in results])
+    """As `recorded`, for a tuple of arrays, or of Tensors, in whose memory the results then are; only those
+    where `differentiable` says so have a gradient. What function refers to must not refer to the results, or
+    neither is ever freed."""
+    cdef tuple outputs = tuple([another(r) for r in results])
     cdef Several node
     cdef tuple edges
     if not recording() or not any(differentiable):

@@ -92,8 +92,8 @@ HOUSE = [
     {"reference", "shapes", "extras", "_arguments"},
     {"_core"},
     {"engine"},
-    {"_precision", "autograd", "compositions", "cuda", "drawing", "environment", "functions"}
-    | {"in_place", "indexing", "pointwise", "products", "random", "rearranging", "statistics"},
+    {"_precision", "autograd", "compositions", "cuda", "differentiable", "drawing", "environment"}
+    | {"functions", "in_place", "indexing", "pointwise", "products", "random", "rearranging", "statistics"},
     {"ops", "nn", "machine"},
     {"optim", "streaming", "receptive", "models", "ladder", "laboratory"},
     {"loopnest"},

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from loopnest.differentiable import Function as Function
 from loopnest.engine.tape import (
     Tensor,
     enable_grad,
@@ -19,6 +20,7 @@ from loopnest.engine.tape import (
 )
 
 __all__ = [
+    "Function",
     "GradcheckError",
     "enable_grad",
     "grad",
