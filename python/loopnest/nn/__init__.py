@@ -31,6 +31,7 @@ from loopnest.nn.activation import Softsign as Softsign
 from loopnest.nn.activation import Tanh as Tanh
 from loopnest.nn.activation import Tanhshrink as Tanhshrink
 from loopnest.nn.activation import Threshold as Threshold
+from loopnest.nn.adaptive_softmax import AdaptiveLogSoftmaxWithLoss as AdaptiveLogSoftmaxWithLoss
 from loopnest.nn.attention import Attention as Attention
 from loopnest.nn.bilinear import Bilinear as Bilinear
 from loopnest.nn.cells import GRUCell as GRUCell
