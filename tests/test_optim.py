@@ -31,6 +31,9 @@ OPTIONS = {
     "adadelta": ("Adadelta", {}),
     "adadelta options": ("Adadelta", {"lr": 0.1, "rho": 0.5, "eps": 1e-3, "weight_decay": 0.1}),
     "adadelta maximize": ("Adadelta", {"maximize": True}),
+    "asgd": ("ASGD", {}),
+    "asgd options": ("ASGD", {"lr": 0.1, "lambd": 0.2, "alpha": 0.6, "t0": 2, "weight_decay": 0.1}),
+    "asgd maximize": ("ASGD", {"t0": 0, "maximize": True}),
     "nadam": ("NAdam", {}),
     "nadam options": ("NAdam", {"lr": 0.1, "betas": (0.5, 0.9), "weight_decay": 0.1, "momentum_decay": 0.1}),
     "nadam decoupled": ("NAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}),
@@ -121,7 +124,8 @@ def test_state_moves_both_ways(torch, name):
 
 
 @pytest.mark.parametrize(
-    "kind", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "NAdam", "RAdam", "Adamax", "Rprop"]
+    "kind",
+    ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "ASGD", "NAdam", "RAdam", "Adamax", "Rprop"],
 )
 def test_defaults_as_torch(torch, kind):
     ours, theirs = pairs(torch)
@@ -258,6 +262,8 @@ BAD = {
     "rho": (ValueError, "rho", lambda: optim.Adadelta(one(), rho=-0.1)),
     "nadam betas": (ValueError, r"betas\[1\]", lambda: optim.NAdam(one(), betas=(0.9, 1.0))),
     "radam betas": (TypeError, "betas", lambda: optim.RAdam(one(), betas=0.9)),
+    "lambd": (ValueError, "lambd", lambda: optim.ASGD(one(), lambd=-1.0)),
+    "t0": (ValueError, "t0", lambda: optim.ASGD(one(), t0=float("nan"))),
     "momentum_decay": (ValueError, "momentum_decay", lambda: optim.NAdam(one(), momentum_decay=-1)),
     "decoupled": (TypeError, "decoupled", lambda: optim.RAdam(one(), decoupled_weight_decay=1)),
     "etas": (ValueError, "etas", lambda: optim.Rprop(one(), etas=(1.2, 0.5))),

@@ -6,6 +6,7 @@ from loopnest.optim.adadelta import Adadelta as Adadelta
 from loopnest.optim.adagrad import Adagrad as Adagrad
 from loopnest.optim.adam import Adam as Adam
 from loopnest.optim.adam import AdamW as AdamW
+from loopnest.optim.asgd import ASGD as ASGD
 from loopnest.optim.optimizer import Optimizer as Optimizer
 from loopnest.optim.plain import Adamax as Adamax
 from loopnest.optim.plain import NAdam as NAdam

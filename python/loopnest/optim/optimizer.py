@@ -229,7 +229,7 @@ def _kept(who: str, name: str, value: Any, param: Tensor) -> Any:
     array = np.asarray(value)
     if name == "step":
         return int(array)
-    if name == "mu_product":
+    if name in ("mu_product", "eta", "mu"):
         return float(array)
     if array.shape != tuple(param.shape):
         raise ValueError(
