@@ -93,7 +93,17 @@ HOUSE = [
     {"_core"},
     {"engine"},
     {"_precision", "autograd", "compositions", "cuda", "differentiable", "drawing", "environment"}
-    | {"functions", "in_place", "indexing", "pointwise", "products", "random", "rearranging", "statistics"},
+    | {
+        "functions",
+        "in_place",
+        "indexing",
+        "linalg",
+        "pointwise",
+        "products",
+        "random",
+        "rearranging",
+        "statistics",
+    },
     {"ops", "nn", "machine"},
     {"optim", "streaming", "receptive", "models", "ladder", "laboratory"},
     {"loopnest"},

@@ -25,6 +25,7 @@ import loopnest._core
 import loopnest.in_place  # noqa: F401 (its methods of Tensor)
 from loopnest import autograd as autograd
 from loopnest import cuda as cuda
+from loopnest import linalg as linalg
 from loopnest import nn as nn
 from loopnest import ops as ops
 from loopnest import optim as optim
@@ -219,6 +220,10 @@ from loopnest.indexing import scatter_reduce as scatter_reduce
 from loopnest.indexing import select_scatter as select_scatter
 from loopnest.indexing import slice_scatter as slice_scatter
 from loopnest.indexing import take as take
+from loopnest.linalg import det as det
+from loopnest.linalg import inverse as inverse
+from loopnest.linalg import logdet as logdet
+from loopnest.linalg import slogdet as slogdet
 from loopnest.nn.functional import adaptive_avg_pool1d as adaptive_avg_pool1d
 from loopnest.nn.functional import adaptive_max_pool1d as adaptive_max_pool1d
 from loopnest.nn.functional import alpha_dropout as alpha_dropout
