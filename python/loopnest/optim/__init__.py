@@ -7,6 +7,7 @@ from loopnest.optim.adagrad import Adagrad as Adagrad
 from loopnest.optim.adam import Adam as Adam
 from loopnest.optim.adam import AdamW as AdamW
 from loopnest.optim.asgd import ASGD as ASGD
+from loopnest.optim.lbfgs import LBFGS as LBFGS
 from loopnest.optim.optimizer import Optimizer as Optimizer
 from loopnest.optim.plain import Adamax as Adamax
 from loopnest.optim.plain import NAdam as NAdam
