@@ -487,3 +487,37 @@ def test_a_picture_that_is_far_too_large_is_told_by_its_path(tmp_path, monkeypat
     monkeypatch.setattr(image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(ValueError, match=r"large.png: the picture is too large"):
         data.read_image(tmp_path / "large.png")
+
+
+class Fetching(data.Dataset):
+    """Notes which samples were asked for at once."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __getitem__(self, index):
+        return index * 10
+
+    def __getitems__(self, indices):
+        self.asked.append(list(indices))
+        return [i * 10 for i in indices]
+
+    def __len__(self):
+        return 5
+
+
+def test_data_sets_side_by_side():
+    fetching, squares = Fetching(), TensorDataset(np.arange(5) ** 2)
+    pair = data.StackDataset(fetching, squares)
+    assert len(pair) == 5 and pair[3][0] == 30 and int(pair[3][1][0]) == 9
+    batches = [(x.tolist(), y[0].tolist()) for x, y in DataLoader(pair, batch_size=2)]
+    assert batches == [([0, 10], [0, 1]), ([20, 30], [4, 9]), ([40], [16])]
+    assert fetching.asked == [[0, 1], [2, 3], [4]]  # a batch at once
+    named = data.StackDataset(x=fetching, y=squares)
+    assert list(named[1]) == ["x", "y"] and named[1]["x"] == 10
+    assert next(iter(DataLoader(named, batch_size=3)))["x"].tolist() == [0, 10, 20]
+    for wrong in (lambda: data.StackDataset(), lambda: data.StackDataset([1], x=[2])):
+        with pytest.raises(ValueError, match="by name"):
+            wrong()
+    with pytest.raises(ValueError, match="one length"):
+        data.StackDataset([1], [1, 2])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loopnest.engine import custom
+from loopnest.engine import custom, tensor_ops
 from loopnest.engine.tape import Tensor, matmul
 from loopnest.products import chain_matmul
 from loopnest.products import cross as _cross
@@ -284,3 +284,6 @@ def logdet(input: Tensor) -> Tensor:
     """
     sign, logs = slogdet(input)
     return logs + Tensor(np.asarray(np.where(custom.numbers(sign) < 0, np.nan, 0), input.dtype))
+
+
+tensor_ops.attach(inverse=inverse, det=det, logdet=logdet, slogdet=slogdet)

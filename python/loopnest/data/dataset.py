@@ -75,6 +75,48 @@ class ChainDataset(IterableDataset):
         return sum(len(dataset) for dataset in self.datasets)
 
 
+class StackDataset(Dataset):
+    """Data sets of one length side by side; sample k is the tuple of their k-th samples, or, of data sets
+    given by name, a dict of them. As torch.utils.data.StackDataset.
+
+    Raises ValueError for different lengths, none, or some by name and some not.
+
+    Example:
+      >>> from loopnest.data import StackDataset
+      >>> StackDataset([1, 2, 3], ["a", "b", "c"])[1], StackDataset(x=[1, 2], y=[3, 4])[0]
+      ((2, 'b'), {'x': 1, 'y': 3})
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if bool(args) == bool(kwargs):
+            raise ValueError("StackDataset: expected data sets, all of them by name or none")
+        self.datasets: Any = args or kwargs
+        lengths = [len(dataset) for dataset in (args or kwargs.values())]
+        if len(set(lengths)) != 1:
+            raise ValueError(f"StackDataset: expected data sets of one length, got lengths {lengths}")
+        self._length = lengths[0]
+
+    def __getitem__(self, index: int) -> Any:
+        if isinstance(self.datasets, dict):
+            return {name: dataset[index] for name, dataset in self.datasets.items()}
+        return tuple(dataset[index] for dataset in self.datasets)
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
+        """A list of samples; each data set that can fetch several at once does so."""
+
+        def several(dataset: Any) -> list[Any]:
+            fetch = getattr(dataset, "__getitems__", None)
+            return [dataset[i] for i in indices] if fetch is None else list(fetch(indices))
+
+        if isinstance(self.datasets, dict):
+            columns = {name: several(dataset) for name, dataset in self.datasets.items()}
+            return [{name: column[k] for name, column in columns.items()} for k in range(len(indices))]
+        return list(zip(*map(several, self.datasets), strict=True))
+
+    def __len__(self) -> int:
+        return self._length
+
+
 class TensorDataset(Dataset):
     """Arrays or Tensors of one length side by side; sample k is the tuple of their k-th entries: Tensors of
     Tensors, arrays or numbers of arrays.
