@@ -7,7 +7,7 @@ def is_available() -> bool:
     Example:
       >>> import loopnest
       >>> loopnest.device("cuda" if loopnest.cuda.is_available() else "cpu")
-      device(type='cpu')
+      'cpu'
     """
     return False
 

@@ -41,9 +41,6 @@ class device(str):
         made.type, made.index = name, int(number) if number else index
         return made
 
-    def __repr__(self) -> str:
-        return "device(type='cpu')" if self.index is None else f"device(type='cpu', index={self.index})"
-
     def __reduce__(self) -> Any:
         return type(self), (self.type, self.index)
 
@@ -250,7 +247,7 @@ def initial_seed() -> int:
 COLUMN = "tensor([[1.],\n              [1.]])"
 # name: (text, example's result for a tensor of two or more ones, what it is)
 PROPERTIES: dict[str, tuple[str, str, Callable[[Tensor], Any]]] = {
-    "device": ("Where the numbers are: always the CPU.", "device(type='cpu')", lambda t: CPU),
+    "device": ("Where the numbers are: always the CPU.", "'cpu'", lambda t: CPU),
     "is_cuda": ("False: tensors are on the CPU.", "False", lambda t: False),
     "is_cpu": ("True: tensors are on the CPU.", "True", lambda t: True),
     "is_sparse": ("False: there are no sparse tensors.", "False", lambda t: False),
