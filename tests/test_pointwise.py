@@ -184,7 +184,9 @@ def test_comparisons_and_other_names():
     assert loopnest.greater_equal(x, y).tolist() == [False, True, True]
     assert loopnest.arcsin is loopnest.asin and loopnest.true_divide is loopnest.div
     assert loopnest.bitwise_not(tensor([True, False])).tolist() == [False, True]
-    assert loopnest.positive(x) is x
+    assert loopnest.positive(x) is x and (-x).absolute().tolist() == [1, 2, 3]
+    assert loopnest.multiply(x, y).tolist() == [2, 4, 6] and x.subtract(y, alpha=2).tolist() == [-3, -2, -1]
+    assert x.negative().tolist() == [-1, -2, -3]
     with pytest.raises(TypeError):
         loopnest.positive(tensor([True]))
 

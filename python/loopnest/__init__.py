@@ -253,6 +253,7 @@ from loopnest.nn.functional import prelu as prelu
 from loopnest.nn.functional import rms_norm as rms_norm
 from loopnest.nn.functional import selu as selu
 from loopnest.nn.functional import threshold as threshold
+from loopnest.pointwise import absolute as absolute
 from loopnest.pointwise import acos as acos
 from loopnest.pointwise import acosh as acosh
 from loopnest.pointwise import arccos as arccos
@@ -311,7 +312,9 @@ from loopnest.pointwise import logaddexp as logaddexp
 from loopnest.pointwise import logaddexp2 as logaddexp2
 from loopnest.pointwise import logit as logit
 from loopnest.pointwise import lt as lt
+from loopnest.pointwise import multiply as multiply
 from loopnest.pointwise import ne as ne
+from loopnest.pointwise import negative as negative
 from loopnest.pointwise import nextafter as nextafter
 from loopnest.pointwise import not_equal as not_equal
 from loopnest.pointwise import positive as positive
@@ -322,6 +325,7 @@ from loopnest.pointwise import sgn as sgn
 from loopnest.pointwise import signbit as signbit
 from loopnest.pointwise import sinc as sinc
 from loopnest.pointwise import sinh as sinh
+from loopnest.pointwise import subtract as subtract
 from loopnest.pointwise import tan as tan
 from loopnest.pointwise import true_divide as true_divide
 from loopnest.pointwise import xlogy as xlogy
@@ -350,6 +354,7 @@ from loopnest.rearranging import atleast_3d as atleast_3d
 from loopnest.rearranging import block_diag as block_diag
 from loopnest.rearranging import broadcast_shapes as broadcast_shapes
 from loopnest.rearranging import broadcast_tensors as broadcast_tensors
+from loopnest.rearranging import broadcast_to as broadcast_to
 from loopnest.rearranging import cartesian_prod as cartesian_prod
 from loopnest.rearranging import column_stack as column_stack
 from loopnest.rearranging import combinations as combinations

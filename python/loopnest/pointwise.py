@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from loopnest import functions
 from loopnest.engine import custom, tape, tensor_ops
 from loopnest.engine.tape import Tensor
 
@@ -634,12 +635,14 @@ ge = _comparison("ge", "is at least", "tensor([False,  True,  True])")
 arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2
 arcsinh, arccosh, arctanh = asinh, acosh, atanh
 fix, sgn, divide, true_divide = tensor_ops.trunc, tensor_ops.sign, div, div
+absolute, negative, multiply, subtract = functions.abs, functions.neg, functions.mul, functions.sub
 less, less_equal, greater, greater_equal, not_equal = lt, le, gt, ge, ne
 
 NAMES = (
     *(*ONE, *TWO, "logit", "bitwise_not", "isposinf", "isneginf", "isreal", "signbit", "float_power"),
     *("ldexp", "div", "floor_divide", "remainder", "positive", "arcsin", "arccos", "arctan", "arctan2"),
     *("arcsinh", "arccosh", "arctanh", "fix", "sgn", "divide", "true_divide"),
+    *("absolute", "negative", "multiply", "subtract"),
     *("less", "less_equal", "greater", "greater_equal", "not_equal"),
 )
 tensor_ops.attach(**{name: globals()[name] for name in NAMES})

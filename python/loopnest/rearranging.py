@@ -451,6 +451,7 @@ t_ = _reshaped("t_", Tensor.t, "loopnest.zeros(2, 3).t_()", "(3, 2)")
 # PyTorch's other names.
 moveaxis, swapaxes, swapdims, concatenate = tensor_ops.movedim, tape.transpose, tape.transpose, tape.cat
 swapaxes_ = swapdims_ = transpose_
+broadcast_to = tape.expand
 
 METHODS = (
     *("ravel", "adjoint", "tensor_split", "hsplit", "vsplit", "dsplit", "split_with_sizes", "fliplr"),
