@@ -30,7 +30,8 @@ def check(paths: list[Path], rule: Callable[[Path], None]) -> None:
             rule(path)
         except AssertionError as error:
             wrong.append(f"{path.relative_to(ROOT)}: {error}")
-    assert paths and not wrong, "\n".join(wrong)
+    assert paths, "no file is left to check"
+    assert not wrong, "\n".join(wrong)
 
 
 @cache
