@@ -29,6 +29,9 @@ def of_operator(rung: Rung):
     return pytest.param(rung, id=str(rung), marks=pytest.mark.xdist_group(rung.op))
 
 
+EVERY = [of_operator(rung) for rung in RUNGS]
+
+
 def test_every_operator_has_cases():
     missing = set(structs()) - set(MAKERS)
     assert not missing, f"cases.py needs a function for {missing}"
@@ -103,7 +106,7 @@ def try_teams(setting: Setting, alone: dict[str, np.ndarray], layout: str, what:
             assert one.tobytes() == other.tobytes(), f"{what}: {operand.name} depends on its neighbours"
 
 
-@pytest.mark.parametrize("rung", map(of_operator, RUNGS))
+@pytest.mark.parametrize("rung", EVERY)
 def test_rung(rung: Rung) -> None:
     """For each shape and layout that the rung supports: right, quiet, the same for any team and neighbours.
 
@@ -159,7 +162,7 @@ def outside(op: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("rung", map(of_operator, RUNGS))
+@pytest.mark.parametrize("rung", EVERY)
 def test_stays_inside_its_arrays(rung: Rung) -> None:
     """Every array between two pages that kill whoever touches them, once at its end and once at its start."""
     if wrong := outside(rung.op).get(str(rung)):
