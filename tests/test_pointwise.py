@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import loopnest
-from loopnest import in_place, pointwise, tensor
+from loopnest import tensor
 from loopnest.autograd import gradcheck
+from loopnest.functions import in_place, pointwise
 
 RNG = np.random.default_rng(0)
 # Where the function is smooth, and what Python says.

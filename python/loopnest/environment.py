@@ -10,7 +10,7 @@ import numpy as np
 
 from loopnest.engine import custom, tape, tensor_ops
 from loopnest.engine.tape import Tensor, default_generator, from_numpy, manual_seed, tensor
-from loopnest.pointwise import operands
+from loopnest.functions.pointwise import operands
 
 finfo, iinfo = np.finfo, np.iinfo
 contiguous_format, channels_last, channels_last_3d = "contiguous_format", "channels_last", "channels_last_3d"

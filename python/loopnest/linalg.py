@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from loopnest.engine import custom, tensor_ops
 from loopnest.engine.tape import Tensor, matmul
-from loopnest.products import chain_matmul
-from loopnest.products import cross as _cross
-from loopnest.products import matrix_power as matrix_power
+from loopnest.functions.products import chain_matmul
+from loopnest.functions.products import cross as _cross
+from loopnest.functions.products import matrix_power as matrix_power
 
 Array = NDArray[Any]
 

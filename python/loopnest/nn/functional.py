@@ -10,6 +10,7 @@ from typing import Any
 
 from loopnest.engine import conv, losses, tape, tensor_ops
 from loopnest.engine.tape import Tensor
+from loopnest.functions.products import pdist as pdist
 from loopnest.nn._activate import celu as celu
 from loopnest.nn._activate import elu as elu
 from loopnest.nn._activate import gelu as gelu
@@ -118,7 +119,6 @@ from loopnest.nn.loss_functions import mse_loss as mse_loss
 from loopnest.nn.loss_functions import nll_loss as nll_loss
 from loopnest.nn.loss_functions import smooth_l1_loss as smooth_l1_loss
 from loopnest.nn.loss_functions import soft_cross_entropy
-from loopnest.products import pdist as pdist
 
 IntPair = int | tuple[int, int]
 Each = int | Sequence[int]  # one number for all axes of space, or one for each

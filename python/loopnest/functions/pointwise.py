@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loopnest import functions
 from loopnest.engine import custom, tape, tensor_ops
 from loopnest.engine.tape import Tensor
+from loopnest.functions import methods
 
 Array = NDArray[Any]
 
@@ -635,7 +635,7 @@ ge = _comparison("ge", "is at least", "tensor([False,  True,  True])")
 arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2
 arcsinh, arccosh, arctanh = asinh, acosh, atanh
 fix, sgn, divide, true_divide = tensor_ops.trunc, tensor_ops.sign, div, div
-absolute, negative, multiply, subtract = functions.abs, functions.neg, functions.mul, functions.sub
+absolute, negative, multiply, subtract = methods.abs, methods.neg, methods.mul, methods.sub
 less, less_equal, greater, greater_equal, not_equal = lt, le, gt, ge, ne
 
 NAMES = (

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from loopnest.compositions import median, shared_value
 from loopnest.engine import custom, tensor_ops
 from loopnest.engine.tape import Extreme, Tensor, cat, tensor, where
-from loopnest.pointwise import quiet
+from loopnest.functions.compositions import median, shared_value
+from loopnest.functions.pointwise import quiet
 
 Array = NDArray[Any]
 Dims = Any  # None, an axis, or several

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from loopnest import pointwise
-from loopnest.compositions import addmm, cumprod, in_place, nan_to_num
 from loopnest.engine import tape, tensor_ops
 from loopnest.engine.tape import Tensor
+from loopnest.functions import pointwise
+from loopnest.functions.compositions import addmm, cumprod, in_place, nan_to_num
 
 # name without its _ -> (function, the example's tensor, its arguments, the result)
 METHODS: dict[str, tuple[Callable[..., Any], str, str, str]] = {

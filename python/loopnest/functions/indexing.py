@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loopnest.compositions import in_place
 from loopnest.engine import custom, tape, tensor_ops
 from loopnest.engine.tape import Tensor, tensor, where
-from loopnest.pointwise import quiet
+from loopnest.functions.compositions import in_place
+from loopnest.functions.pointwise import quiet
 
 Array = NDArray[Any]
 

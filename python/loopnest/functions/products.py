@@ -9,9 +9,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from loopnest.compositions import in_place
 from loopnest.engine import tape, tensor_ops
 from loopnest.engine.tape import Tensor, stack, zeros_like
+from loopnest.functions.compositions import in_place
 
 
 def _need_axes(who: str, **wanted: tuple[Tensor, int]) -> None:
