@@ -592,7 +592,7 @@ cdef class Tensor:
             raise RuntimeError("can't retain_grad on a Tensor that has requires_grad=False")
 
     # In place. + - * / and elements that are set are recorded where the tape sees them (and what
-    # compositions.py adds); fill_, copy_, clamp_ and random numbers are refused there.
+    # functions.compositions adds); fill_, copy_, clamp_ and random numbers are refused there.
 
     def __setitem__(self, index, value):
         if on_tape(self, value):

@@ -1,7 +1,7 @@
 """Methods that change their tensor, made of functions that give a new one: names that end in _.
 
 They are recorded on the tape where it sees the tensor, otherwise they change its memory; the dtype stays.
-Those of the engine itself, add_ and the like, and of compositions.py are not here.
+Those of the engine itself, add_ and the like, and of the files whose functions they go with are not here.
 """
 
 from __future__ import annotations
