@@ -38,9 +38,9 @@ struct conv2d_r15_dots : Plain<Conv2d> {
     return Across<T>::multiply_add * loads * double(a.oc) + adding_up * double(a.oc) + 60;
   }
 
-  // Whether few output channels make this rung or across the fastest, Winograd's included: those give as many
-  // multiply-adds to idle lanes, and transform every input channel. 64 -> 3 channels, 3x3, on 2 of 32x32: F(4x4) 194
-  // us.
+  // Whether few output channels make this rung or across the fastest, Winograd's included: it leaves most lanes idle
+  // and transforms every input channel all the same. 3x3 on 2 of 32x32: 64 -> 3 channels by F(4x4) 187 us, here 87; 64
+  // -> 6 186 and 199.
   static bool few_outputs(const Conv2d& a) {
     if (a.oc > 4) return false;
     return (!Across<T>::supports(a) && !Across<T>::declines(a)) || (!supports(a) && !declines(a));
