@@ -72,8 +72,8 @@ def log10(Tensor input not None):
 
     Example:
       >>> import loopnest
-      >>> loopnest.log10(loopnest.tensor([1.0, 1000.0]))
-      tensor([0., 3.])
+      >>> loopnest.log10(loopnest.tensor([1.0, 10.0]))
+      tensor([0., 1.])
     """
     return pointwise("Log10Backward", input, numpy.log10,
                      lambda g, a: g / (a * numpy.log(10).astype(a.dtype)))
