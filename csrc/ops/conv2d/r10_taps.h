@@ -2,8 +2,9 @@
 // Since: r5_pack loads a number of x for each tap, 16 loads for 28 multiply-adds; its edges are smaller blocks.
 // Why:   12 pixels x 2 vectors under 3 taps are 72 multiply-adds for 14 + 6 loads. What feeds the FMA units less
 //        often also lets some CPUs run them at a higher clock. One vector of channels (16 maps) gains most. At the
-//        edges columns of x that are not in the image are left out with all their taps, known when compiled.
-// Price: kernels 3, 5 and 7 wide, strides 1 and 2 along the width, no dilation there; channels-last y; 170 blocks.
+//        edges columns of x that are not in the image are left out with all their taps; only the first and the last
+//        few columns of a block are asked where that is not known when compiled.
+// Price: kernels 3, 5 and 7 wide, strides 1 and 2 along the width, no dilation there; channels-last y; 230 blocks.
 #pragma once
 #include "parts.h"
 
@@ -26,6 +27,36 @@ struct conv2d_r10_taps : Plain<Conv2d> {
                               : KW == 3 ? 12
                                         : 8;
 
+  template <int KW, int VB>
+  static bool compiled(ptrdiff_t width) {
+    return width == most<KW, VB> || width == 8 || width == 7 || width == 4 || (most<KW, VB> == 16 && width == 14);
+  }
+
+  // A row cut into blocks: `wide` of the widest, then two that fit what is left, with as few idle pixels as can be.
+  struct Cut {
+    ptrdiff_t wide, widest, tail[2] = {0, 0};
+    ptrdiff_t parts() const { return wide + (tail[0] > 0) + (tail[1] > 0); }
+    ptrdiff_t width(ptrdiff_t i) const { return i < wide ? widest : tail[i - wide]; }
+    ptrdiff_t width() const { return wide * widest + tail[0] + tail[1]; }
+    ptrdiff_t begin(ptrdiff_t i) const { return i <= wide ? i * widest : wide * widest + tail[0]; }
+  };
+  template <int KW, int VB>
+  static Cut cut(ptrdiff_t ow) {
+    Cut c;
+    c.widest = most<KW, VB>;
+    c.wide = ow > 2 * c.widest ? (ow - c.widest - 1) / c.widest : 0;
+    ptrdiff_t rest = ow - c.wide * c.widest, best = 1000;
+    for (ptrdiff_t first = 4; first <= c.widest; first++)
+      for (ptrdiff_t second = 0; second <= first; second++) {
+        if (first + second < rest || !compiled<KW, VB>(first) || (second && !compiled<KW, VB>(second))) continue;
+        ptrdiff_t cost = first + second + (second ? 2 : 0);  // a block costs about two pixels more than its width,
+        // and one with many idle pixels has to ask for each column
+        if (V == 1 || first + second - rest > spare) cost += 2 * (first + second - rest);
+        if (cost < best) best = cost, c.tail[0] = first, c.tail[1] = second;
+      }
+    return c;
+  }
+
   static const char* supports(const Conv2d& a) {
     if (a.kw != 3 && a.kw != 5 && a.kw != 7) return "wants a kernel 3, 5 or 7 wide";
     if (a.stride_w > 2 || a.dilation_w != 1) return "wants stride 1 or 2 and dilation 1 along the width";
@@ -34,19 +65,33 @@ struct conv2d_r10_taps : Plain<Conv2d> {
   }
 
   static const char* declines(const Conv2d& a) {
-    Cut c = a.kw == 3 ? cut<3, V>(a.ow) : cut<5, V>(a.ow);
-    ptrdiff_t idle = c.width() - a.ow, narrowest = c.width(c.parts() - 1);
+    Cut c = V == 2 && vectors(a) == 1 ? cut<3, 1>(a.ow) : a.kw == 3 ? cut<3, V>(a.ow) : cut<5, V>(a.ow);
+    ptrdiff_t idle = c.width() - a.ow;
     if (V == 1 && L > 1 && vectors(a) > 1) return declines_by_one(a, idle);
+    if (V == 1) return 5 * idle < a.ow ? nullptr : "too many outputs of its blocks would be idle";
     // In groups pack has few outputs to hold: 16 channels each 213 us here, 280 there (512 in all, 28x28), 32 174 and
     // 187.
     // A row that is one block of 7 or 8 outputs is even with pack or up to 6 % faster; it has no 4 + 3.
     bool one = V == 2 && a.kw == 3 && (a.ow == 7 || a.ow == 8);
     if (a.stride_w == 2 && a.kw <= 5 && a.ic / a.groups >= (a.groups == 1 ? 16 : 64) && !one)
       return "a number of x meets 1.5 to 2.5 taps: with many input channels pack is 5 to 10 % faster";
-    // With two vectors pack leaves little room: idle outputs pay only in a wide block, and a block of 4 never does
-    // (3x3 on 14x14 3 %, on 15x15 6 % faster than pack; on 13x13 3 %, on 4x4 22 % slower).
-    bool fits = V == 1 || vectors(a) == 1 ? 5 * idle < a.ow : narrowest > 4 && (idle == 0 || narrowest >= 8);
-    return fits ? nullptr : "blocks of 4, 7, 8 and 12 outputs do not fit the rows";
+    return narrow(a, c, idle) ? "a block of 4 outputs has too few sums" : nullptr;
+  }
+
+  // Whether a short row ends in a block of 4 outputs and has little else. Time of pack by that of taps, Emerald Rapids:
+  //
+  //               outputs a row    4     7     8     9     10    12    13    14    16    19    28
+  //   groups of 16      3x3                   1.36  0.85  0.95  1.05  1.37  1.39  1.51  1.12  1.30
+  //                     5x5       1.01  1.40  1.62  1.13  1.04  1.17  1.53  1.41  1.45  1.11  1.33
+  //                     5x5 s2    0.85  1.27  1.35  0.84  1.00  1.10  1.34  1.33  1.32  1.18  1.24
+  //   groups of 24      5x5       1.20  1.56  1.30  1.14  1.02  1.06  1.05  1.07  1.22  1.09  1.03
+  //   groups of 48      5x5       0.85  1.04  1.55  1.03  1.08  1.19  1.32  1.41  1.51  1.23  1.33
+  //                     7x7       1.06  1.04  1.22  0.87  0.90  0.94  1.10  1.14  1.25  1.07  1.08
+  //   64 -> 64          5x5       1.02  1.29  1.38  1.08  1.06  1.17  1.18  1.27  1.27  1.23  1.20
+  static bool narrow(const Conv2d& a, const Cut& c, ptrdiff_t idle) {
+    if (c.parts() > 2 || c.width(c.parts() - 1) > 4) return false;
+    if (vectors(a) % 2 == 0) return c.parts() == 1 && a.ic / a.groups >= 64;
+    return vectors(a) > 1 || c.parts() == 1 || idle > 0;
   }
 
   // With 16 registers one vector of channels, 7 taps and 8 sums fill them; pack's two vectors use a number of x twice,
@@ -60,7 +105,7 @@ struct conv2d_r10_taps : Plain<Conv2d> {
   //   3x3 stride 2              1.35 0.98  1.36 0.97  0.64 0.52  0.99 0.93  1.11 0.81  1.00 0.85  0.89 0.80
   //   5x5 stride 2              0.84 0.57  1.56 1.01  0.89 0.67  0.79 0.69  0.89 0.64  1.15 0.90  0.90 0.77
   static const char* declines_by_one(const Conv2d& a, ptrdiff_t idle) {
-    if (idle > 0) return "a block with idle outputs asks for each column: with 16 registers pack is faster";
+    if (idle > 0) return "a block with idle outputs multiplies for nothing: with 16 registers pack is faster";
     bool odd = vectors(a) % 2 == 1;
     if (a.stride_w == 2 && !(odd && (a.kw == 3 || a.ow == 8)))
       return "a number of x meets 1.5 to 2.5 taps: pack, which holds two vectors of channels, is faster";
@@ -114,7 +159,7 @@ struct conv2d_r10_taps : Plain<Conv2d> {
     ptrdiff_t depth;  // ic of the slice
     ptrdiff_t left;   // channels from the first one to the end of the group
     Range kh;         // kernel rows that lie in the image
-    uint64_t inside;  // bit i: column i of x lies in the image, and some pixel that counts wants it
+    Range inside;     // columns that lie in the image and that some pixel that counts wants
     ptrdiff_t count;  // pixels that count
     bool fresh;       // sums start from the bias, otherwise from y
     bool last;        // sums are whole after this slice
@@ -124,14 +169,19 @@ struct conv2d_r10_taps : Plain<Conv2d> {
   };
 
   // What is known of a block when it is compiled: whether its first and its last columns, as many as padding "same"
-  // has, lie outside the image and are left out; or nothing, then each column is asked.
-  enum Edge { Inner, Left, Right, Both, Any };
+  // has, are left out; that it may lack so many at its ends, and pixels that do not count; or nothing, then each column
+  // is asked.
+  enum Edge { Inner, Left, Right, Both, Ends, Any };
+  static constexpr int spare = 3;  // pixels of a block that may not count before it has to ask for each column
 
   template <int KW, int S, int P, int VB, Edge edge>
   static void block(const Conv2d& a, const At& at) noexcept {
     constexpr int columns = (P - 1) * S + KW, pad = (KW - 1) / 2;
-    constexpr int low = edge == Left || edge == Both ? pad : 0;
-    constexpr int high = edge == Right || edge == Both ? columns - pad : columns;
+    constexpr int begin = edge == Left || edge == Both ? pad : 0;
+    constexpr int end = edge == Right || edge == Both ? columns - pad : columns;
+    constexpr int low = edge == Any ? columns : edge == Ends ? pad : 0;  // before it columns are asked, from `high` on
+    constexpr int high = edge == Any ? 0 : edge == Ends ? columns - pad - spare * S : columns;  // as well
+    constexpr int sure = edge == Any ? 0 : edge == Ends ? (P > spare ? P - spare : 0) : P;      // pixels that count
     ptrdiff_t x_w = a.x_w, x_c = a.x_c, y_w = a.y_w;
     ptrdiff_t last = at.left - (VB - 1) * L < L ? at.left - (VB - 1) * L : L;  // channels in the last vector
     T* y = at.y;
@@ -144,13 +194,13 @@ struct conv2d_r10_taps : Plain<Conv2d> {
       }
     } else {
       UNROLL for (int p = 0; p < P; p++) UNROLL for (int v = 0; v < VB; v++) {
-        if (edge != Any || p < at.count) sum[p][v] = load_n<T>(y + p * y_w + v * L, v < VB - 1 ? L : last);
+        if (p < sure || p < at.count) sum[p][v] = load_n<T>(y + p * y_w + v * L, v < VB - 1 ? L : last);
         else sum[p][v] = vec<T>{};
       }
     }
     const T* ahead = at.ahead;
-    uint64_t inside = at.inside;
-    asm("" : "+r"(inside));  // in a register, not as many flags in memory
+    ptrdiff_t first = at.inside.begin, after = at.inside.end;
+    asm("" : "+r"(first), "+r"(after));  // in registers, not as many flags in memory
     ptrdiff_t ahead_step = ahead ? L : 0;
     for (ptrdiff_t kh = at.kh.begin; kh < at.kh.end; kh++) {
       const T* row = at.x + kh * a.dilation_h * a.x_h;
@@ -166,7 +216,7 @@ struct conv2d_r10_taps : Plain<Conv2d> {
         constexpr int reach = isa_registers == 16 ? 3 : 1;
         const T* x = row;
         UNROLL_ALL for (int i = 0; i < columns; i++) {
-          if (edge == Any ? inside >> i & 1 : i >= low && i < high) {
+          if (i >= begin && i < end && (i >= low || i >= first) && (i < high || i < after)) {
             vec<T> xi = broadcast<T>(x[i % reach * x_w]);
             UNROLL for (int p = 0; p < P; p++) if (i - p * S >= 0 && i - p * S < KW) UNROLL for (int v = 0; v < VB; v++)
                 add_product_to<T>(sum[p][v], xi, tap[(i - p * S) % KW][v]);
@@ -181,7 +231,7 @@ struct conv2d_r10_taps : Plain<Conv2d> {
       Finish<T> how = at.how;
       if (how.adds) {
         UNROLL for (int p = 0; p < P; p++) UNROLL for (int v = 0; v < VB; v++) {
-          if (edge == Any && p >= at.count) continue;
+          if (p >= sure && p >= at.count) continue;
           sum[p][v] += load_n<T>(how.add(y + p * y_w + v * L), v < VB - 1 ? L : last);
         }
       }
@@ -190,9 +240,10 @@ struct conv2d_r10_taps : Plain<Conv2d> {
       }
     }
     if (edge != Any && at.stream) {
-      UNROLL for (int p = 0; p < P; p++) UNROLL for (int v = 0; v < VB; v++) stream<T>(y + p * y_w + v * L, sum[p][v]);
+      UNROLL for (int p = 0; p < P; p++) if (p < sure || p < at.count) UNROLL for (int v = 0; v < VB; v++)
+          stream<T>(y + p * y_w + v * L, sum[p][v]);
     } else {
-      UNROLL for (int p = 0; p < P; p++) if (edge != Any || p < at.count) {
+      UNROLL for (int p = 0; p < P; p++) if (p < sure || p < at.count) {
         UNROLL for (int v = 0; v < VB; v++) {
           if (v < VB - 1) store<T>(y + p * y_w + v * L, sum[p][v]);
           else store_n<T>(y + p * y_w + v * L, sum[p][v], last);
@@ -201,17 +252,19 @@ struct conv2d_r10_taps : Plain<Conv2d> {
     }
   }
 
-  // Scalar and SSE ask for each column at every edge: half as many blocks to compile. With that and -O2 (isa.inc) this
-  // rung takes 1.35 times as long on scalar, 1.06 on SSE.
-  static constexpr bool edges = isa_registers == 32 || isa_vector_bytes >= 32;
+  // Scalar and SSE ask for each column at every edge: a third of the blocks to compile. With that and -O2 (isa.inc)
+  // this rung takes 1.35 times as long on scalar, 1.06 on SSE.
+  static constexpr bool ends = isa_registers == 32 || isa_vector_bytes >= 32;
 
   // The compiled widths.
   template <int KW, int S, int VB, int P>
   static void choose(const Conv2d& a, const At& at, Edge edge) noexcept {
     if (edge == Inner) return block<KW, S, P, VB, Inner>(a, at);
-    if constexpr (edges)
+    if constexpr (ends) {
       if (edge == Left) return block<KW, S, P, VB, Left>(a, at);
-    if constexpr (edges && S == 1) {
+      if (edge == Ends) return block<KW, S, P, VB, Ends>(a, at);
+    }
+    if constexpr (ends && S == 1) {
       if (edge == Right) return block<KW, S, P, VB, Right>(a, at);
       if (edge == Both) return block<KW, S, P, VB, Both>(a, at);
     }
@@ -229,35 +282,6 @@ struct conv2d_r10_taps : Plain<Conv2d> {
     if (width == 7) return choose<KW, S, VB, 7>(a, at, edge);
     choose<KW, S, VB, 4>(a, at, edge);
   }
-  template <int KW, int VB>
-  static bool compiled(ptrdiff_t width) {
-    return width == most<KW, VB> || width == 8 || width == 7 || width == 4 || (most<KW, VB> == 16 && width == 14);
-  }
-
-  // A row cut into blocks: `wide` of the widest, then two that fit what is left, with as few idle pixels as can be.
-  struct Cut {
-    ptrdiff_t wide, widest, tail[2] = {0, 0};
-    ptrdiff_t parts() const { return wide + (tail[0] > 0) + (tail[1] > 0); }
-    ptrdiff_t width(ptrdiff_t i) const { return i < wide ? widest : tail[i - wide]; }
-    ptrdiff_t width() const { return wide * widest + tail[0] + tail[1]; }
-    ptrdiff_t begin(ptrdiff_t i) const { return i <= wide ? i * widest : wide * widest + tail[0]; }
-  };
-  template <int KW, int VB>
-  static Cut cut(ptrdiff_t ow) {
-    Cut c;
-    c.widest = most<KW, VB>;
-    c.wide = ow > 2 * c.widest ? (ow - c.widest - 1) / c.widest : 0;
-    ptrdiff_t rest = ow - c.wide * c.widest, best = 1000;
-    for (ptrdiff_t first = 4; first <= c.widest; first++)
-      for (ptrdiff_t second = 0; second <= first; second++) {
-        if (first + second < rest || !compiled<KW, VB>(first) || (second && !compiled<KW, VB>(second))) continue;
-        ptrdiff_t cost = first + second + (second ? 2 : 0);  // a block costs about two pixels more than its width
-        if (V == 1) cost += 2 * (first + second - rest);     // one with idle pixels asks for each column
-        if (cost < best) best = cost, c.tail[0] = first, c.tail[1] = second;
-      }
-    return c;
-  }
-
   // ---- the loops around the block ----
 
   // One slice of weights, one block of channels, rows [begin, end) of the batch.
@@ -276,9 +300,11 @@ struct conv2d_r10_taps : Plain<Conv2d> {
         ptrdiff_t after = a.iw - iw < columns ? a.iw - iw : columns;
         ptrdiff_t beyond = (width - 1) * S + KW - after, pad = (KW - 1) / 2;
         Edge edge = Any;
-        if (at.count == width && (first == 0 || first == pad) && (beyond == 0 || beyond == pad))
-          edge = first == 0 ? (beyond == 0 ? Inner : Right) : beyond == 0 ? Left : Both;
-        at.inside = after > first ? (~uint64_t(0) >> (64 - (after - first))) << first : 0;
+        bool left = first == pad, right = beyond == pad;
+        if (at.count == width && (first == 0 || left) && (beyond == 0 || (right && S == 1)))
+          edge = left ? (right ? Both : Left) : right ? Right : Inner;
+        else if (width - at.count <= spare && first <= pad && beyond <= pad + spare * S) edge = Ends;
+        at.inside = {first, after};
         at.x = x + n * a.x_n + ih * a.x_h + iw * a.x_w;
         at.y = y + n * a.y_n + oh * a.y_h + ow * a.y_w;
         // The next slice, or the next block's, follows in memory: KW * VB blocks fetch a vector of it with each step.
