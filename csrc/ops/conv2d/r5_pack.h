@@ -28,6 +28,7 @@ struct conv2d_r5_pack : Plain<Conv2d> {
   static constexpr ptrdiff_t slice_bytes = (small ? 150 : 300) << 10;
   static constexpr ptrdiff_t ahead_bytes = 32 << 10;  // a slice from here on does not stay in L1 (32 or 48 KB)
   static constexpr ptrdiff_t chunk_bytes = (small ? 128 : 256) << 10;  // x that every block of channels uses again
+  static constexpr size_t turns_bytes = chunk_bytes;  // weights of all groups up to here meet it by turns
   // y from here on goes past the caches (found by trying). On Zen 3 plain stores into lines that were asked for before
   // the sums began are 1.15 times as fast for 13 MB (1x1, 128 -> 512 channels on 8 images of 28x28).
   static constexpr ptrdiff_t stream_bytes = (small ? 48 : 4) << 20;
@@ -394,7 +395,10 @@ struct conv2d_r5_pack : Plain<Conv2d> {
     j.x_down = a.stride_h * a.x_h, j.x_right = cut.images ? a.x_n : a.stride_w * a.x_w;
     j.y_down = a.y_h, j.y_right = cut.images ? a.y_n : a.y_w;
     ptrdiff_t group_ic = a.ic / a.groups, blocks = conv2d_r5_pack::blocks(a);
-    ptrdiff_t bytes = block_rows * a.stride_w * a.stride_h * group_ic * ptrdiff_t(sizeof(T));  // x that a block adds
+    // Groups whose weights stay near meet x by turns, a few pixels at a time: so their channels, which are neighbours,
+    // come from memory together. Otherwise a group's weights stay in the first-level cache for as long as can be.
+    ptrdiff_t together = conv2d_r5_pack::packed_bytes(a) <= turns_bytes ? a.ic : group_ic;
+    ptrdiff_t bytes = block_rows * a.stride_w * a.stride_h * together * ptrdiff_t(sizeof(T));  // x that a block adds
     ptrdiff_t chunk = bytes < chunk_bytes ? chunk_bytes / bytes : 1, size = cut.size();
     Range mine = share(a.groups * blocks * size, team);  // channels outermost: members share neither weights nor y
     for (ptrdiff_t first = 0; first < size; first += chunk)
