@@ -416,11 +416,22 @@ struct Winograd {
         [&](auto k, vec<T> value) __attribute__((always_inline)) { put(i, k.value, value + bias); });
   }
 
+  // Whether y, which would not stay in the caches, goes past them, line by line. Emerald Rapids, time without by time
+  // with: 64 -> 64 on 224x224 1.2, on 8 of 56x56 1.1, 128 -> 128 1.15, 48 -> 80 on 4 of 80x80 1.2; but 16 -> 16 on 64
+  // of 32x32, where lines are asked for (is_far), 0.8.
+  static constexpr ptrdiff_t stream_bytes = 4 << 20;
+  static bool past(const Job& j) {
+    ptrdiff_t pixels = j.n * j.oh * j.ow;
+    return isa_registers == 32 && L * ptrdiff_t(sizeof(T)) >= 64 && j.y_c == 1 && !is_far(pixels, j.oc, j.y_c) &&
+           pixels * j.groups * j.oc * ptrdiff_t(sizeof(T)) >= stream_bytes &&
+           uintptr_t(j.y_n | j.y_h | j.y_w) * sizeof(T) % sizeof(vec<T>) == 0;
+  }
+
   // A panel of output channels, from oc on, of `count` tiles.
   static void outputs(const Job& j, T* y, const T* bias, ptrdiff_t oc, int vectors, ptrdiff_t first, ptrdiff_t count,
                       const T* m) noexcept {
     Finish<T> finish(j.activation, j.add, j.y);
-    bool far = is_far(j.n * j.oh * j.ow, j.oc, j.y_c);
+    bool far = is_far(j.n * j.oh * j.ow, j.oc, j.y_c), beyond = past(j) && uintptr_t(y) % sizeof(vec<T>) == 0;
     for (ptrdiff_t t = 0; t < count; t++, m += Job::m_tile) {
       Place at = place(j, first + t);
       T* to = y + at.n * j.y_n + at.h * j.y_h + at.w * j.y_w + oc * j.y_c;
@@ -439,6 +450,10 @@ struct Winograd {
         else if (whole && finish.clamps && finish.simple)
           output_tile(m + v * L, Job::m_point, b, [=](int i, int k, vec<T> value) __attribute__((always_inline)) {
             store<T>(to + i * j.y_h + k * j.y_w, finish.clamp(value));
+          });
+        else if (whole && beyond && finish.nothing())
+          output_tile(m + v * L, Job::m_point, b, [=](int i, int k, vec<T> value) __attribute__((always_inline)) {
+            stream<T>(to + i * j.y_h + k * j.y_w, value);
           });
         else if (whole)
           output_tile(m + v * L, Job::m_point, b, [=](int i, int k, vec<T> value) __attribute__((always_inline)) {
@@ -561,6 +576,7 @@ struct Winograd {
         for (ptrdiff_t p = panels.begin; p < panels.end; p++) panel(j, g, p, first, count, v, plan.plane, m, u);
       }
     }
+    if (past(j)) stream_end();
   }
 
   // ---- what it takes: cycles of one core that starts two multiply-adds of a vector per cycle, as found on a Xeon ----
@@ -571,7 +587,7 @@ struct Winograd {
   // transform a vector of a tile takes its sums, loads and stores.
   static double cycles(const Job& j) {
     double tiles = double(j.tiles()), vectors = double(j.vectors()), ic = double(j.ic);
-    double products = tiles * points * ic * vectors / 2 * (j.vectors() == 1 ? 1.5 : 1.1);
+    double products = tiles * points * (ic / 2 * (j.vectors() == 1 ? 1.5 : 1.1) + 1) * vectors;  // + 1: to store a sum
     double passes = double(ceil_div(j.tiles(), j.block())),
            fetching = passes * fetch_cycles(double(j.u_group()), double(j.groups));
     double in = line ? 40 : M == 4 ? 200 : 90, out = line ? 40 : M == 4 ? 160 : 70;
@@ -582,8 +598,9 @@ struct Winograd {
     if (j.once) transforms += ic * vectors * (j.fresh() ? passes * make_cycles : pack_cycles);
     double hidden = products < fetching ? products : fetching, share = 16 * passes / tiles;
     if (hidden > 0) transforms += hidden * (share < 1 ? share : 1);
-    return double(j.groups) * ((products > fetching ? products : fetching) + transforms);
+    return double(j.groups) * ((products > fetching ? products : fetching) + transforms) + starting;
   }
+  static constexpr double starting = isa_registers == 32 ? 2000 : 0;  // counts where there are some 16 tiles
   // Of one group's weights: near if those of all groups are.
   static double fetch_cycles(double weights, double groups = 1) {
     return weights * groups * sizeof(T) < (1 << 20) ? 0 : weights * sizeof(T) / 9;
@@ -601,10 +618,12 @@ struct Winograd {
     };
     return double(j.n) * (line ? double(j.oh) : inside(j.oh, j.ih, j.pad_h)) * inside(j.ow, j.iw, j.pad_w);
   }
-  // The same as `cycles` for conv2d_r5_pack.
+  // The same as `cycles` for conv2d_r5_pack, or, in 32 registers, for r10_taps, which does not wait for its loads.
   static double direct_cycles(const Job& j) {
     double seen = inside(j), ic = double(j.ic);
-    double products = seen * ic * double(j.vectors()) / 2 * (j.vectors() == 1 ? 1.5 : 1.15);
+    bool taps_fit = isa_registers == 32 && !line;
+    double slower = taps_fit ? 1.1 : j.vectors() == 1 ? 1.5 : 1.15;
+    double products = seen * ic * double(j.vectors()) / 2 * slower;
     double fetching = fetch_cycles(taps * ic * double(j.vectors() * L), double(j.groups));
     double hidden = products < fetching ? products : fetching, share = 16 / (double(j.n) * double(j.oh * j.ow));
     double packing = j.once ? ic * double(j.vectors()) * direct_pack_cycles : 0;
