@@ -38,8 +38,7 @@ struct conv2d_r13_across : Plain<Conv2d> {
   template <int N>
   static void bands(const Conv2d& a, const Team& team) noexcept {
     Across<T> p(a);
-    // As many sums under way as hide a multiply-add's latency, and as registers hold.
-    constexpr int V = N <= 4 ? 4 : 2, fits = isa_registers == 32 || N * V <= 12 ? V : 12 / N;
+    constexpr int fits = Across<T>::template side<N>;
     T* x = static_cast<T*>(a.workspace.scratch) + team.rank * p.x_size;
     Range mine = share(p.items(a), team);
     for (ptrdiff_t i = mine.begin; i < mine.end; i++) {
@@ -53,7 +52,11 @@ struct conv2d_r13_across : Plain<Conv2d> {
         ptrdiff_t v = 0;
         for (; v + fits <= vectors; v += fits)
           block<N, fits>(a, row + v * L, p.wide, kh, y + v * L * N, item.places - v * L);
-        for (; v < vectors; v++) block<N, 1>(a, row + v * L, p.wide, kh, y + v * L * N, item.places - v * L);
+        if constexpr (fits > 1)
+          if (v < vectors)
+            with_int<fits - 1>(vectors - v, [&](auto some) {
+              block<N, decltype(some)::value>(a, row + v * L, p.wide, kh, y + v * L * N, item.places - v * L);
+            });
         finish_sums<T>(a, y, 1, 0, 1, 0, item.places * N);
       }
     }

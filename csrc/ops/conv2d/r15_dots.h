@@ -21,9 +21,8 @@ struct conv2d_r15_dots : Plain<Conv2d> {
 
   static const char* declines(const Conv2d& a) {
     double here = cycles(a);
-    if (!Across<T>::supports(a) && !Across<T>::declines(a) && Across<T>::cycles(a) <= here)
-      return "across copies little beside what it multiplies";
-    return Across<T>::pack_cycles(a) <= here ? "adding up lanes takes longer than vectors of channels" : nullptr;
+    if (across_takes(a) && Across<T>::cycles(a) <= here) return "across copies little beside what it multiplies";
+    return Across<T>::direct_cycles(a) <= here ? "adding up lanes takes longer than vectors of channels" : nullptr;
   }
 
   // As in across.h; a masked load takes as long as two. Microseconds of pack, across and this rung on Zen 3:
@@ -34,17 +33,25 @@ struct conv2d_r15_dots : Plain<Conv2d> {
   //         12 -> 3, 8 of 96x96     463  310  556      3     64 -> 1, 8 of 1000     363  179   68
   static double cycles(const Conv2d& a) {
     ptrdiff_t length = run_length(a), runs = joined(a) ? a.kh : a.kh * a.kw;
-    double loads = double(runs * (length / L + (length % L ? 2 : 0)) * L), adding_up = 5 * L;
-    return Across<T>::multiply_add * loads * double(a.oc) + adding_up * double(a.oc) + 60;
+    double loads = double(runs * (length / L + (length % L ? 2 : 0)) * L), oc = double(a.oc);
+    if (isa_registers == 16) return Across<T>::multiply_add * loads * oc + 5 * L * oc + 60;  // 5 * L: to add up lanes
+    double each = (a.oc > 6 ? 0.65 : 0.45) * (packed_bytes(a) > near_bytes ? 1.2 : 1);
+    return loads * (each * oc + 0.8) + 6 * L * oc + 50;
   }
+  static constexpr size_t near_bytes = 32 << 10;  // weights that stay in the first-level cache
 
   // Whether few output channels make this rung or across the fastest, Winograd's included: it leaves most lanes idle
   // and transforms every input channel all the same. 3x3 on 2 of 32x32: 64 -> 3 channels by F(4x4) 187 us, here 87; 64
   // -> 6 186 and 199.
-  static bool few_outputs(const Conv2d& a) {
-    if (a.oc > 4) return false;
-    return (!Across<T>::supports(a) && !Across<T>::declines(a)) || (!supports(a) && !declines(a));
+  static bool few_outputs(const Conv2d& a) { return a.oc <= 4 && (across_takes(a) || takes(a)); }
+  // The same, where Winograd would take so many cycles.
+  static bool few_outputs(const Conv2d& a, double winograd) {
+    bool here = takes(a);
+    if (isa_registers == 16 || (!here && !across_takes(a))) return few_outputs(a);
+    return (here ? cycles(a) : Across<T>::cycles(a)) * double(a.n * a.oh * a.ow) / L < winograd;
   }
+  static bool takes(const Conv2d& a) { return !supports(a) && !declines(a); }
+  static bool across_takes(const Conv2d& a) { return !Across<T>::supports(a) && !Across<T>::declines(a); }
 
   // Taps of a kernel row whose channels follow each other in x are one long sum.
   static bool joined(const Conv2d& a) { return a.dilation_w == 1 && a.x_w == a.ic; }

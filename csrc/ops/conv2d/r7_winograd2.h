@@ -15,7 +15,8 @@ struct conv2d_r7_winograd2 : Plain<Conv2d> {
   static constexpr bool epilogue = true;
   static const char* supports(const Conv2d& a) { return W::supports(a); }
   static const char* declines(const Conv2d& a) {
-    if (conv2d_r15_dots<T>::few_outputs(a)) return "few output channels: dots or across multiplies less";
+    if (conv2d_r15_dots<T>::few_outputs(a, W::cycles(W::job(a))))
+      return "few output channels: dots or across multiplies less";
     return W::declines(a, W::job);
   }
   static size_t packed_bytes(const Conv2d& a) { return W::packed_bytes(W::job(a)); }
