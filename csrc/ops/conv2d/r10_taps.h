@@ -90,6 +90,7 @@ struct conv2d_r10_taps : Plain<Conv2d> {
   //   64 -> 64          5x5       1.02  1.29  1.38  1.08  1.06  1.17  1.18  1.27  1.27  1.23  1.20
   static bool narrow(const Conv2d& a, const Cut& c, ptrdiff_t idle) {
     if (c.parts() > 2 || c.width(c.parts() - 1) > 4) return false;
+    if (a.ow < 3) return true;  // pack takes pixels of several images
     if (vectors(a) % 2 == 0) return c.parts() == 1 && a.ic / a.groups >= 64;
     return vectors(a) > 1 || c.parts() == 1 || idle > 0;
   }

@@ -29,6 +29,8 @@ struct conv2d_r14_border : Plain<Conv2d> {
     using Taps = conv2d_r10_taps<T>;
     if (isa_registers == 32 && !Taps::supports(a) && !Taps::declines(a))
       return "taps has no edges either, and loads less";
+    if (isa_registers == 32 && !a.pad_h && !a.pad_w && a.kh * a.kw * a.ic > 16)
+      return "without padding pack has no edges either, and copies nothing";
     if (a.kh * a.kw == 1) return "a 1x1 kernel needs no border";
     // Time of pack by ours, 16 registers, 64 output channels: 16 input channels, 2x2, on 7x7 1.25, on 14x14 1.30, 3x3
     // on 10x10 1.14; 32, 2x2, 1.14 and 1.09, 3x3 1.00; 64, 2x2, 0.95.
