@@ -10,9 +10,9 @@ import numpy as np
 
 from loopnest.engine import custom, tensor_ops
 from loopnest.engine.tape import Tensor, cat, tensor, zeros
-from loopnest.nn._activate import log_softmax
 from loopnest.nn._check import flag, integer, number
 from loopnest.nn.container import ModuleList, Sequential
+from loopnest.nn.functional.activation import log_softmax
 from loopnest.nn.linear import Linear
 from loopnest.nn.module import Module
 

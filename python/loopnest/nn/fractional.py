@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from loopnest.engine.tape import Tensor
 from loopnest.nn import functional
-from loopnest.nn._fractional import each, need_size_or_ratio
+from loopnest.nn.functional.fractional import each, need_size_or_ratio
 from loopnest.nn.module import Module
 
 

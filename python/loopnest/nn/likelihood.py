@@ -5,7 +5,7 @@ from typing import Any
 from loopnest.engine.tape import Tensor
 from loopnest.nn import functional
 from loopnest.nn._check import flag, number
-from loopnest.nn._reduction import known
+from loopnest.nn.functional.reduction import known
 from loopnest.nn.module import Module
 
 

@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from loopnest.engine.tape import Tensor, no_grad
 from loopnest.nn._check import integer
-from loopnest.nn._distance import normalize
 from loopnest.nn.container import ModuleDict
 from loopnest.nn.conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from loopnest.nn.functional.distance import normalize
 from loopnest.nn.module import Module
 from loopnest.nn.parameter import Parameter
 

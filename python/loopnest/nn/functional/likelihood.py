@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from loopnest.engine.tape import Tensor, exp, log, no_grad, where
-from loopnest.nn._reduction import floats, known, reduced
+from loopnest.nn.functional.reduction import floats, known, reduced
 
 
 def poisson_nll_loss(

@@ -3,6 +3,8 @@
 Every function takes float32 or float64 Tensors (all of one dtype) and is recorded for backward() where an
 input requires a gradient. Wrong shapes and values raise ValueError with the shapes, wrong dtypes and types
 raise TypeError.
+
+They stand in the modules of this folder, by what they do; here are those that are one call of the engine.
 """
 
 from collections.abc import Sequence
@@ -11,114 +13,122 @@ from typing import Any
 from loopnest.engine import conv, losses, tape, tensor_ops
 from loopnest.engine.tape import Tensor
 from loopnest.functions.products import pdist as pdist
-from loopnest.nn._activate import celu as celu
-from loopnest.nn._activate import elu as elu
-from loopnest.nn._activate import gelu as gelu
-from loopnest.nn._activate import glu as glu
-from loopnest.nn._activate import hardshrink as hardshrink
-from loopnest.nn._activate import hardsigmoid as hardsigmoid
-from loopnest.nn._activate import hardswish as hardswish
-from loopnest.nn._activate import hardtanh as hardtanh
-from loopnest.nn._activate import leaky_relu as leaky_relu
-from loopnest.nn._activate import log_softmax as log_softmax
-from loopnest.nn._activate import logsigmoid as logsigmoid
-from loopnest.nn._activate import mish as mish
-from loopnest.nn._activate import prelu as prelu
-from loopnest.nn._activate import relu6 as relu6
-from loopnest.nn._activate import rrelu as rrelu
-from loopnest.nn._activate import selu as selu
-from loopnest.nn._activate import silu as silu
-from loopnest.nn._activate import softmax as softmax
-from loopnest.nn._activate import softmin as softmin
-from loopnest.nn._activate import softplus as softplus
-from loopnest.nn._activate import softshrink as softshrink
-from loopnest.nn._activate import softsign as softsign
-from loopnest.nn._activate import tanhshrink as tanhshrink
-from loopnest.nn._activate import threshold as threshold
-from loopnest.nn._aliases import adaptive_max_pool1d_with_indices as adaptive_max_pool1d_with_indices
-from loopnest.nn._aliases import adaptive_max_pool2d_with_indices as adaptive_max_pool2d_with_indices
-from loopnest.nn._aliases import adaptive_max_pool3d_with_indices as adaptive_max_pool3d_with_indices
-from loopnest.nn._aliases import celu_ as celu_
-from loopnest.nn._aliases import elu_ as elu_
-from loopnest.nn._aliases import gumbel_softmax as gumbel_softmax
-from loopnest.nn._aliases import hardtanh_ as hardtanh_
-from loopnest.nn._aliases import leaky_relu_ as leaky_relu_
-from loopnest.nn._aliases import max_pool1d_with_indices as max_pool1d_with_indices
-from loopnest.nn._aliases import max_pool2d_with_indices as max_pool2d_with_indices
-from loopnest.nn._aliases import max_pool3d_with_indices as max_pool3d_with_indices
-from loopnest.nn._aliases import relu_ as relu_
-from loopnest.nn._aliases import rrelu_ as rrelu_
-from loopnest.nn._aliases import selu_ as selu_
-from loopnest.nn._aliases import threshold_ as threshold_
-from loopnest.nn._aliases import upsample_bilinear as upsample_bilinear
-from loopnest.nn._aliases import upsample_nearest as upsample_nearest
-from loopnest.nn._alpha import alpha_dropout as alpha_dropout
-from loopnest.nn._alpha import feature_alpha_dropout as feature_alpha_dropout
-from loopnest.nn._bilinear import bilinear as bilinear
-from loopnest.nn._distance import cosine_similarity as cosine_similarity
-from loopnest.nn._distance import normalize as normalize
-from loopnest.nn._distance import pairwise_distance as pairwise_distance
-from loopnest.nn._distance import triplet_margin_loss as triplet_margin_loss
-from loopnest.nn._embed import embedding as embedding
-from loopnest.nn._embed import embedding_bag as embedding_bag
-from loopnest.nn._fractional import fractional_max_pool2d as fractional_max_pool2d
-from loopnest.nn._fractional import fractional_max_pool3d as fractional_max_pool3d
-from loopnest.nn._likelihood import gaussian_nll_loss as gaussian_nll_loss
-from loopnest.nn._likelihood import poisson_nll_loss as poisson_nll_loss
-from loopnest.nn._margins import cosine_embedding_loss as cosine_embedding_loss
-from loopnest.nn._margins import hinge_embedding_loss as hinge_embedding_loss
-from loopnest.nn._margins import margin_ranking_loss as margin_ranking_loss
-from loopnest.nn._margins import multi_margin_loss as multi_margin_loss
-from loopnest.nn._margins import multilabel_margin_loss as multilabel_margin_loss
-from loopnest.nn._margins import multilabel_soft_margin_loss as multilabel_soft_margin_loss
-from loopnest.nn._margins import soft_margin_loss as soft_margin_loss
-from loopnest.nn._margins import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
-from loopnest.nn._normalize import batch_norm as batch_norm
-from loopnest.nn._normalize import group_norm as group_norm
-from loopnest.nn._normalize import instance_norm as instance_norm
-from loopnest.nn._normalize import layer_norm as layer_norm
-from loopnest.nn._normalize import local_response_norm as local_response_norm
-from loopnest.nn._normalize import rms_norm as rms_norm
-from loopnest.nn._pool import adaptive_max_pool1d as adaptive_max_pool1d
-from loopnest.nn._pool import adaptive_max_pool2d as adaptive_max_pool2d
-from loopnest.nn._pool import adaptive_max_pool3d as adaptive_max_pool3d
-from loopnest.nn._pool import avg_pool1d as avg_pool1d
-from loopnest.nn._pool import avg_pool3d as avg_pool3d
-from loopnest.nn._pool import lp_pool1d as lp_pool1d
-from loopnest.nn._pool import lp_pool2d as lp_pool2d
-from loopnest.nn._pool import lp_pool3d as lp_pool3d
-from loopnest.nn._pool import max_pool1d as max_pool1d
-from loopnest.nn._pool import max_pool3d as max_pool3d
-from loopnest.nn._pool import max_unpool1d as max_unpool1d
-from loopnest.nn._pool import max_unpool2d as max_unpool2d
-from loopnest.nn._pool import max_unpool3d as max_unpool3d
-from loopnest.nn._resize import adaptive_avg_pool1d as adaptive_avg_pool1d
-from loopnest.nn._resize import adaptive_avg_pool2d as adaptive_avg_pool2d
-from loopnest.nn._resize import adaptive_avg_pool3d as adaptive_avg_pool3d
-from loopnest.nn._resize import channel_shuffle as channel_shuffle
-from loopnest.nn._resize import dropout1d as dropout1d
-from loopnest.nn._resize import dropout2d as dropout2d
-from loopnest.nn._resize import dropout3d as dropout3d
-from loopnest.nn._resize import fold as fold
-from loopnest.nn._resize import interpolate as interpolate
-from loopnest.nn._resize import pad as pad
-from loopnest.nn._resize import pixel_shuffle as pixel_shuffle
-from loopnest.nn._resize import pixel_unshuffle as pixel_unshuffle
-from loopnest.nn._resize import unfold as unfold
-from loopnest.nn._resize import upsample as upsample
-from loopnest.nn._spatial import affine_grid as affine_grid
-from loopnest.nn._spatial import grid_sample as grid_sample
-from loopnest.nn.loss_functions import binary_cross_entropy as binary_cross_entropy
-from loopnest.nn.loss_functions import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
-from loopnest.nn.loss_functions import ctc_loss as ctc_loss
-from loopnest.nn.loss_functions import dice_loss as dice_loss
-from loopnest.nn.loss_functions import huber_loss as huber_loss
-from loopnest.nn.loss_functions import kl_div as kl_div
-from loopnest.nn.loss_functions import l1_loss as l1_loss
-from loopnest.nn.loss_functions import mse_loss as mse_loss
-from loopnest.nn.loss_functions import nll_loss as nll_loss
-from loopnest.nn.loss_functions import smooth_l1_loss as smooth_l1_loss
-from loopnest.nn.loss_functions import soft_cross_entropy
+from loopnest.nn.functional.activation import celu as celu
+from loopnest.nn.functional.activation import elu as elu
+from loopnest.nn.functional.activation import gelu as gelu
+from loopnest.nn.functional.activation import glu as glu
+from loopnest.nn.functional.activation import hardshrink as hardshrink
+from loopnest.nn.functional.activation import hardsigmoid as hardsigmoid
+from loopnest.nn.functional.activation import hardswish as hardswish
+from loopnest.nn.functional.activation import hardtanh as hardtanh
+from loopnest.nn.functional.activation import leaky_relu as leaky_relu
+from loopnest.nn.functional.activation import log_softmax as log_softmax
+from loopnest.nn.functional.activation import logsigmoid as logsigmoid
+from loopnest.nn.functional.activation import mish as mish
+from loopnest.nn.functional.activation import prelu as prelu
+from loopnest.nn.functional.activation import relu6 as relu6
+from loopnest.nn.functional.activation import rrelu as rrelu
+from loopnest.nn.functional.activation import selu as selu
+from loopnest.nn.functional.activation import silu as silu
+from loopnest.nn.functional.activation import softmax as softmax
+from loopnest.nn.functional.activation import softmin as softmin
+from loopnest.nn.functional.activation import softplus as softplus
+from loopnest.nn.functional.activation import softshrink as softshrink
+from loopnest.nn.functional.activation import softsign as softsign
+from loopnest.nn.functional.activation import tanhshrink as tanhshrink
+from loopnest.nn.functional.activation import threshold as threshold
+from loopnest.nn.functional.aliases import (
+    adaptive_max_pool1d_with_indices as adaptive_max_pool1d_with_indices,
+)
+from loopnest.nn.functional.aliases import (
+    adaptive_max_pool2d_with_indices as adaptive_max_pool2d_with_indices,
+)
+from loopnest.nn.functional.aliases import (
+    adaptive_max_pool3d_with_indices as adaptive_max_pool3d_with_indices,
+)
+from loopnest.nn.functional.aliases import celu_ as celu_
+from loopnest.nn.functional.aliases import elu_ as elu_
+from loopnest.nn.functional.aliases import gumbel_softmax as gumbel_softmax
+from loopnest.nn.functional.aliases import hardtanh_ as hardtanh_
+from loopnest.nn.functional.aliases import leaky_relu_ as leaky_relu_
+from loopnest.nn.functional.aliases import max_pool1d_with_indices as max_pool1d_with_indices
+from loopnest.nn.functional.aliases import max_pool2d_with_indices as max_pool2d_with_indices
+from loopnest.nn.functional.aliases import max_pool3d_with_indices as max_pool3d_with_indices
+from loopnest.nn.functional.aliases import relu_ as relu_
+from loopnest.nn.functional.aliases import rrelu_ as rrelu_
+from loopnest.nn.functional.aliases import selu_ as selu_
+from loopnest.nn.functional.aliases import threshold_ as threshold_
+from loopnest.nn.functional.aliases import upsample_bilinear as upsample_bilinear
+from loopnest.nn.functional.aliases import upsample_nearest as upsample_nearest
+from loopnest.nn.functional.alpha import alpha_dropout as alpha_dropout
+from loopnest.nn.functional.alpha import feature_alpha_dropout as feature_alpha_dropout
+from loopnest.nn.functional.distance import cosine_similarity as cosine_similarity
+from loopnest.nn.functional.distance import normalize as normalize
+from loopnest.nn.functional.distance import pairwise_distance as pairwise_distance
+from loopnest.nn.functional.distance import triplet_margin_loss as triplet_margin_loss
+from loopnest.nn.functional.fractional import fractional_max_pool2d as fractional_max_pool2d
+from loopnest.nn.functional.fractional import fractional_max_pool3d as fractional_max_pool3d
+from loopnest.nn.functional.likelihood import gaussian_nll_loss as gaussian_nll_loss
+from loopnest.nn.functional.likelihood import poisson_nll_loss as poisson_nll_loss
+from loopnest.nn.functional.lookup import embedding as embedding
+from loopnest.nn.functional.lookup import embedding_bag as embedding_bag
+from loopnest.nn.functional.loss import binary_cross_entropy as binary_cross_entropy
+from loopnest.nn.functional.loss import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
+from loopnest.nn.functional.loss import ctc_loss as ctc_loss
+from loopnest.nn.functional.loss import dice_loss as dice_loss
+from loopnest.nn.functional.loss import huber_loss as huber_loss
+from loopnest.nn.functional.loss import kl_div as kl_div
+from loopnest.nn.functional.loss import l1_loss as l1_loss
+from loopnest.nn.functional.loss import mse_loss as mse_loss
+from loopnest.nn.functional.loss import nll_loss as nll_loss
+from loopnest.nn.functional.loss import smooth_l1_loss as smooth_l1_loss
+from loopnest.nn.functional.loss import soft_cross_entropy
+from loopnest.nn.functional.margin import cosine_embedding_loss as cosine_embedding_loss
+from loopnest.nn.functional.margin import hinge_embedding_loss as hinge_embedding_loss
+from loopnest.nn.functional.margin import margin_ranking_loss as margin_ranking_loss
+from loopnest.nn.functional.margin import multi_margin_loss as multi_margin_loss
+from loopnest.nn.functional.margin import multilabel_margin_loss as multilabel_margin_loss
+from loopnest.nn.functional.margin import multilabel_soft_margin_loss as multilabel_soft_margin_loss
+from loopnest.nn.functional.margin import soft_margin_loss as soft_margin_loss
+from loopnest.nn.functional.margin import (
+    triplet_margin_with_distance_loss as triplet_margin_with_distance_loss,
+)
+from loopnest.nn.functional.norm import batch_norm as batch_norm
+from loopnest.nn.functional.norm import group_norm as group_norm
+from loopnest.nn.functional.norm import instance_norm as instance_norm
+from loopnest.nn.functional.norm import layer_norm as layer_norm
+from loopnest.nn.functional.norm import local_response_norm as local_response_norm
+from loopnest.nn.functional.norm import rms_norm as rms_norm
+from loopnest.nn.functional.pooling import adaptive_max_pool1d as adaptive_max_pool1d
+from loopnest.nn.functional.pooling import adaptive_max_pool2d as adaptive_max_pool2d
+from loopnest.nn.functional.pooling import adaptive_max_pool3d as adaptive_max_pool3d
+from loopnest.nn.functional.pooling import avg_pool1d as avg_pool1d
+from loopnest.nn.functional.pooling import avg_pool3d as avg_pool3d
+from loopnest.nn.functional.pooling import lp_pool1d as lp_pool1d
+from loopnest.nn.functional.pooling import lp_pool2d as lp_pool2d
+from loopnest.nn.functional.pooling import lp_pool3d as lp_pool3d
+from loopnest.nn.functional.pooling import max_pool1d as max_pool1d
+from loopnest.nn.functional.pooling import max_pool3d as max_pool3d
+from loopnest.nn.functional.pooling import max_unpool1d as max_unpool1d
+from loopnest.nn.functional.pooling import max_unpool2d as max_unpool2d
+from loopnest.nn.functional.pooling import max_unpool3d as max_unpool3d
+from loopnest.nn.functional.products import bilinear as bilinear
+from loopnest.nn.functional.resize import adaptive_avg_pool1d as adaptive_avg_pool1d
+from loopnest.nn.functional.resize import adaptive_avg_pool2d as adaptive_avg_pool2d
+from loopnest.nn.functional.resize import adaptive_avg_pool3d as adaptive_avg_pool3d
+from loopnest.nn.functional.resize import channel_shuffle as channel_shuffle
+from loopnest.nn.functional.resize import dropout1d as dropout1d
+from loopnest.nn.functional.resize import dropout2d as dropout2d
+from loopnest.nn.functional.resize import dropout3d as dropout3d
+from loopnest.nn.functional.resize import fold as fold
+from loopnest.nn.functional.resize import interpolate as interpolate
+from loopnest.nn.functional.resize import pad as pad
+from loopnest.nn.functional.resize import pixel_shuffle as pixel_shuffle
+from loopnest.nn.functional.resize import pixel_unshuffle as pixel_unshuffle
+from loopnest.nn.functional.resize import unfold as unfold
+from loopnest.nn.functional.resize import upsample as upsample
+from loopnest.nn.functional.spatial import affine_grid as affine_grid
+from loopnest.nn.functional.spatial import grid_sample as grid_sample
 
 IntPair = int | tuple[int, int]
 Each = int | Sequence[int]  # one number for all axes of space, or one for each

@@ -12,9 +12,9 @@ import numpy as np
 
 from loopnest.engine import tensor_ops
 from loopnest.engine.tape import Tensor, relu, tensor, where
-from loopnest.nn._activate import logsigmoid
-from loopnest.nn._distance import pairwise_distance
-from loopnest.nn._reduction import floats, known, reduced
+from loopnest.nn.functional.activation import logsigmoid
+from loopnest.nn.functional.distance import pairwise_distance
+from loopnest.nn.functional.reduction import floats, known, reduced
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 

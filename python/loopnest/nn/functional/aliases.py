@@ -10,8 +10,8 @@ import numpy as np
 
 from loopnest.engine import custom
 from loopnest.engine.tape import Tensor, become, default_generator, max_pool2d, relu, tensor
-from loopnest.nn import _activate, _pool
-from loopnest.nn._resize import upsample
+from loopnest.nn.functional import activation, pooling
+from loopnest.nn.functional.resize import upsample
 
 
 def gumbel_softmax(
@@ -37,7 +37,7 @@ def gumbel_softmax(
     if logits.dtype.kind != "f":
         raise TypeError(f"gumbel_softmax: expected logits of float32 or float64, got {logits.dtype}")
     noise = default_generator().gumbel(size=logits.shape).astype(logits.dtype)
-    soft = _activate.softmax((logits + tensor(noise)) / tau, dim)
+    soft = activation.softmax((logits + tensor(noise)) / tau, dim)
     if not hard:
         return soft
     y = custom.numbers(soft)
@@ -63,13 +63,13 @@ def _changing(name: str, function: Callable[..., Tensor], example: str, result: 
 
 
 relu_ = _changing("relu_", relu, "", "[0.0, 2.0]")
-leaky_relu_ = _changing("leaky_relu_", _activate.leaky_relu, ", 0.5", "[-0.5, 2.0]")
-elu_ = _changing("elu_", _activate.elu, ").clamp(min=0", "[0.0, 2.0]")
-celu_ = _changing("celu_", _activate.celu, ").clamp(min=0", "[0.0, 2.0]")
-selu_ = _changing("selu_", _activate.selu, ").sign(", "[-1.0, 1.0]")
-hardtanh_ = _changing("hardtanh_", _activate.hardtanh, "", "[-1.0, 1.0]")
-threshold_ = _changing("threshold_", _activate.threshold, ", 0.0, 5.0", "[5.0, 2.0]")
-rrelu_ = _changing("rrelu_", _activate.rrelu, ", 0.5, 0.5", "[-0.5, 2.0]")
+leaky_relu_ = _changing("leaky_relu_", activation.leaky_relu, ", 0.5", "[-0.5, 2.0]")
+elu_ = _changing("elu_", activation.elu, ").clamp(min=0", "[0.0, 2.0]")
+celu_ = _changing("celu_", activation.celu, ").clamp(min=0", "[0.0, 2.0]")
+selu_ = _changing("selu_", activation.selu, ").sign(", "[-1.0, 1.0]")
+hardtanh_ = _changing("hardtanh_", activation.hardtanh, "", "[-1.0, 1.0]")
+threshold_ = _changing("threshold_", activation.threshold, ", 0.0, 5.0", "[5.0, 2.0]")
+rrelu_ = _changing("rrelu_", activation.rrelu, ", 0.5, 0.5", "[-0.5, 2.0]")
 
 
 def _with_indices(name: str, pool: Callable[..., Any], axes: int, size: str) -> Callable[..., Any]:
@@ -89,17 +89,17 @@ def _with_indices(name: str, pool: Callable[..., Any], axes: int, size: str) -> 
     return pooled
 
 
-max_pool1d_with_indices = _with_indices("max_pool1d_with_indices", _pool.max_pool1d, 1, "(1, 1, 2)")
+max_pool1d_with_indices = _with_indices("max_pool1d_with_indices", pooling.max_pool1d, 1, "(1, 1, 2)")
 max_pool2d_with_indices = _with_indices("max_pool2d_with_indices", max_pool2d, 2, "(1, 1, 2, 2)")
-max_pool3d_with_indices = _with_indices("max_pool3d_with_indices", _pool.max_pool3d, 3, "(1, 1, 2, 2, 2)")
+max_pool3d_with_indices = _with_indices("max_pool3d_with_indices", pooling.max_pool3d, 3, "(1, 1, 2, 2, 2)")
 adaptive_max_pool1d_with_indices = _with_indices(
-    "adaptive_max_pool1d_with_indices", _pool.adaptive_max_pool1d, 1, "(1, 1, 2)"
+    "adaptive_max_pool1d_with_indices", pooling.adaptive_max_pool1d, 1, "(1, 1, 2)"
 )
 adaptive_max_pool2d_with_indices = _with_indices(
-    "adaptive_max_pool2d_with_indices", _pool.adaptive_max_pool2d, 2, "(1, 1, 2, 2)"
+    "adaptive_max_pool2d_with_indices", pooling.adaptive_max_pool2d, 2, "(1, 1, 2, 2)"
 )
 adaptive_max_pool3d_with_indices = _with_indices(
-    "adaptive_max_pool3d_with_indices", _pool.adaptive_max_pool3d, 3, "(1, 1, 2, 2, 2)"
+    "adaptive_max_pool3d_with_indices", pooling.adaptive_max_pool3d, 3, "(1, 1, 2, 2, 2)"
 )
 
 

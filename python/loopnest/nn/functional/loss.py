@@ -239,7 +239,7 @@ def soft_cross_entropy(
 
     Example:
       >>> import loopnest
-      >>> from loopnest.nn.loss_functions import soft_cross_entropy
+      >>> from loopnest.nn.functional.loss import soft_cross_entropy
       >>> half = loopnest.tensor([[0.5, 0.5]])
       >>> round(soft_cross_entropy(half * 0, half, None, "mean", 0.0).item(), 4)
       0.6931

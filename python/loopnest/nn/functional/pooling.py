@@ -14,7 +14,7 @@ from loopnest.engine import resample as engine
 from loopnest.engine import tape, tensor_ops
 from loopnest.engine.tape import Tensor, from_numpy, reshape
 from loopnest.nn._check import integer
-from loopnest.nn._resize import _several
+from loopnest.nn.functional.resize import _several
 
 
 def _batched(name: str, input: Any, dimensions: int) -> tuple[Tensor, bool]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from loopnest.engine import norm
 from loopnest.engine.tape import Tensor, avg_pool2d
-from loopnest.nn._resize import pad
+from loopnest.nn.functional.resize import pad
 
 
 def batch_norm(
