@@ -4,7 +4,7 @@
 //        often also lets some CPUs run them at a higher clock. One vector of channels (16 maps) gains most. At the
 //        edges columns of x that are not in the image are left out with all their taps; only the first and the last
 //        few columns of a block are asked where that is not known when compiled.
-// Price: kernels 3, 5 and 7 wide, strides 1 and 2 along the width, no dilation there; channels-last y; 230 blocks.
+// Price: kernels 3, 5 and 7 wide, strides 1 and 2 along the width, no dilation there; channels-last y; 250 blocks.
 #pragma once
 #include "parts.h"
 
@@ -49,8 +49,8 @@ struct conv2d_r10_taps : Plain<Conv2d> {
     for (ptrdiff_t first = 4; first <= c.widest; first++)
       for (ptrdiff_t second = 0; second <= first; second++) {
         if (first + second < rest || !compiled<KW, VB>(first) || (second && !compiled<KW, VB>(second))) continue;
-        ptrdiff_t cost = first + second + (second ? 2 : 0);  // a block costs about two pixels more than its width,
-        // and one with many idle pixels has to ask for each column
+        // A block costs about two pixels more than its width; one with many idle pixels has to ask for each column.
+        ptrdiff_t cost = first + second + (second ? 2 : 0);
         if (V == 1 || first + second - rest > spare) cost += 2 * (first + second - rest);
         if (cost < best) best = cost, c.tail[0] = first, c.tail[1] = second;
       }
@@ -72,7 +72,7 @@ struct conv2d_r10_taps : Plain<Conv2d> {
     // In groups pack has few outputs to hold: 16 channels each 213 us here, 280 there (512 in all, 28x28), 32 174 and
     // 187.
     // A row that is one block of 7 or 8 outputs is even with pack or up to 6 % faster; it has no 4 + 3.
-    bool one = V == 2 && a.kw == 3 && (a.ow == 7 || a.ow == 8);
+    bool one = a.kw == 3 && (a.ow == 7 || a.ow == 8);
     if (a.stride_w == 2 && a.kw <= 5 && a.ic / a.groups >= (a.groups == 1 ? 16 : 64) && !one)
       return "a number of x meets 1.5 to 2.5 taps: with many input channels pack is 5 to 10 % faster";
     return narrow(a, c, idle) ? "a block of 4 outputs has too few sums" : nullptr;
@@ -253,7 +253,7 @@ struct conv2d_r10_taps : Plain<Conv2d> {
     }
   }
 
-  // Scalar and SSE ask for each column at every edge: a third of the blocks to compile. With that and -O2 (isa.inc)
+  // Scalar and SSE ask for each column at every edge: 40 % of the blocks to compile. With that and -O2 (isa.inc)
   // this rung takes 1.35 times as long on scalar, 1.06 on SSE.
   static constexpr bool ends = isa_registers == 32 || isa_vector_bytes >= 32;
 
@@ -283,6 +283,7 @@ struct conv2d_r10_taps : Plain<Conv2d> {
     if (width == 7) return choose<KW, S, VB, 7>(a, at, edge);
     choose<KW, S, VB, 4>(a, at, edge);
   }
+
   // ---- the loops around the block ----
 
   // One slice of weights, one block of channels, rows [begin, end) of the batch.
