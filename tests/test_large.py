@@ -97,6 +97,26 @@ def test_depthwise_gradients(shape, stride):
     assert np.array_equal(layer.bias.grad.numpy(), dy.sum((0, 2, 3), dtype=np.float64))
 
 
+# Outputs of 4 MB and more, of whole vectors and not; tiles cut off at the right, below, and at neither.
+WINOGRAD = [(7, 8, 59, 61, 48), (6, 5, 64, 60, 96), (7, 8, 61, 62, 40), (2, 6, 113, 113, 64)]
+
+
+@pytest.mark.parametrize(("n", "ic", "h", "w", "oc"), WINOGRAD)
+@pytest.mark.parametrize("rung", ["winograd2", "winograd4"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_winograd(n, ic, h, w, oc, rung, threads):
+    rng = np.random.default_rng(oc)
+    x, weight = images(n, ic, h, w), rng.standard_normal((oc, ic, 3, 3), np.float32)
+    bias = rng.standard_normal(oc, np.float32)
+
+    def conv(part):
+        return loopnest.ops.conv2d(part, weight, bias, padding=1, rung=rung, threads=threads)
+
+    large = conv(x)
+    assert large.nbytes >= 4 * MB > large[0].nbytes
+    same(large, one_by_one(conv, x))
+
+
 @pytest.mark.parametrize("f", [F.relu, F.sigmoid, F.gelu, F.silu], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("size", [9 * MB // 4, 9 * MB // 4 + 13])
 def test_functions(f, size):
