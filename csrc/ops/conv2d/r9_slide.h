@@ -4,7 +4,8 @@
 // Why:   a block of 2 x 8 pixels under 3x3 taps loads 40 + 18 vectors for 144 multiply-adds, not 144 + 18. A column
 //        outside the image is left out with all its taps: one test per column. Rows go down a strip of the image as
 //        wide as L1 can hold, so x comes from afar once. Large y goes past the caches.
-// Price: compiled for each width up to 7, strides 1 and 2; blocks are 8 pixels wide, however many count.
+// Price: compiled for each width up to 7 (longer ones go in pieces), strides 1 and 2; blocks are 8 pixels wide, however
+//        many count.
 #pragma once
 #include "slide.h"
 

@@ -8,8 +8,9 @@
 //   loads for a multiply-add, 3x3:   one row   10 x + 3 w for 24        two rows   40 x + 18 w for 144
 //   registers, 7x7, two rows:        16 sums + 14 taps + 1 of x = 31 of 32; with 16 registers one row, 8 + 7 + 1
 //
-// Kernels over 7 wide are cut into pieces of equal width, give or take one. Dilation with stride 1 is a convolution
-// without it on every d-th row and column: each phase is a sweep of its own, all that differs is strides.
+// Kernels over 7 wide are cut into pieces of equal width, give or take one (15 taps with stride 2: 1.2 to 1.4 times as
+// fast as r6_depthwise, 31 taps 1.7 times). Dilation with stride 1 is a convolution without it on every d-th row and
+// column: each phase is a sweep of its own, all that differs is strides.
 #pragma once
 #include "parts.h"
 
@@ -71,8 +72,7 @@ struct Slide {
   static const char* supports(ptrdiff_t c, const Axis& w) {
     if (c < L) return "wants a vector full of channels";
     if (w.stride > 2) return "wants stride 1 or 2 along the width";
-    if (w.stride == 2 && (w.kernel > 7 || w.dilation != 1))
-      return "wants kernels of at most 7, undilated, for stride 2";
+    if (w.stride == 2 && w.dilation != 1) return "wants undilated kernels for stride 2";
     return nullptr;
   }
 
@@ -500,7 +500,8 @@ struct Slide {
     if constexpr (KW > 4)
       if (width < KW) return pieces<KW - 1>(a, count, width, team);
     ptrdiff_t narrow = count * width - a.w.kernel;
-    sweep<KW, 1, false, true>(a, count - narrow, narrow, team);
+    if (a.w.stride == 1) sweep<KW, 1, false, true>(a, count - narrow, narrow, team);
+    else sweep<KW, 2, false, true>(a, count - narrow, narrow, team);
   }
   template <int KW>
   static void one(const Args& a, const Team& team) noexcept {
