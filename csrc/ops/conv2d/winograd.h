@@ -592,6 +592,8 @@ struct Winograd {
     double passes = double(ceil_div(j.tiles(), j.block())),
            fetching = passes * fetch_cycles(double(j.u_group()), double(j.groups));
     double in = line ? 40 : M == 4 ? 200 : 90, out = line ? 40 : M == 4 ? 160 : 70;
+    if (isa_registers == 32 && !line)
+      out += M == 4 ? 70 : 15;  // as found on Emerald Rapids with 3 to 12 input channels
     double transforms = tiles * (double(ceil_div(j.ic, L)) * in + vectors * out);
     if (line) transforms += tiles * ((j.ic % L ? 110 : 0) + (j.oc % L ? 110 : 0));  // a vector in part
     if (isa_registers < 32) transforms *= 1.3;  // a tile of sums does not stay in 16 registers
