@@ -405,6 +405,26 @@ def test_registration_errors(register):
         add("new", "text")
 
 
+def test_buffer_registers_itself():
+    net, array = nn.Module(), np.zeros(2, np.int64)
+    with pytest.raises(AttributeError, match=r"cannot assign buffer before Module.__init__\(\) call"):
+        nn.Module.__new__(nn.Module).early = nn.Buffer(array)
+    net.weight = nn.Parameter(np.ones(1, np.float32))
+    net.steps, net.seen = nn.Buffer(array), nn.Buffer(np.ones(1, np.float32), persistent=False)
+    array[0] = 3
+    assert not net.steps.requires_grad and net.steps.tolist() == [3, 0] and net.steps.dtype == loopnest.int64
+    assert [name for name, _ in net.named_buffers()] == ["steps", "seen"]
+    assert list(net.state_dict()) == ["weight", "steps"] and len(list(net.parameters())) == 1
+    net.steps = nn.Buffer(np.ones(3, np.float32), persistent=False)  # another one takes its place
+    assert list(net.state_dict()) == ["weight"] and net.steps.shape == (3,)
+    net.steps = loopnest.zeros(4)
+    assert net.get_buffer("steps").shape == (4,)
+    net.weight = nn.Buffer(np.ones(1, np.float32))  # was a parameter
+    assert list(net.parameters()) == [] and list(net.state_dict()) == ["weight"]
+    net.double()
+    assert net.weight.dtype == loopnest.float64
+
+
 def test_parameter_is_a_leaf_that_shares_memory():
     array = np.ones(3, np.float32)
     p = nn.Parameter(array)

@@ -126,6 +126,7 @@ from loopnest.nn.padding import ReplicationPad3d as ReplicationPad3d
 from loopnest.nn.padding import ZeroPad1d as ZeroPad1d
 from loopnest.nn.padding import ZeroPad2d as ZeroPad2d
 from loopnest.nn.padding import ZeroPad3d as ZeroPad3d
+from loopnest.nn.parameter import Buffer as Buffer
 from loopnest.nn.parameter import Parameter as Parameter
 from loopnest.nn.parameter import UninitializedBuffer as UninitializedBuffer
 from loopnest.nn.parameter import UninitializedParameter as UninitializedParameter

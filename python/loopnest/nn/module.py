@@ -10,7 +10,7 @@ import numpy as np
 from loopnest.engine.tape import Tensor, from_numpy
 from loopnest.nn._backward_hooks import watched
 from loopnest.nn._check import check_device, float_dtype
-from loopnest.nn.parameter import Parameter, is_lazy, memory
+from loopnest.nn.parameter import Buffer, Parameter, is_lazy, memory
 
 
 class StateDictError(ValueError, RuntimeError):
@@ -130,6 +130,10 @@ class Module:
             self._require_init("parameters")
             self._forget(name, self._parameters)
             self.register_parameter(name, value)
+        elif isinstance(value, Buffer):
+            self._require_init("buffer")
+            self._forget(name, self._buffers)
+            self.register_buffer(name, value, value.persistent)
         elif isinstance(value, Module):
             self._require_init("module")
             self._forget(name, self._modules)

@@ -30,6 +30,29 @@ class Parameter(Tensor):
         return "Parameter containing:\n" + super().__repr__()
 
 
+class Buffer(Tensor):
+    """A tensor that is registered as a buffer when it is assigned to an attribute of a Module: state that is
+    not trained.
+
+    Args:
+      data: Tensor or NumPy array of any dtype and shape. Its memory is shared, not copied.
+      persistent: whether it is part of the module's state_dict.
+
+    Example:
+      >>> import numpy as np
+      >>> from loopnest import nn
+      >>> m = nn.Module()
+      >>> m.steps = nn.Buffer(np.zeros(1, np.int64))
+      >>> m.seen = nn.Buffer(np.zeros(1, np.float32), persistent=False)
+      >>> [name for name, _ in m.named_buffers()], list(m.state_dict())
+      (['steps', 'seen'], ['steps'])
+    """
+
+    def __init__(self, data: Any, *, persistent: bool = True) -> None:
+        super().__init__(data)
+        self.persistent = persistent
+
+
 def memory(data: Any) -> np.ndarray:
     """The array behind a Tensor, writable in place and unseen by the tape; an array is returned as it is."""
     return data.detach().numpy() if isinstance(data, Tensor) else np.asarray(data)
