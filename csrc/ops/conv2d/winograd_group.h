@@ -317,7 +317,7 @@ struct GroupWinograd {
         ptrdiff_t first = tiles * c / chunks, count = tiles * (c + 1) / chunks - first;
         Place at = W::place(j, first);
         inputs(j, s, x, here * j.ic, at, count, v);
-        Lines lines = far ? Lines(j, x, next(j, at, count), j.y + g * j.oc * j.y_c, at, count) : Lines();
+        Lines lines = far ? Lines(j, x, W::place(j, first + count), j.y + g * j.oc * j.y_c, at, count) : Lines();
         products(j, s, count, v, u, index, lines);
         outputs(j, s, j.y + g * j.oc * j.y_c, j.bias ? j.bias + g * j.oc : nullptr, here * j.oc, at, count, past, v);
       }

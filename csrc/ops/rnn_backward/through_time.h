@@ -283,7 +283,8 @@ struct ThroughTime : Plain<A> {
     ptrdiff_t d_step = d_row(a), dh_step = h_row(a);
     for (ptrdiff_t n = rows.begin; n < rows.end; n++) {
       bool valid = is_valid(a, t, n);
-      T *to = d_rows + n * d_step, *dh_row = dh_rows + n * dh_step, *dc_row = dc_rows + n * dh_step;
+      T *to = d_rows + n * d_step, *dh_row = dh_rows + n * dh_step;
+      T* dc_row = Cell::two_states ? dc_rows + n * dh_step : nullptr;
       const T* dy_row = dy ? dy + t * a.dy_t + n * a.dy_n : nullptr;
       for (ptrdiff_t u = mine.begin; u < mine.end; u += L) {
         ptrdiff_t count = a.h - u;
