@@ -415,6 +415,9 @@ def test_buffer_registers_itself():
     assert not net.steps.requires_grad and net.steps.tolist() == [3, 0] and net.steps.dtype == loopnest.int64
     assert [name for name, _ in net.named_buffers()] == ["steps", "seen"]
     assert list(net.state_dict()) == ["weight", "steps"] and len(list(net.parameters())) == 1
+    for other in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        other.seen = other.seen  # is not persistent there either
+        assert type(other.seen) is nn.Buffer and list(other.state_dict()) == ["weight", "steps"]
     net.steps = nn.Buffer(np.ones(3, np.float32), persistent=False)  # another one takes its place
     assert list(net.state_dict()) == ["weight"] and net.steps.shape == (3,)
     net.steps = loopnest.zeros(4)
