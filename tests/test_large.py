@@ -117,6 +117,22 @@ def test_winograd(n, ic, h, w, oc, rung, threads):
     same(large, one_by_one(conv, x))
 
 
+# 16 channels in and out, x of 1 MB and more: lines are asked for, up to the last chunk of tiles; in the second,
+# narrow images a chunk passes several rows of tiles.
+@pytest.mark.parametrize(("n", "h", "w"), [(17, 33, 31), (79, 15, 14)])
+@pytest.mark.parametrize("rung", ["winograd2", "winograd4"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_winograd_of_few_channels(n, h, w, rung, threads):
+    rng = np.random.default_rng(n)
+    x, weight = images(n, 16, h, w), rng.standard_normal((16, 16, 3, 3), np.float32)
+
+    def conv(part):
+        return loopnest.ops.conv2d(part, weight, padding=1, rung=rung, threads=threads)
+
+    assert x.nbytes >= 1 * MB > x[0].nbytes
+    same(conv(x), one_by_one(conv, x))
+
+
 @pytest.mark.parametrize("f", [F.relu, F.sigmoid, F.gelu, F.silu], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("size", [9 * MB // 4, 9 * MB // 4 + 13])
 def test_functions(f, size):
