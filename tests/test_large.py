@@ -117,8 +117,8 @@ def test_winograd(n, ic, h, w, oc, rung, threads):
     same(large, one_by_one(conv, x))
 
 
-# 16 channels in and out, x of 1 MB and more: lines are asked for, up to the last chunk of tiles; in the second,
-# narrow images a chunk passes several rows of tiles.
+# 16 channels in and out, x of 1 MB and more: lines are asked for, up to the last chunk of tiles. In narrow
+# images, the second case, a chunk passes several rows of tiles.
 @pytest.mark.parametrize(("n", "h", "w"), [(17, 33, 31), (79, 15, 14)])
 @pytest.mark.parametrize("rung", ["winograd2", "winograd4"])
 @pytest.mark.parametrize("threads", [1, 2])
