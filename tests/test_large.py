@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import loopnest
-from loopnest import nn
+from loopnest import nn, ops
 from loopnest.nn import functional as F
 
 MB = 1 << 20
@@ -220,3 +220,20 @@ def test_pools_of_many_channels(channels, kernel):
     assert np.array_equal(large, window.max((4, 5)))
     mean = F.avg_pool2d(loopnest.tensor(x), kernel, stride).numpy()
     assert np.array_equal(mean, (window.sum((4, 5), dtype=np.float32) / np.float32(kernel * kernel)))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("shape", [(5, 64, 24, 25), (2, 24, 77, 66)], ids=["images", "rows"])
+@pytest.mark.parametrize("kernel", [2, (1, 2)], ids=["every place", "places without a tap"])
+def test_transposed_in_bands(shape, kernel, threads):
+    """All phases of the stride of some images, or of some rows of one, before the next."""
+    n, c, h, w = shape
+    x, weight = images(*shape, integers=True), images(c, 40, *np.broadcast_to(kernel, 2), integers=True)
+    bias = np.arange(40, dtype=np.float32)
+    y = ops.conv_transpose2d(
+        x, weight, bias, stride=2, output_padding=(2 - weight.shape[2], 0), rung="phases", threads=threads
+    )
+    wanted = np.zeros((n, 40, h, 2, w, 2), np.float32)
+    wanted[:, :, :, : weight.shape[2]] = np.einsum("nchw,coij->nohiwj", x, weight, optimize=True)
+    assert y.nbytes > MB
+    assert np.array_equal(y, (wanted + bias[:, None, None, None, None]).reshape(y.shape))

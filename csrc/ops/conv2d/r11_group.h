@@ -4,7 +4,7 @@
 //        of a kernel row for two rows of y (6 multiply-adds under a 3x3 kernel). The rest is r9_slide with several
 //        inputs. A ring of rows that are shuffled once for all kernel rows was no faster with stride 1 (64 to 94
 //        GFLOP/s) and slower with stride 2 (20 to 50): it filled L1.
-// Price: the shuffles, on a unit that also multiplies. Kernels 1, 3, 5 and 7 wide, strides 1 and 2 along the width.
+// Price: the shuffles, on a unit that also multiplies. Kernels 1, 2, 3, 5 and 7 wide, strides 1 and 2 along the width.
 #pragma once
 #include "slide.h"
 
@@ -22,7 +22,7 @@ struct conv2d_r11_group : Plain<Conv2d> {
 
   static const char* supports(const Conv2d& a) {
     if (together(a) < (L > 1 ? 2 : 1)) return "wants two groups or more in a vector";
-    if (a.kw != 1 && a.kw != 3 && a.kw != 5 && a.kw != 7) return "wants a kernel 1, 3, 5 or 7 wide";
+    if (a.kw != 2 && (a.kw > 7 || a.kw % 2 == 0)) return "wants a kernel 1, 2, 3, 5 or 7 wide";
     if (a.stride_w > 2) return "wants stride 1 or 2 along the width";
     if (a.stride_w == 2 && a.dilation_w != 1) return "wants no dilation along the width for stride 2";
     if (a.x_c != 1 || a.y_c != 1) return "wants channels-last x and y (x_c = y_c = 1)";

@@ -381,11 +381,15 @@ struct conv2d_r5_pack : Plain<Conv2d> {
   }
 
   static void run(const Conv2d& given, const Team& team, bool onto_y = false) noexcept {
+    run(given, team, onto_y, !onto_y && past(flat(given)));
+  }
+  // past: see there; asked of more than this, if this is a part of it.
+  static void run(const Conv2d& given, const Team& team, bool onto_y, bool past) noexcept {
     if (given.n == 0 || given.oh == 0 || given.ow == 0) return;
     Job j;
     j.onto_y = onto_y;
     j.a = flat(given);
-    j.past = !onto_y && past(j.a);
+    j.past = past;
     j.far = j.a.y_c == 1 && j.a.n * j.a.oh * j.a.ow * j.a.oc * ptrdiff_t(sizeof(T)) >= near_bytes &&
             j.a.kh * j.a.kw * (j.a.ic / j.a.groups) >= 48;  // fewer multiply-adds leave no time to fetch
     j.finish = Finish<T>(j.a);

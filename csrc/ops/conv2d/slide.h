@@ -516,6 +516,7 @@ struct Slide {
       a.w.stride == 1 ? sweep<KW, 1, true, false>(a, 1, 0, team) : sweep<KW, 2, true, false>(a, 1, 0, team);
     };
     if (a.w.kernel == 1) one.template operator()<1>();
+    else if (a.w.kernel == 2) one.template operator()<2>();
     else if (a.w.kernel == 3) one.template operator()<3>();
     else if (a.w.kernel == 5) one.template operator()<5>();
     else one.template operator()<7>();

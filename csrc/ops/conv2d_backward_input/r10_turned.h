@@ -1,8 +1,8 @@
-// Idea:  groups or few input channels, stride 1: a convolution of dy with the weights turned round, by conv2d's
-//        r11_group (few channels per group) or r10_taps, by its r15_dots or r13_across.
+// Idea:  groups or few input channels: a convolution of dy with the weights turned round, by conv2d's r11_group (few
+//        channels per group) or r10_taps, by its r15_dots or r13_across.
 // Since: r4_phases does it by r5_pack, where 4 channels of a group fill 4 lanes; r2_fold adds to a buffer.
 // Why:   see there: several groups in a register, all taps of a kernel row for each number of dy, or all lanes full.
-// Price: kernels that these know.
+// Price: kernels that these know; a stride, which makes as many convolutions as there are phases, for r11_group alone.
 #pragma once
 
 template <class T>
@@ -20,49 +20,81 @@ struct conv2d_backward_input_r10_turned : Plain<Conv2d> {
     return f;
   }
 
-  // f<rung of conv2d>(), for any number of groups.
+  // f(a phase's convolution, bytes of packed weights before it) for every phase of the stride, as group does it.
+  template <class F>
+  static size_t for_groups(const Conv2d& a, F go) {
+    size_t before = 0;
+    Phases::for_phases(a, [&](Conv2d f, size_t) {
+      f.add = nullptr, f.activation = ActNone;
+      go(f, before);
+      if (f.kh * f.kw > 0) before += (Group::packed_bytes(f) + 63) / 64 * 64;
+    });
+    return before;
+  }
+  static bool by_group(const Conv2d& a) {
+    bool all = a.groups > 1 && !Phases::supports(a);
+    auto known = [&](const Conv2d& f, size_t) { all = all && (f.kh * f.kw == 0 || !Group::supports(f)); };
+    if (all) Phases::for_phases(a, known);
+    return all;
+  }
+
+  // f<rung of conv2d>(), with stride 1 for all that by_group does not do.
   template <class F>
   static auto with_rung(const Conv2d& f, F go) {
-    if (f.groups == 1 && !Dots::supports(f) && !Dots::declines(f)) return go.template operator()<Dots>();
-    if (f.groups == 1) return go.template operator()<Across>();
-    return few(f) ? go.template operator()<Group>() : go.template operator()<Taps>();
+    if (f.groups > 1) return go.template operator()<Taps>();
+    if (!Dots::supports(f) && !Dots::declines(f)) return go.template operator()<Dots>();
+    return go.template operator()<Across>();
   }
-  static bool few(const Conv2d& f) { return !Group::supports(f); }
   static bool few_inputs(const Conv2d& a) {
     return a.stride_h == 1 && a.stride_w == 1 && a.groups == 1 && Dots::few_outputs(forward(a));
   }
 
   static const char* supports(const Conv2d& a) {
-    if (a.stride_h != 1 || a.stride_w != 1) return "needs stride 1";
+    if (by_group(a)) return nullptr;
+    if (a.stride_h != 1 || a.stride_w != 1) return "needs stride 1, or few channels per group";
     Conv2d f = forward(a);
-    if (a.groups > 1) return few(f) ? nullptr : Taps::supports(f);
+    if (a.groups > 1) return Taps::supports(f);
     return !Dots::supports(f) || !Across::supports(f) ? nullptr : "wants groups, or few input channels";
   }
   static const char* declines(const Conv2d& a) {
-    Conv2d f = forward(a);
+    if (by_group(a)) return a.ic == a.groups && a.ic >= lanes<T> ? "depthwise: slide_phases" : nullptr;
     if (a.groups == 1) return few_inputs(a) ? nullptr : "wants groups, or fewer input channels";
-    if (few(f)) return a.ic == a.groups && a.ic >= lanes<T> ? "depthwise: slide_phases" : nullptr;
-    return Taps::declines(f);
+    return Taps::declines(forward(a));
   }
 
   static size_t packed_bytes(const Conv2d& a) {
+    if (by_group(a)) return for_groups(a, [](const Conv2d&, size_t) {});
     Conv2d f = forward(a);
     return with_rung(f, [&]<class R>() { return R::packed_bytes(f); });
   }
   static void prepare(const Conv2d& a, void* packed, const Team& team) noexcept {
+    if (by_group(a)) {
+      for_groups(a, [&](const Conv2d& f, size_t before) {
+        if (f.kh * f.kw > 0)
+          Group::prepare(f, static_cast<char*>(packed) + before, team, a.oc / a.groups * a.w_o, a.w_i, a.w_o);
+      });
+      return;
+    }
     Conv2d f = forward(a);
     if (a.groups == 1) return with_rung(f, [&]<class R>() { R::prepare(f, packed, team); });
-    ptrdiff_t w_g = a.oc / a.groups * a.w_o;
-    if (few(f)) return Group::prepare(f, packed, team, w_g, a.w_i, a.w_o);
     size_t part = Taps::packed_bytes(f) / size_t(a.groups);
     for (ptrdiff_t g = 0; g < a.groups; g++)
       Taps::prepare(Phases::group_of(f, g), static_cast<char*>(packed) + size_t(g) * part, team);
   }
   static size_t scratch_bytes(const Conv2d& a, int threads) {
+    if (by_group(a)) return 0;
     Conv2d f = forward(a);
     return with_rung(f, [&]<class R>() { return R::scratch_bytes(f, threads); });
   }
   static void run(const Conv2d& a, const Team& team) noexcept {
+    if (by_group(a)) {
+      for_groups(a, [&](Conv2d& f, size_t before) {
+        f.workspace.packed = static_cast<const char*>(a.workspace.packed) + before;
+        if (f.kh * f.kw > 0) Group::run(f, team);
+        else Phases::fill(f, team);
+      });
+      return;
+    }
     Conv2d f = forward(a);
     with_rung(f, [&]<class R>() { R::run(f, team); });
   }
