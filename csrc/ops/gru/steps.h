@@ -26,7 +26,7 @@ struct GruPanels {
   }
   static GruPanels of(const Gru& a) { return in(a, const_cast<void*>(a.workspace.packed)); }
 
-  static ptrdiff_t tail(const Gru& a) { return tail_vectors<3, T>(a.h, a.n); }
+  static ptrdiff_t tail(const Gru& a) { return tail_vectors<3, T>(a.i, a.h, a.n); }
 
   // c += x * the tail, c[rows][3][lanes]
   static void add_last(const Gru& a, T* c, ptrdiff_t c_row, ptrdiff_t rows, const T* x, ptrdiff_t x_row, const T* w,

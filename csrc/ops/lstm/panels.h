@@ -24,7 +24,7 @@ struct LstmPanels {
   }
   static LstmPanels of(const Lstm& a) { return in(a, const_cast<void*>(a.workspace.packed)); }
 
-  static ptrdiff_t tail(const Lstm& a) { return tail_vectors<4, T>(a.h, a.n); }
+  static ptrdiff_t tail(const Lstm& a) { return tail_vectors<4, T>(a.i, a.h, a.n); }
 
   // c += x * the tail, c[rows][4][lanes]
   static void add_last(const Lstm& a, T* c, ptrdiff_t c_row, ptrdiff_t rows, const T* x, ptrdiff_t x_row, const T* w,
