@@ -26,6 +26,7 @@ import functools
 import inspect
 import operator
 import weakref
+from copy import deepcopy
 
 import numpy
 

@@ -459,6 +459,9 @@ cdef class Tensor:
         if self.grad_tensor is not None:
             copy.grad_tensor = wrap(copy_as(settled(self.grad_tensor), settled(self.grad_tensor)))
         memo[id(self)] = copy
+        attributes = getattr(self, "__dict__", None)  # of a subclass
+        if attributes:
+            copy.__dict__.update(deepcopy(attributes, memo))
         return copy
 
     # Backward

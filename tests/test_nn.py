@@ -481,6 +481,13 @@ def test_shared_parameters():
     assert again[0].weight is again[1].weight and again[0].weight is not net[0].weight
 
 
+def test_deepcopy_takes_attributes_along():
+    weight = nn.Parameter(np.ones(2, np.float32))
+    weight.notes = ["sparse"]
+    again, twice = copy.deepcopy([weight, weight])
+    assert again is twice and again.notes == ["sparse"] and again.notes is not weight.notes
+
+
 def test_deepcopy_and_pickle():
     net = Net().eval()
     x = tensor(2, 3)

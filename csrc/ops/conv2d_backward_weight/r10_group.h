@@ -26,8 +26,10 @@ struct conv2d_backward_weight_r10_group : Plain<Conv2d> {
     ptrdiff_t group_ic = a.ic / a.groups, group_oc = a.oc / a.groups;
     if (group_ic == 1 && group_oc == 1) return "one channel per group: slide";
     // A multiply-add for each block, output and tap, a shuffle for a row of taps; tile has one for each input channel
-    // of each group and tap. (Of 59 random shapes that this leaves to group, it loses 3, by 1.05, 1.1 and 1.4.)
-    bool more = Forward::blocks(a) * group_oc * (a.kw + 1) > a.groups * group_ic * a.kw;
+    // of each group and tap. Of 59 random shapes that this leaves to group it loses 3, by 1.05, 1.1 and 1.4. With 16
+    // registers half as many sums are under way, and rows of them end twice as often.
+    ptrdiff_t cost = isa_registers == 32 ? 1 : 3;
+    bool more = cost * Forward::blocks(a) * group_oc * (a.kw + 1) > a.groups * group_ic * a.kw;
     return more ? "so many outputs for so few inputs: tile multiplies less" : nullptr;
   }
 

@@ -52,11 +52,6 @@ class Buffer(Tensor):
         super().__init__(data)
         self.persistent = persistent
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Buffer":
-        copy: Buffer = super().__deepcopy__(memo)
-        copy.persistent = self.persistent
-        return copy
-
 
 def memory(data: Any) -> np.ndarray:
     """The array behind a Tensor, writable in place and unseen by the tape; an array is returned as it is."""
