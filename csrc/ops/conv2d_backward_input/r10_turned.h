@@ -4,10 +4,11 @@
 // Why:   see there: several groups in a register, all taps of a kernel row for each number of dy, or all lanes full.
 // Price: kernels that these know; a stride, which makes as many convolutions as there are phases, for r11_group alone.
 #pragma once
+#include "group_phases.h"
 
 template <class T>
 struct conv2d_backward_input_r10_turned : Plain<Conv2d> {
-  using Group = conv2d_r11_group<T>;
+  using Group = GroupPhases<T>;
   using Taps = conv2d_r10_taps<T>;
   using Dots = conv2d_r15_dots<T>;
   using Across = conv2d_r13_across<T>;
@@ -20,23 +21,8 @@ struct conv2d_backward_input_r10_turned : Plain<Conv2d> {
     return f;
   }
 
-  // f(a phase's convolution, bytes of packed weights before it) for every phase of the stride, as group does it.
-  template <class F>
-  static size_t for_groups(const Conv2d& a, F go) {
-    size_t before = 0;
-    Phases::for_phases(a, [&](Conv2d f, size_t) {
-      f.add = nullptr, f.activation = ActNone;
-      go(f, before);
-      if (f.kh * f.kw > 0) before += (Group::packed_bytes(f) + 63) / 64 * 64;
-    });
-    return before;
-  }
-  static bool by_group(const Conv2d& a) {
-    bool all = a.groups > 1 && !Phases::supports(a);
-    auto known = [&](const Conv2d& f, size_t) { all = all && (f.kh * f.kw == 0 || !Group::supports(f)); };
-    if (all) Phases::for_phases(a, known);
-    return all;
-  }
+  // Any stride.
+  static bool by_group(const Conv2d& a) { return !Group::supports(as_volume(a)); }
 
   // f<rung of conv2d>(), with stride 1 for all that by_group does not do.
   template <class F>
@@ -63,18 +49,12 @@ struct conv2d_backward_input_r10_turned : Plain<Conv2d> {
   }
 
   static size_t packed_bytes(const Conv2d& a) {
-    if (by_group(a)) return for_groups(a, [](const Conv2d&, size_t) {});
+    if (by_group(a)) return Group::packed_bytes(as_volume(a));
     Conv2d f = forward(a);
     return with_rung(f, [&]<class R>() { return R::packed_bytes(f); });
   }
   static void prepare(const Conv2d& a, void* packed, const Team& team) noexcept {
-    if (by_group(a)) {
-      for_groups(a, [&](const Conv2d& f, size_t before) {
-        if (f.kh * f.kw > 0)
-          Group::prepare(f, static_cast<char*>(packed) + before, team, a.oc / a.groups * a.w_o, a.w_i, a.w_o);
-      });
-      return;
-    }
+    if (by_group(a)) return Group::prepare(as_volume(a), packed, team);
     Conv2d f = forward(a);
     if (a.groups == 1) return with_rung(f, [&]<class R>() { R::prepare(f, packed, team); });
     size_t part = Taps::packed_bytes(f) / size_t(a.groups);
@@ -87,14 +67,7 @@ struct conv2d_backward_input_r10_turned : Plain<Conv2d> {
     return with_rung(f, [&]<class R>() { return R::scratch_bytes(f, threads); });
   }
   static void run(const Conv2d& a, const Team& team) noexcept {
-    if (by_group(a)) {
-      for_groups(a, [&](Conv2d& f, size_t before) {
-        f.workspace.packed = static_cast<const char*>(a.workspace.packed) + before;
-        if (f.kh * f.kw > 0) Group::run(f, team);
-        else Phases::fill(f, team);
-      });
-      return;
-    }
+    if (by_group(a)) return Group::run(as_volume(a), team);
     Conv2d f = forward(a);
     with_rung(f, [&]<class R>() { R::run(f, team); });
   }

@@ -9,7 +9,7 @@
 
 template <class T>
 struct conv2d_backward_weight_r10_group : Plain<Conv2d> {
-  using Forward = conv2d_r11_group<T>;
+  using Lanes = Groups<T>;
   using One = conv2d_backward_weight_r3_depthwise<T>;
   using Index = typename Slide<T>::Index;
   static constexpr int L = lanes<T>;
@@ -18,7 +18,7 @@ struct conv2d_backward_weight_r10_group : Plain<Conv2d> {
   static constexpr ptrdiff_t widest = 64;
 
   static const char* supports(const Conv2d& a) {
-    if (Forward::together(a) < (L > 1 ? 2 : 1)) return "wants two groups or more in a vector";
+    if (Lanes::together(as_volume(a)) < (L > 1 ? 2 : 1)) return "wants two groups or more in a vector";
     if (a.kw > widest) return "wants a kernel at most 64 wide";
     return a.x_c != 1 || a.y_c != 1 ? "needs channels-last arrays (x_c = y_c = 1)" : nullptr;
   }
@@ -29,13 +29,13 @@ struct conv2d_backward_weight_r10_group : Plain<Conv2d> {
     // of each group and tap. Of 59 random shapes that this leaves to group it loses 3, by 1.05, 1.1 and 1.4. With 16
     // registers half as many sums are under way, and rows of them end twice as often.
     ptrdiff_t cost = isa_registers == 32 ? 1 : 3;
-    bool more = cost * Forward::blocks(a) * group_oc * (a.kw + 1) > a.groups * group_ic * a.kw;
+    bool more = cost * Lanes::blocks(as_volume(a)) * group_oc * (a.kw + 1) > a.groups * group_ic * a.kw;
     return more ? "so many outputs for so few inputs: tile multiplies less" : nullptr;
   }
 
   // Sums of one member, [items][group_oc][kw][L]; an item is a kernel row of a block of groups.
   static ptrdiff_t item_size(const Conv2d& a) { return a.oc / a.groups * a.kw * L; }
-  static ptrdiff_t items(const Conv2d& a) { return Forward::blocks(a) * a.kh; }
+  static ptrdiff_t items(const Conv2d& a) { return Lanes::blocks(as_volume(a)) * a.kh; }
   static size_t scratch_bytes(const Conv2d& a, int) { return size_t(items(a) * item_size(a)) * sizeof(T); }
 
   // A row of dy, the row of x that a kernel row meets there, and a block of groups.
@@ -48,7 +48,21 @@ struct conv2d_backward_weight_r10_group : Plain<Conv2d> {
   };
 
   static void run(const Conv2d& a, const Team& team) noexcept {
-    ptrdiff_t group_ic = a.ic / a.groups, group_oc = a.oc / a.groups, together = Forward::together(a);
+    T* sums = static_cast<T*>(a.workspace.scratch);
+    Range mine = share(items(a), team);
+    clear(a, sums, mine);
+    add(a, sums, mine);
+    write(a, sums, mine);
+    bias_gradient<T>(a, team);
+  }
+
+  static void clear(const Conv2d& a, T* sums, Range mine) noexcept {
+    for (ptrdiff_t i = mine.begin * item_size(a); i < mine.end * item_size(a); i += L) store<T>(sums + i, vec<T>{});
+  }
+
+  // To the sums of some items, all images.
+  static void add(const Conv2d& a, T* sums, Range mine) noexcept {
+    ptrdiff_t group_ic = a.ic / a.groups, group_oc = a.oc / a.groups, together = Lanes::together(as_volume(a));
     Index index[L] = {};
     if constexpr (L > 1)
       for (ptrdiff_t o = 0; o < group_oc; o++)
@@ -58,34 +72,32 @@ struct conv2d_backward_weight_r10_group : Plain<Conv2d> {
         }
     Range tap[widest];
     for (ptrdiff_t k = 0; k < a.kw; k++) tap[k] = One::meeting(k, a.dilation_w, a.pad_w, a.stride_w, a.iw, a.ow);
-    T* sums = static_cast<T*>(a.workspace.scratch);
-    Range mine = share(items(a), team);
-    for (ptrdiff_t i = mine.begin * item_size(a); i < mine.end * item_size(a); i += L) store<T>(sums + i, vec<T>{});
+    Row row = {};
+    row.x_w = a.stride_w * a.x_w, row.x_tap = a.dilation_w * a.x_w, row.y_w = a.y_w, row.o_step = a.kw * L;
     for (ptrdiff_t n = 0; n < a.n; n++)
       for (ptrdiff_t oh = 0; oh < a.oh; oh++)
         for (ptrdiff_t item = mine.begin; item < mine.end; item++) {
-          ptrdiff_t g = item / a.kh * together, kh = item % a.kh;
-          ptrdiff_t ih = oh * a.stride_h - a.pad_h + kh * a.dilation_h;
+          ptrdiff_t g = item / a.kh * together, ih = oh * a.stride_h - a.pad_h + item % a.kh * a.dilation_h;
           if (ih < 0 || ih >= a.ih) continue;
           ptrdiff_t groups = a.groups - g < together ? a.groups - g : together;
-          Row row = {};
           row.x = static_cast<const T*>(a.x) + n * a.x_n + ih * a.x_h - a.pad_w * a.x_w + g * group_ic;
           row.y = static_cast<const T*>(a.y) + n * a.y_n + oh * a.y_h + g * group_oc;
-          row.x_w = a.stride_w * a.x_w, row.x_tap = a.dilation_w * a.x_w, row.y_w = a.y_w;
-          row.x_lanes = groups * group_ic, row.y_lanes = groups * group_oc, row.o_step = a.kw * L;
-          for (ptrdiff_t kw = 0, taps; kw < a.kw; kw += taps) {
-            taps = a.kw - kw < most_k ? a.kw - kw : most_k;
-            row.tap = tap + kw;
-            T* to = sums + item * item_size(a) + kw * L;
-            for (ptrdiff_t o = 0; o < group_oc; o += most_o) {
-              row.index = index + o;
-              with_outputs(group_oc - o, taps, row, to + o * row.o_step);
-            }
-            row.x += taps * row.x_tap;
-          }
+          row.x_lanes = groups * group_ic, row.y_lanes = groups * group_oc;
+          passes(a, row, tap, index, sums + item * item_size(a));
         }
-    for (ptrdiff_t item = mine.begin; item < mine.end; item++) write(a, item, sums + item * item_size(a));
-    bias_gradient<T>(a, team);
+  }
+
+  // A row, some taps and outputs at a time.
+  static void passes(const Conv2d& a, Row row, const Range* tap, const Index* index, T* sums) noexcept {
+    ptrdiff_t group_oc = a.oc / a.groups;
+    for (ptrdiff_t kw = 0, taps; kw < a.kw; kw += taps, row.x += taps * row.x_tap) {
+      taps = a.kw - kw < most_k ? a.kw - kw : most_k;
+      row.tap = tap + kw;
+      for (ptrdiff_t o = 0; o < group_oc; o += most_o) {
+        row.index = index + o;
+        with_outputs(group_oc - o, taps, row, sums + o * row.o_step + kw * L);
+      }
+    }
   }
 
   // From numbers to types.
@@ -142,16 +154,19 @@ struct conv2d_backward_weight_r10_group : Plain<Conv2d> {
     else return __builtin_shuffle(dy, index);
   }
 
-  // The sums of a kernel row of a block, to where dw wants them.
-  static void write(const Conv2d& a, ptrdiff_t item, const T* sums) noexcept {
-    ptrdiff_t group_ic = a.ic / a.groups, group_oc = a.oc / a.groups, together = Forward::together(a);
-    ptrdiff_t first = item / a.kh * together, end = first + together < a.groups ? first + together : a.groups;
-    T* dw = static_cast<T*>(a.w) + item % a.kh * a.w_h;
-    for (ptrdiff_t g = first; g < end; g++)
-      for (ptrdiff_t o = 0; o < group_oc; o++)
-        for (ptrdiff_t i = 0; i < group_ic; i++)
-          for (ptrdiff_t kw = 0; kw < a.kw; kw++)
-            dw[(g * group_oc + o) * a.w_o + i * a.w_i + kw * a.w_w] =
-                sums[(o * a.kw + kw) * L + (g - first) * group_ic + i];
+  // The sums of some items, each a kernel row of a block, to where dw wants them.
+  static void write(const Conv2d& a, const T* sums, Range mine) noexcept {
+    ptrdiff_t group_ic = a.ic / a.groups, group_oc = a.oc / a.groups, together = Lanes::together(as_volume(a));
+    for (ptrdiff_t item = mine.begin; item < mine.end; item++) {
+      ptrdiff_t first = item / a.kh * together, end = first + together < a.groups ? first + together : a.groups;
+      const T* from = sums + item * item_size(a);
+      T* dw = static_cast<T*>(a.w) + item % a.kh * a.w_h;
+      for (ptrdiff_t g = first; g < end; g++)
+        for (ptrdiff_t o = 0; o < group_oc; o++)
+          for (ptrdiff_t i = 0; i < group_ic; i++)
+            for (ptrdiff_t kw = 0; kw < a.kw; kw++)
+              dw[(g * group_oc + o) * a.w_o + i * a.w_i + kw * a.w_w] =
+                  from[(o * a.kw + kw) * L + (g - first) * group_ic + i];
+    }
   }
 };
