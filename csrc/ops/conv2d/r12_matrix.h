@@ -1,10 +1,12 @@
-// Idea:  a 1x1 kernel without padding is a matrix product: pixels x input channels times input x output channels.
+// Idea:  a 1x1 kernel without padding is a matrix product: pixels x input channels times input x output channels. So is
+//        a kernel of one row whose windows are stretches of memory at equal distances: windows x their numbers.
 // Since: r5_pack holds 14 pixels x 2 vectors, 16 loads for 28 multiply-adds; without edges 6 x 4 can be held: 10 for
 //        24.
 // Why:   gemm's best block and loops (simd/matrix.h) and nothing between them. Pixels that do not follow each other
 //        in x (a stride of 2), or whose channels do not (NCHW), are copied a tile at a time, each once for 512
-//        channels.
-// Price: 1x1 only; y channels-last without gaps; with 16 registers the block is pack's, and pack is chosen where its
+//        channels. (Windows of several rows, copied so, gain nothing on pack: 192 -> 384 channels by 2x2, stride 2, 4
+//        of 28x28 4.5 ms and 4.6; 3 -> 96 by 4x4, stride 4, 8 of 224x224 1.6 and 1.9.)
+// Price: no padding; y channels-last without gaps; with 16 registers the block is pack's, and pack is chosen where its
 //        blocks end with the rows.
 #pragma once
 #include "parts.h"
@@ -22,16 +24,33 @@ struct conv2d_r12_matrix : Plain<Conv2d> {
       return "wants no padding";
     return nullptr;
   }
+  // Whether each window is one stretch of memory, at equal distances.
+  static const char* windows(const Conv2d& a) {
+    if (a.kh != 1 || a.dilation_w != 1) return "the kernel is not 1x1, nor one row of neighbours";
+    if (a.groups != 1) return "wants one group";
+    if (a.pad_h || a.pad_w || (a.oh - 1) * a.stride_h >= a.ih || (a.ow - 1) * a.stride_w + a.kw > a.iw)
+      return "wants no padding";
+    return a.x_c == 1 && a.x_w == a.ic && regular(a) ? nullptr : "wants channels-last x without gaps between windows";
+  }
+  static bool is_point(const Conv2d& a) { return a.kh * a.kw == 1; }
   static const char* supports(const Conv2d& a) {
-    if (const char* reason = one_by_one(a)) return reason;
+    if (const char* reason = is_point(a) ? one_by_one(a) : windows(a)) return reason;
     bool dense = a.y_c == 1 && (a.oh == 1 || a.y_h == a.ow * a.y_w) && (a.n == 1 || a.y_n == a.oh * a.ow * a.y_w);
     return dense ? nullptr : "wants channels-last y whose rows and images follow each other";
   }
 
   static const char* declines(const Conv2d& a) {
+    if (!is_point(a)) return declines_windows(a);
     if (isa_registers < 32)
       return cut_short(a) ? nullptr : "16 registers hold no larger block than that of pack, whose rows fill it";
     return a.ic < 32 ? "with few input channels a block of pack has less to begin and to end" : nullptr;
+  }
+
+  // Xeon, AVX-512: conv1d, 128 -> 512 channels, length 2, stride 2, 4 x 1000 places 4710 us (`pack`), 3307; 64 -> 64,
+  // length 4, stride 4, 4 x 1024 296 (`border` 221), 194; but 8 -> 16 20 and 20.
+  static const char* declines_windows(const Conv2d& a) {
+    if (isa_registers < 32) return "16 registers hold no larger block than that of pack";
+    return a.kw * a.ic < 64 ? "with small windows a block of pack has less to begin and to end" : nullptr;
   }
 
   // Whether pack, whose blocks end with the row, would leave an eighth of them empty, or whether the copy is small
@@ -45,14 +64,33 @@ struct conv2d_r12_matrix : Plain<Conv2d> {
   static M matrix(const Conv2d& a) {
     Finish<T> epilogue(a);
     const T* bias = static_cast<const T*>(a.bias);
-    return {a.n * a.oh * a.ow, a.oc, a.ic, static_cast<T*>(a.y), a.y_w, bias, false, epilogue, epilogue.simple};
+    ptrdiff_t depth = a.kh * a.kw * a.ic;
+    return {a.n * a.oh * a.ow, a.oc, depth, static_cast<T*>(a.y), a.y_w, bias, false, epilogue, epilogue.simple};
   }
   static size_t packed_bytes(const Conv2d& a) { return matrix(a).packed_bytes(); }
   static void prepare(const Conv2d& a, void* packed, const Team& team) noexcept {
-    matrix(a).pack(static_cast<const T*>(a.w), a.w_i, a.w_o, static_cast<T*>(packed), team);
+    M m = matrix(a);
+    if (is_point(a)) return m.pack(static_cast<const T*>(a.w), a.w_i, a.w_o, static_cast<T*>(packed), team);
+    Range mine = share(m.panels(), team);
+    for (ptrdiff_t k0 = 0, part; k0 < m.k; k0 += part) {
+      part = m.k - k0 < m.depth() ? m.k - k0 : m.depth();
+      for (ptrdiff_t p = mine.begin; p < mine.end; p++)
+        pack_panel(a, m, p, {k0, k0 + part}, static_cast<T*>(packed) + k0 * m.vectors() * M::L + m.column(p) * part);
+    }
+  }
+  // The numbers [k.begin, k.end) of the windows, in the order [kh, kw, ic], of the output channels of panel p.
+  static void pack_panel(const Conv2d& a, const M& m, ptrdiff_t p, Range k, T* to) noexcept {
+    ptrdiff_t first = m.column(p), wide = m.column(p + 1) - first;
+    for (ptrdiff_t steps; k.begin < k.end; k.begin += steps, to += steps * wide) {
+      ptrdiff_t tap = k.begin / a.ic, ic = k.begin % a.ic;
+      steps = a.ic - ic < k.end - k.begin ? a.ic - ic : k.end - k.begin;
+      const T* w = static_cast<const T*>(a.w) + tap / a.kw * a.w_h + tap % a.kw * a.w_w + ic * a.w_i;
+      for (ptrdiff_t v = 0; v < wide; v += M::L)
+        pack_columns<T>(w + (first + v) * a.w_o, a.w_i, a.w_o, steps, a.oc - first - v, to + v, wide);
+    }
   }
 
-  // Whether the pixels of y lie at equal distances in x.
+  // Whether the windows, or at least their first pixels, lie at equal distances in x.
   static bool regular(const Conv2d& a) {
     ptrdiff_t right = a.stride_w * a.x_w, down = a.stride_h * a.x_h;
     bool rows = a.oh == 1 || (a.ow == 1 ? a.n == 1 : down == a.ow * right);
