@@ -10,6 +10,7 @@ import numpy as np
 from loopnest.engine.tape import Tensor, from_numpy
 from loopnest.nn._backward_hooks import watched
 from loopnest.nn._check import check_device, float_dtype
+from loopnest.nn._hooks import RemovableHandle, add_hook
 from loopnest.nn.parameter import Buffer, Parameter, is_lazy, memory
 
 
@@ -27,27 +28,6 @@ class IncompatibleKeys(NamedTuple):
         if not self.missing_keys and not self.unexpected_keys:
             return "<All keys matched successfully>"
         return f"IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
-
-
-class RemovableHandle:
-    """Takes a hook away again: by remove(), or at the end of a `with` block."""
-
-    _count = 0
-
-    def __init__(self, hooks: dict[int, Any]) -> None:
-        self._hooks = hooks
-        self.id = RemovableHandle._count
-        RemovableHandle._count += 1
-
-    def remove(self) -> None:
-        """Take the hook away; a second call does nothing."""
-        self._hooks.pop(self.id, None)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.remove()
 
 
 class Module:
@@ -238,7 +218,7 @@ class Module:
         with_kwargs: the hook is called as hook(module, args, kwargs, output). prepend: before the hooks
         already there. Returns a handle whose remove() takes the hook away.
         """
-        return _add_hook(self._forward_hooks, hook, prepend, with_kwargs)
+        return add_hook(self._forward_hooks, hook, prepend, with_kwargs)
 
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
@@ -247,7 +227,7 @@ class Module:
 
         with_kwargs: called as hook(module, args, kwargs), and replaces both by a pair (args, kwargs).
         """
-        return _add_hook(self._forward_pre_hooks, hook, prepend, with_kwargs)
+        return add_hook(self._forward_pre_hooks, hook, prepend, with_kwargs)
 
     def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call hook(module, grad_input, grad_output) in every backward, when the gradients of the inputs are
@@ -266,7 +246,7 @@ class Module:
           >>> seen
           [(4, 3)]
         """
-        return _add_hook(self._backward_hooks, hook, prepend, False)
+        return add_hook(self._backward_hooks, hook, prepend, False)
 
     # Walks
 
@@ -581,20 +561,6 @@ def zero_grads(tensors: Iterator[Tensor] | list[Tensor], set_to_none: bool) -> N
             tensor.grad = tensor.grad.detach()
             memory(tensor.grad).fill(0)
             tensor.grad.bump_version()
-
-
-def _add_hook(
-    hooks: dict[int, Any], hook: Callable[..., Any], prepend: bool, with_kwargs: bool
-) -> RemovableHandle:
-    if not callable(hook):
-        raise TypeError(f"expected hook to be callable, got {hook!r}")
-    handle = RemovableHandle(hooks)
-    before = list(hooks.items()) if prepend else []
-    for key, _ in before:
-        del hooks[key]
-    hooks[handle.id] = (hook, with_kwargs)
-    hooks.update(before)
-    return handle
 
 
 def _join(prefix: str, name: str) -> str:

@@ -203,9 +203,7 @@ class LBFGS(Optimizer):
 
     # State: vectors of all parameters together, kept with the first one, as in PyTorch
 
-    def state_dict(self) -> dict[str, Any]:
-        """{"state": {0: the history}, "param_groups": [...]}, laid out as PyTorch's."""
-
+    def _state(self) -> dict[str, Any]:
         def shown(value: Any) -> Any:
             if isinstance(value, list):
                 return [shown(v) for v in value]
@@ -216,9 +214,8 @@ class LBFGS(Optimizer):
         state = {0: {name: shown(value) for name, value in kept.items()}} if kept else {}
         return {"state": state, "param_groups": [group]}
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over options and history, copied, from state_dict() of this class or of PyTorch's."""
-        super().load_state_dict({"state": {}, "param_groups": state_dict["param_groups"]})
+    def _load(self, state_dict: Mapping[str, Any]) -> None:
+        super()._load({"state": {}, "param_groups": state_dict["param_groups"]})
         size, dtype = sum(p.numel() for p in self._params), self._params[0].dtype
 
         def taken(name: str, value: Any) -> Any:

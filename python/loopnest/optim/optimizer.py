@@ -13,13 +13,14 @@ from loopnest.engine.tape import Tensor, enable_grad, from_numpy
 from loopnest.nn._check import flag, number
 from loopnest.nn.module import zero_grads
 from loopnest.nn.parameter import memory
+from loopnest.optim.hooks import Hooked
 
 # Arguments of PyTorch's optimizers that choose between implementations of the same formula: taken and
 # ignored.
 IMPLEMENTATION = ("foreach", "fused", "capturable", "differentiable")
 
 
-class Optimizer:
+class Optimizer(Hooked):
     """Base of the optimizers.
 
     A subclass names the kernel of its step, `_kernel`, and defines `_begin` and `_numbers`; or, for a formula
@@ -42,6 +43,7 @@ class Optimizer:
         who = type(self).__name__
         if isinstance(params, Tensor):
             raise TypeError(f"{who}: expected params to be an iterable of Tensors or dicts, got one Tensor")
+        self._begin_hooks()
         self.defaults = defaults
         self.state = defaultdict(dict)
         self.param_groups = []
@@ -169,6 +171,15 @@ class Optimizer:
         Parameters are numbered in the order of the groups; arrays are Tensors that share the optimizer's
         memory.
         """
+        for hook in tuple(self._optimizer_state_dict_pre_hooks.values()):
+            hook(self)
+        state = self._state()
+        for hook in tuple(self._optimizer_state_dict_post_hooks.values()):
+            changed = hook(self, state)
+            state = state if changed is None else changed
+        return state
+
+    def _state(self) -> dict[str, Any]:
         numbers: dict[int, int] = {}
         groups = []
         for group in self.param_groups:
@@ -188,6 +199,15 @@ class Optimizer:
 
         Raises ValueError if the groups or the shapes differ; the optimizer is then unchanged.
         """
+        state = dict(state_dict)
+        for hook in tuple(self._optimizer_load_state_dict_pre_hooks.values()):
+            changed = hook(self, state)
+            state = state if changed is None else changed
+        self._load(state)
+        for hook in tuple(self._optimizer_load_state_dict_post_hooks.values()):
+            hook(self)
+
+    def _load(self, state_dict: Mapping[str, Any]) -> None:
         who = type(self).__name__
         groups = [dict(group) for group in state_dict["param_groups"]]
         sizes = [len(group["params"]) for group in groups]
