@@ -154,6 +154,84 @@ def test_backward_hooks_replace_the_gradient_of_one_input_only():
         module(a, b).sum().backward()
 
 
+@pytest.mark.parametrize("wants", [True, False])
+def test_backward_pre_hooks_of_a_module_as_torch(torch, wants):
+    found = []
+    for lib in (loopnest, torch):
+        layer, seen = lib.nn.Linear(3, 1), []
+        with lib.no_grad():
+            layer.weight.copy_(lib.tensor([[1.0, 2.0, 3.0]]))
+
+        def note(name, new, seen=seen):
+            def hook(module, *grads):
+                seen.append((name, [[None if g is None else g.tolist() for g in each] for each in grads]))
+                return new(*grads)
+
+            return hook
+
+        layer.register_full_backward_hook(note("after", lambda gi, go: None))
+        layer.register_full_backward_pre_hook(note("doubled", lambda go: (go[0] * 2,)))
+        handle = layer.register_full_backward_pre_hook(note("removed", lambda go: go))
+        layer.register_full_backward_pre_hook(note("first", lambda go: None), prepend=True)
+        handle.remove()
+        x = lib.tensor([[1.0, -1.0, 0.5]], requires_grad=wants)
+        layer(x).sum().backward()
+        found.append((seen, x.grad.tolist() if wants else None, layer.weight.grad.tolist()))
+    assert found[0] == found[1] and [name for name, _ in found[0][0]] == ["first", "doubled", "after"]
+
+
+@pytest.mark.parametrize("used", [(0, 1), (0,), (1,)])
+@pytest.mark.parametrize("wants", [True, False])
+def test_backward_pre_hooks_of_several_outputs_as_torch(torch, wants, used):
+    """They see all gradients at once, None where an output is not used, and may replace them."""
+    found = []
+    for lib in (loopnest, torch):
+
+        class Two(lib.nn.Module):
+            def __init__(self, lib=lib):
+                super().__init__()
+                self.scale = lib.nn.Parameter(lib.tensor([1.0, 1.0]))
+
+            def forward(self, x):
+                return x * self.scale * 3, x * self.scale * 5
+
+        module, seen = Two(), []
+
+        def before(module, grads, seen=seen):
+            seen.append(("before", [None if g is None else g.tolist() for g in grads]))
+            return tuple(None if g is None else g * 2 for g in grads)
+
+        def after(module, grad_input, grad_output, seen=seen):
+            seen.append(("after", [None if g is None else g.tolist() for g in grad_output]))
+
+        module.register_full_backward_pre_hook(before)
+        module.register_full_backward_hook(after)
+        x = lib.tensor([1.0, 2.0], requires_grad=wants)
+        for _ in range(2):
+            outputs = module(x)
+            sum((outputs[k] * (k + 1)).sum() for k in used).backward()
+        found.append((seen, x.grad.tolist() if wants else None, module.scale.grad.tolist()))
+    assert found[0] == found[1] and len(found[0][0]) == 4
+
+
+def test_backward_pre_hooks_keep_what_forward_gives():
+    lstm, seen = nn.LSTM(2, 3), []
+    lstm.register_full_backward_pre_hook(lambda m, go: seen.append([g.shape for g in go]))
+    y, (h, c) = lstm(tensor(np.ones((4, 1, 2), np.float32)))
+    assert type(h) is type(c) is loopnest.Tensor
+    (y.sum() + c.sum()).backward()
+    assert seen == [[(4, 1, 3)]] and lstm.weight_hh_l0.grad is not None
+    with loopnest.no_grad():
+        lstm(tensor(np.ones((4, 1, 2), np.float32)))
+
+
+def test_a_backward_pre_hook_that_gives_too_much():
+    layer = nn.Linear(2, 1)
+    layer.register_full_backward_pre_hook(lambda m, go: go * 2)
+    with pytest.raises(ValueError, match="1 gradients, one for each output, got 2 from a hook of Linear"):
+        layer(loopnest.ones(1, 2)).sum().backward()
+
+
 def test_graphs_of_a_leaf_with_hooks_come_and_go():
     x = tensor([1.0, 2.0], requires_grad=True)
     kept = []

@@ -1,9 +1,8 @@
 """Module: the base of every layer and network. Names, order and state_dict keys are PyTorch's."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -11,26 +10,11 @@ from loopnest.engine.tape import Tensor, from_numpy
 from loopnest.nn._backward_hooks import watched
 from loopnest.nn._check import check_device, float_dtype
 from loopnest.nn._hooks import RemovableHandle, add_hook
+from loopnest.nn._state import Stateful
 from loopnest.nn.parameter import Buffer, Parameter, is_lazy, memory
 
 
-class StateDictError(ValueError, RuntimeError):
-    """A state_dict does not fit its module: a RuntimeError as in PyTorch, a ValueError as elsewhere here."""
-
-
-class IncompatibleKeys(NamedTuple):
-    """What load_state_dict(strict=False) left alone."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-    def __repr__(self) -> str:
-        if not self.missing_keys and not self.unexpected_keys:
-            return "<All keys matched successfully>"
-        return f"IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
-
-
-class Module:
+class Module(Stateful):
     """Base class of all layers and networks: holds parameters, buffers and child modules, found by
     assignment.
 
@@ -70,6 +54,10 @@ class Module:
             _forward_hooks={},
             _forward_pre_hooks={},
             _backward_hooks={},
+            _state_dict_pre_hooks={},
+            _state_dict_hooks={},
+            _load_state_dict_pre_hooks={},
+            _load_state_dict_post_hooks={},
         )
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -248,6 +236,28 @@ class Module:
         """
         return add_hook(self._backward_hooks, hook, prepend, False)
 
+    def register_full_backward_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call hook(module, grad_output) in every backward, before it goes through the module.
+
+        grad_output is a tuple, one entry for each Tensor of the output, None where there is no gradient. A
+        result that is not None replaces it: as many gradients, or one alone; ValueError in backward for
+        another number. prepend: before the hooks of this kind already there. Returns a handle whose remove()
+        takes the hook away.
+
+        Example:
+          >>> import loopnest
+          >>> from loopnest import nn
+          >>> layer = nn.Linear(2, 1)
+          >>> handle = layer.register_full_backward_pre_hook(lambda m, grad_output: grad_output[0] * 10)
+          >>> layer(loopnest.ones(1, 2)).sum().backward()
+          >>> layer.bias.grad.tolist()
+          [10.0]
+        """
+        # In the same dict as the hooks for afterwards: a call of a module without hooks looks at one less.
+        return add_hook(self._backward_hooks, hook, prepend, True)
+
     # Walks
 
     def named_modules(
@@ -349,6 +359,34 @@ class Module:
             raise AttributeError(f"{type(module).__name__} has no buffer '{name}' (looking for '{target}')")
         return found
 
+    def set_submodule(self, target: str, module: "Module", strict: bool = False) -> None:
+        """Put a module at a dotted path, in place of the one there or as a new one.
+
+        strict: only in place of one. Raises ValueError for an empty path and for what is no Module,
+        AttributeError if there is no parent, if something else has the name, or with strict nothing.
+
+        Example:
+          >>> from loopnest import nn
+          >>> net = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.ReLU()))
+          >>> net.set_submodule("1.0", nn.Tanh())
+          >>> net[1][0]
+          Tanh()
+        """
+        if not target:
+            raise ValueError("set_submodule: expected the dotted path of a module below this one, got ''")
+        if not isinstance(module, Module):
+            raise ValueError(f"set_submodule: expected a Module, got {type(module).__name__}")
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        there = hasattr(parent, name)
+        if strict and not there:
+            raise AttributeError(
+                f"{type(parent).__name__} has no child module '{name}' to replace (looking for '{target}')"
+            )
+        if there and not isinstance(getattr(parent, name), Module):
+            raise AttributeError(f"'{name}' of {type(parent).__name__} is not a Module, and is not replaced")
+        setattr(parent, name, module)
+
     # Changes to the whole tree
 
     def apply(self, fn: "Callable[[Module], Any]") -> Self:
@@ -427,109 +465,6 @@ class Module:
         """Nothing to do; there so that PyTorch code need not change. Returns self."""
         return self
 
-    # State
-
-    def _named_state(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        """What state_dict holds, in its order: own parameters, own persistent buffers, then the children."""
-        own = chain(
-            self._parameters.items(),
-            ((k, b) for k, b in self._buffers.items() if k not in self._non_persistent_buffers_set),
-        )
-        for name, tensor in own:
-            if tensor is not None:
-                yield prefix + name, tensor
-        for name, child in self._modules.items():
-            if child is not None:
-                yield from child._named_state(f"{prefix}{name}.")
-
-    def state_dict(
-        self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
-    ) -> dict[str, Tensor]:
-        """All parameters and persistent buffers under their dotted names, as PyTorch names them.
-
-        The tensors share the module's memory: a later training step changes them. keep_vars: give the
-        Parameters themselves instead of detached tensors.
-        """
-        state: dict[str, Tensor] = OrderedDict() if destination is None else destination
-        for name, tensor in self._named_state(prefix):
-            state[name] = tensor if keep_vars else tensor.detach()
-        return state
-
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> IncompatibleKeys:
-        """Copy tensors into the module's own memory, by name.
-
-        Args:
-          state_dict: name -> Tensor, NumPy array, or anything NumPy can read (a torch tensor on the CPU).
-            Values are cast to the parameter's dtype; an integer parameter takes no floats.
-          strict: also raise for names that are missing or not expected; otherwise they are only returned.
-          assign: put the tensors themselves in place of the module's, with their dtype and memory; whether
-            they ask for gradients stays the module's choice. Make the optimizer afterwards.
-
-        A parameter of a lazy layer takes the shape of what it is given.
-
-        Returns IncompatibleKeys(missing_keys, unexpected_keys).
-
-        Raises StateDictError (a ValueError) naming every missing, unexpected and misshapen tensor, both
-        shapes given; TypeError for what is no array of numbers. The module is then unchanged.
-        """
-        if not isinstance(state_dict, Mapping):
-            raise TypeError(f"expected state_dict to be dict-like, got {type(state_dict).__name__}")
-        own = dict(self._named_state())
-        missing = [name for name in own if name not in state_dict]
-        unexpected = [name for name in state_dict if name not in own]
-        given = {name: state_dict[name] for name in own if name in state_dict}
-        arrays = {name: _as_array(name, value) for name, value in given.items() if not is_lazy(value)}
-        faults = [
-            f"size mismatch for {name}: expected shape {tuple(own[name].shape)}, got {array.shape}"
-            for name, array in arrays.items()
-            if not is_lazy(own[name]) and array.shape != tuple(own[name].shape)
-        ]
-        faults += [
-            f"{name}: expected shape {tuple(own[name].shape)}, got a parameter without a shape"
-            for name, value in given.items()
-            if is_lazy(value) and not is_lazy(own[name])
-        ]
-        if strict and unexpected:
-            faults.insert(0, "Unexpected key(s) in state_dict: " + ", ".join(map(repr, unexpected)))
-        if strict and missing:
-            faults.insert(0, "Missing key(s) in state_dict: " + ", ".join(map(repr, missing)))
-        if faults:
-            raise StateDictError(
-                f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(faults)
-            )
-        if assign:
-            self._assign(own, arrays, state_dict)
-            return IncompatibleKeys(missing, unexpected)
-        for name, array in arrays.items():
-            if not np.can_cast(array.dtype, own[name].dtype, "same_kind"):
-                raise TypeError(
-                    f"{name}: expected an array that casts to {own[name].dtype}, got {array.dtype}"
-                )
-        for name, array in arrays.items():
-            if is_lazy(own[name]):
-                own[name].materialize(array.shape)  # type: ignore[attr-defined]
-            np.copyto(memory(own[name]), array, casting="same_kind")
-            own[name].bump_version()
-        return IncompatibleKeys(missing, unexpected)
-
-    def _assign(
-        self, own: Mapping[str, Tensor], arrays: Mapping[str, np.ndarray], given: Mapping[str, Any]
-    ) -> None:
-        """Put the given tensors in place of the module's own. All are made before the first is put."""
-        made: dict[str, Tensor] = {}
-        for name, array in arrays.items():
-            tensor = given[name] if isinstance(given[name], Tensor) else from_numpy(array)
-            if isinstance(own[name], Parameter) and not isinstance(tensor, Parameter):
-                tensor = Parameter(tensor.detach(), requires_grad=own[name].requires_grad)
-            made[name] = tensor
-        for name, tensor in made.items():
-            if isinstance(tensor, Parameter):
-                tensor.requires_grad_(own[name].requires_grad)
-            path, _, last = name.rpartition(".")
-            setattr(self.get_submodule(path), last, tensor)
-
     # Text
 
     def extra_repr(self) -> str:
@@ -569,13 +504,3 @@ def _join(prefix: str, name: str) -> str:
 
 def _indent(text: str) -> str:
     return text.replace("\n", "\n  ")
-
-
-def _as_array(name: str, value: Any) -> np.ndarray:
-    value = (
-        value.detach() if hasattr(value, "detach") else value
-    )  # a torch Parameter gives no array by itself
-    array = np.asarray(value)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name}: expected a Tensor or an array of numbers, got {type(value).__name__}")
-    return array
