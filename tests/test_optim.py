@@ -46,6 +46,9 @@ OPTIONS = {
     "adamax maximize": ("Adamax", {"maximize": True, "weight_decay": 0.1}),
     "rprop": ("Rprop", {}),
     "rprop options": ("Rprop", {"lr": 0.1, "etas": (0.3, 1.7), "step_sizes": (1e-3, 0.2), "maximize": True}),
+    "adafactor": ("Adafactor", {}),
+    "adafactor options": ("Adafactor", {"lr": 0.3, "beta2_decay": -0.5, "eps": (1e-3, 2.0), "d": 2.0}),
+    "adafactor decay": ("Adafactor", {"lr": 0.1, "weight_decay": 0.1, "maximize": True}),
     "adamw options": ("AdamW", {"lr": 0.1, "weight_decay": 0.5, "amsgrad": True, "maximize": True}),
 }
 
@@ -125,7 +128,7 @@ def test_state_moves_both_ways(torch, name):
 
 @pytest.mark.parametrize(
     "kind",
-    ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "ASGD", "NAdam", "RAdam", "Adamax", "Rprop"],
+    sorted({kind for kind, _ in OPTIONS.values()}),
 )
 def test_defaults_as_torch(torch, kind):
     ours, theirs = pairs(torch)
@@ -268,6 +271,11 @@ BAD = {
     "decoupled": (TypeError, "decoupled", lambda: optim.RAdam(one(), decoupled_weight_decay=1)),
     "etas": (ValueError, "etas", lambda: optim.Rprop(one(), etas=(1.2, 0.5))),
     "step_sizes": (TypeError, "step_sizes", lambda: optim.Rprop(one(), step_sizes=1.0)),
+    "beta2_decay": (ValueError, "beta2_decay", lambda: optim.Adafactor(one(), beta2_decay=0.1)),
+    "d": (ValueError, "d >= 1", lambda: optim.Adafactor(one(), d=0.5)),
+    "adafactor eps": (TypeError, "eps", lambda: optim.Adafactor(one(), eps=1e-3)),
+    "adafactor eps 0": (ValueError, r"eps\[0\]", lambda: optim.Adafactor(one(), eps=(-1, 1e-3))),
+    "adafactor eps 1": (TypeError, r"eps\[1\]", lambda: optim.Adafactor(one(), eps=(None, None))),
     "amsgrad": (TypeError, "amsgrad", lambda: optim.Adam(one(), amsgrad=1)),
     "group": (TypeError, "params", lambda: optim.Adam(one()).add_param_group({})),
 }
@@ -296,6 +304,23 @@ def test_bad_state():
             opt.load_state_dict(bad)
     np.testing.assert_array_equal(opt.state[p]["exp_avg"], before)
     assert opt.param_groups[0]["lr"] == 1e-3
+
+
+def test_adafactors_state_has_shapes_of_its_own():
+    p = nn.Parameter(np.ones((2, 3, 4), np.float32))
+    opt = optim.Adafactor([p, nn.Parameter(np.ones((0, 2)))])
+    for param in opt.param_groups[0]["params"]:
+        param.grad = loopnest.tensor(np.ones_like(param.detach().numpy()))
+    opt.step()
+    state = opt.state_dict()
+    assert {k: np.shape(v) for k, v in state["state"][0].items()} == {
+        "step": (),
+        "row_var": (2, 3, 1),
+        "col_var": (2, 1, 4),
+    }
+    state["state"][0]["row_var"] = np.ones((2, 3, 4))
+    with pytest.raises(ValueError, match=r"row_var of shape \(2, 3, 1\) .* \(2, 3, 4\), got \(2, 3, 4\)"):
+        opt.load_state_dict(state)
 
 
 def test_gradient_of_another_shape():

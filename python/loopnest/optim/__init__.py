@@ -3,6 +3,7 @@
 from loopnest.optim import lr_scheduler as lr_scheduler
 from loopnest.optim import swa_utils as swa_utils
 from loopnest.optim.adadelta import Adadelta as Adadelta
+from loopnest.optim.adafactor import Adafactor as Adafactor
 from loopnest.optim.adagrad import Adagrad as Adagrad
 from loopnest.optim.adam import Adam as Adam
 from loopnest.optim.adam import AdamW as AdamW

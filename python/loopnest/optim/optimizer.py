@@ -220,7 +220,11 @@ class Optimizer(Hooked):
         for key, kept in state_dict["state"].items():
             if key not in params:
                 raise ValueError(f"{who}: state of a parameter {key!r} that is in no group")
-            state[params[key]] = {name: _kept(who, name, value, params[key]) for name, value in kept.items()}
+            param = params[key]
+            state[param] = {
+                name: _kept(who, name, value, param, self._state_shape(name, param))
+                for name, value in kept.items()
+            }
         merged = []
         for mine, theirs in zip(self.param_groups, groups, strict=True):
             options = {k: deepcopy(v) for k, v in theirs.items() if k != "params" and k not in IMPLEMENTATION}
@@ -228,6 +232,10 @@ class Optimizer(Hooked):
         for group in merged:
             self._check_options(group)
         self.param_groups, self.state = merged, state
+
+    def _state_shape(self, name: str, param: Tensor) -> tuple[int, ...]:
+        """The shape of an array in a parameter's state: the parameter's, if a formula has no other."""
+        return param.shape
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -242,8 +250,8 @@ def zeros(param: Tensor) -> np.ndarray:
     return np.zeros(param.shape, param.dtype)
 
 
-def _kept(who: str, name: str, value: Any, param: Tensor) -> Any:
-    """One entry of a loaded state: a number (PyTorch keeps it as a tensor), or an array like `param`."""
+def _kept(who: str, name: str, value: Any, param: Tensor, shape: tuple[int, ...]) -> Any:
+    """One entry of a loaded state: a number (PyTorch keeps it as a tensor), or an array of param's dtype."""
     if value is None or isinstance(value, (bool, int, float)):
         return value
     array = np.asarray(value)
@@ -251,8 +259,9 @@ def _kept(who: str, name: str, value: Any, param: Tensor) -> Any:
         return int(array)
     if name in ("mu_product", "eta", "mu"):
         return float(array)
-    if array.shape != tuple(param.shape):
+    if array.shape != tuple(shape):
         raise ValueError(
-            f"{who}: expected {name} of the parameter's shape {tuple(param.shape)}, got {array.shape}"
+            f"{who}: expected {name} of shape {tuple(shape)} for a parameter of shape {tuple(param.shape)}, "
+            f"got {array.shape}"
         )
     return np.array(array, memory(param).dtype, order="C")
