@@ -91,7 +91,7 @@ class _Variant(Module):
                 )
             return given
         start = zeros((n, self.hidden_size), dtype=self.weight_ih.dtype)
-        return start + self._parameters[which] if self.learn_initial else start
+        return start + getattr(self, which) if self.learn_initial else start
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}" + "".join(
@@ -219,7 +219,7 @@ class VariantLSTM(_Variant):
         return self._output(stack(outputs)), (h, c)
 
     def _step(self, a: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        width, p = self.hidden_size, self._parameters["peephole"]
+        width, p = self.hidden_size, self.peephole
         parts = [a[:, k * width : (k + 1) * width] for k in range(3 if self.coupled else 4)]
         i = (parts[0] if p is None else parts[0] + p[0] * c).sigmoid()
         f = 1 - i if self.coupled else (parts[1] if p is None else parts[1] + p[1] * c).sigmoid()
@@ -234,7 +234,7 @@ class VariantLSTM(_Variant):
         )
 
     def extra_repr(self) -> str:
-        return super().extra_repr() + ("" if self._parameters["peephole"] is None else ", peephole=True")
+        return super().extra_repr() + ("" if self.peephole is None else ", peephole=True")
 
 
 class VariantGRU(_Variant):

@@ -9,11 +9,13 @@ from loopnest.engine import gradients
 from loopnest.engine.tape import Tensor, cat, tensor
 from loopnest.nn.parameter import memory
 from loopnest.nn.utils import parametrizations as parametrizations
+from loopnest.nn.utils import parametrize as parametrize
 from loopnest.nn.utils import rnn as rnn
 from loopnest.nn.utils.fusion import fuse_conv_bn_eval as fuse_conv_bn_eval
 from loopnest.nn.utils.fusion import fuse_conv_bn_weights as fuse_conv_bn_weights
 from loopnest.nn.utils.fusion import fuse_linear_bn_eval as fuse_linear_bn_eval
 from loopnest.nn.utils.fusion import fuse_linear_bn_weights as fuse_linear_bn_weights
+from loopnest.nn.utils.init import skip_init as skip_init
 from loopnest.nn.utils.reparametrized import remove_spectral_norm as remove_spectral_norm
 from loopnest.nn.utils.reparametrized import remove_weight_norm as remove_weight_norm
 from loopnest.nn.utils.reparametrized import spectral_norm as spectral_norm

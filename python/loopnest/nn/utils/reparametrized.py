@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TypeVar
 
 from loopnest.engine.tape import Tensor, no_grad
 from loopnest.nn._check import integer
-from loopnest.nn.container import ModuleDict
 from loopnest.nn.conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from loopnest.nn.functional.distance import normalize
 from loopnest.nn.module import Module
 from loopnest.nn.parameter import Parameter
+from loopnest.nn.utils.parametrize import is_parametrized, type_before_parametrizations
 
 M = TypeVar("M", bound=Module)
 
@@ -45,11 +44,12 @@ def make_weights(module: Module) -> None:
             hook(module, ())
 
 
-def _parameter(who: str, module: Module, name: str) -> Parameter:
+def parameter_to_make(who: str, module: Module, name: str) -> Parameter:
     """The parameter that is to be made of others."""
-    for hook, _ in module._forward_pre_hooks.values():
-        if isinstance(hook, _Made) and hook.name == name:
-            raise RuntimeError(f"{who}: '{name}' of this {type(module).__name__} is already made of others")
+    hooks = [hook for hook, _ in module._forward_pre_hooks.values() if isinstance(hook, _Made)]
+    if is_parametrized(module, name) or any(hook.name == name for hook in hooks):
+        kind = type_before_parametrizations(module).__name__
+        raise RuntimeError(f"{who}: '{name}' of this {kind} is already made of others")
     found = module._parameters.get(name)
     if found is None:
         raise ValueError(f"{who}: there is no parameter '{name}' in {type(module).__name__}")
@@ -69,12 +69,17 @@ def _unmake(kind: type[_Made], who: str, module: M, name: str) -> M:
     raise ValueError(f"{who} of '{name}' not found in {module}")
 
 
-def _norm_except(v: Tensor, dim: int) -> Tensor:
+def norm_except(v: Tensor, dim: int) -> Tensor:
     """The 2-norm over all axes but dim, which stay with length 1; -1: over all, of shape ()."""
     if dim == -1:
         return v.norm()
     others = tuple(axis for axis in range(v.ndim) if axis != dim)
     return v.norm(2, others, True) if others else v.abs()
+
+
+def axis_of_lengths(weight: Tensor, dim: int | None) -> int:
+    """weight_norm's `dim`, checked, as norm_except takes it."""
+    return integer("weight_norm", "dim", -1 if dim is None else dim, at_least=-1, at_most=weight.ndim - 1)
 
 
 class _WeightNorm(_Made):
@@ -85,57 +90,9 @@ class _WeightNorm(_Made):
     def names(self) -> tuple[str, ...]:
         return self.name + "_g", self.name + "_v"
 
-    def put(self, module: Module, g: Parameter, v: Parameter) -> None:
-        for name, parameter in zip(self.names(), (g, v), strict=True):
-            module.register_parameter(name, parameter)
-
-    def pair(self, module: Module) -> Iterable[Tensor]:
-        """g and v."""
-        return (getattr(module, name) for name in self.names())
-
     def weight(self, module: Module, training: bool) -> Tensor:
-        g, v = self.pair(module)
-        return v * (g / _norm_except(v, self.dim))
-
-
-class _Originals(Module):
-    """The parameters that a weight is made of, under PyTorch's names."""
-
-    def __init__(self, *parameters: Parameter) -> None:
-        super().__init__()
-        for i, parameter in enumerate(parameters):
-            self.register_parameter(f"original{i}", parameter)
-
-
-class _ParametrizedWeightNorm(_WeightNorm):
-    """The same with the keys of torch.nn.utils.parametrizations."""
-
-    def put(self, module: Module, g: Parameter, v: Parameter) -> None:
-        if "parametrizations" not in module._modules:
-            module.parametrizations = ModuleDict()
-        module.parametrizations[self.name] = _Originals(g, v)
-
-    def take_out(self, module: Module) -> None:
-        delattr(module, self.name)
-        del module.parametrizations[self.name]
-        if not len(module.parametrizations):
-            del module.parametrizations
-
-    def pair(self, module: Module) -> Iterable[Tensor]:
-        return module.parametrizations[self.name].parameters()
-
-
-def _norm_weight(module: M, hook: _WeightNorm) -> M:
-    """Split the weight into g and v, and have the hook make it of them."""
-    weight = _parameter("weight_norm", module, hook.name)
-    hook.dim = integer("weight_norm", "dim", hook.dim, at_least=-1, at_most=weight.ndim - 1)
-    with no_grad():
-        g = Parameter(_norm_except(weight.detach(), hook.dim))
-    hook.put(module, g, Parameter(weight.detach()))
-    delattr(module, hook.name)
-    setattr(module, hook.name, hook.weight(module, module.training))
-    module.register_forward_pre_hook(hook)
-    return module
+        g, v = (getattr(module, name) for name in self.names())
+        return v * (g / norm_except(v, self.dim))
 
 
 def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
@@ -156,7 +113,16 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
       >>> [(name, p.shape) for name, p in layer.named_parameters()]
       [('bias', (2,)), ('weight_g', (2, 1)), ('weight_v', (2, 3))]
     """
-    return _norm_weight(module, _WeightNorm(name, -1 if dim is None else dim))
+    weight = parameter_to_make("weight_norm", module, name)
+    hook = _WeightNorm(name, axis_of_lengths(weight, dim))
+    with no_grad():
+        g = Parameter(norm_except(weight.detach(), hook.dim))
+    delattr(module, name)
+    for part, parameter in zip(hook.names(), (g, Parameter(weight.detach())), strict=True):
+        module.register_parameter(part, parameter)
+    setattr(module, name, hook.weight(module, module.training))
+    module.register_forward_pre_hook(hook)
+    return module
 
 
 def remove_weight_norm(module: M, name: str = "weight") -> M:
@@ -223,7 +189,7 @@ def spectral_norm(
       >>> list(layer.state_dict())
       ['weight_orig', 'weight_u', 'weight_v']
     """
-    weight = _parameter("spectral_norm", module, name)
+    weight = parameter_to_make("spectral_norm", module, name)
     iterations = integer("spectral_norm", "n_power_iterations", n_power_iterations)
     if dim is None:
         dim = int(isinstance(module, (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)))
