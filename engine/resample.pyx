@@ -12,11 +12,11 @@ cimport cython
 cimport numpy as cnp
 from libc.stdint cimport int64_t
 
-from .arena cimport make
+from .arena cimport make_channels_innermost
 from .copying cimport recorded_constants
 from .kernels cimport (F64, Array, Error, KernelApi, Ladder, Resample, Taps, dtype_of, kernel_api,
                        raise_error, read, run_kernel)
-from .layout cimport new_channels_last, to_channels_last
+from .layout cimport to_channels_last
 from .tape cimport Node, Run, Tensor, edge_of, record, recording, settled, wants, wrap
 
 ctypedef cnp.ndarray ndarray
@@ -147,8 +147,8 @@ def tables(tuple how, bint turned, bint double):
             numpy.ascontiguousarray(weight, dtype))
 
 
-cdef int show(const char* name, ndarray a, bint planes, Array& out) except -1:
-    """(N, C, D, H, W); of planes, (N * C, 1, D, H, W). Axes that a lacks have length 1."""
+cdef int show(const char* name, ndarray a, Array& out) except -1:
+    """(N, C, D, H, W). Axes that a lacks have length 1."""
     cdef int rank = cnp.PyArray_NDIM(a), i
     read("resample", name, a, out)
     for i in range(5 - rank):
@@ -159,10 +159,6 @@ cdef int show(const char* name, ndarray a, bint planes, Array& out) except -1:
         for i in range(2, 2 + 5 - rank):
             out.shape[i], out.stride[i] = 1, 0
     out.rank = 5
-    if planes:
-        out.shape[0] *= out.shape[1]
-        out.stride[0] = out.stride[1] if out.shape[1] > 1 else out.stride[0]
-        out.shape[1], out.stride[1] = 1, 1
     return 0
 
 
@@ -184,19 +180,13 @@ cdef ndarray compute(ndarray x, tuple hows, bint turned, double fill, object out
     cdef list keep = []
     cdef int64_t shape[5]
     cdef int rank = cnp.PyArray_NDIM(x), i
-    # A (N, C, 1, 1) is both: then it is channels-last, as what comes and goes elsewhere.
-    cdef bint planes = cnp.PyArray_IS_C_CONTIGUOUS(x) and not without_gaps(x)
-    if planes and cnp.PyArray_ISALIGNED(x):
-        for i in range(rank):
-            shape[i] = out_shape[i]
-        y = make(dtype_of(x), rank, shape)
-    else:
-        planes = False
-        if not without_gaps(x):
-            x = to_channels_last(x)
-        y = new_channels_last(out_shape, x.dtype)
-    show("input", x, planes, ax)
-    show("result", y, planes, ay)
+    if not without_gaps(x):
+        x = to_channels_last(x)
+    for i in range(rank):
+        shape[i] = out_shape[i]
+    y = make_channels_innermost(dtype_of(x), rank, shape)
+    show("input", x, ax)
+    show("result", y, ay)
     double = ax.dtype == F64
     every = (("pad", 1, 0, 0, "constant"),) * (5 - rank) + hows
     for i in range(3):

@@ -8,6 +8,7 @@ from loopnest.engine.tape import tensor
 import loopnest
 from loopnest import nn, reference
 from loopnest.autograd import gradcheck
+from loopnest.nn import functional as F
 
 
 def test_separable_is_depthwise_then_1x1():
@@ -243,3 +244,28 @@ def test_receptive_field_leaves_every_layer_in_its_mode():
         assert loopnest.receptive_field(net, (1, 20, 20)).size == (3, 3)
         assert [layer.training for layer in net.modules()] == modes
         assert np.isfinite(net[1].running_mean.numpy()).all() and net[1].num_batches_tracked.item() == 0
+
+
+@pytest.mark.parametrize("groups", [1, 4, 16])
+@pytest.mark.parametrize(("conv", "shape"), [(F.conv1d, (30,)), (F.conv2d, (9, 11)), (F.conv3d, (4, 5, 6))])
+def test_input_in_c_order(conv, shape, groups):
+    """Copied where that pays, to the same results; the copy does not hide a change in place."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((3, 16, *shape), np.float32)
+    weight = rng.standard_normal((16, 16 // groups, *(3 for _ in shape)), np.float32)
+    behind = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+    results = []
+    for array in (x, behind):
+        inputs = [loopnest.tensor(a, requires_grad=True) for a in (array, weight)]
+        y = conv(*inputs, padding=1, groups=groups)
+        (y * y).sum().backward()
+        results.append([y.detach().numpy(), *(i.grad.numpy() for i in inputs)])
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    given, w = loopnest.tensor(x), loopnest.tensor(weight, requires_grad=True)
+    y = conv(given, w, groups=groups)
+    given += 1
+    with pytest.raises(RuntimeError, match="inplace"):
+        y.sum().backward()
+    with pytest.raises(TypeError, match="float"):
+        conv(loopnest.tensor(x.astype(np.int32)), w, groups=groups)
