@@ -243,6 +243,24 @@ def test_another_shape_in_place(call):
         getattr(leaf, call)(*arguments)
 
 
+@pytest.mark.parametrize("axis", [1, 2])
+@pytest.mark.parametrize("behind", [False, True], ids=["C order", "another order"])
+@pytest.mark.parametrize("at", [[1, 0, 1, -1, 1], [[0, 3], [-4, 0]], [2] * 20 + [0], [3], []], ids=str)
+def test_gradient_of_places_along_an_axis(axis, behind, at):
+    """Places named once, a few times, often, from the end, and by an array of two axes; small integers, so
+    that every order of addition gives the same."""
+    x = RNG.integers(-4, 4, (3, 4, 5)).astype(np.float32)
+    x = np.asfortranarray(x) if behind else x
+    given, index = tensor(x, requires_grad=True), (slice(None),) * axis + (np.array(at, np.int64),)
+    y = given[index]
+    assert np.array_equal(y.detach().numpy(), x[index])
+    g = RNG.integers(-4, 4, y.shape).astype(np.float32)
+    y.backward(tensor(g))
+    wanted = np.zeros_like(x)
+    np.add.at(wanted, index, g)
+    assert np.array_equal(given.grad.numpy(), wanted)
+
+
 def test_indices_of_parts():
     assert loopnest.argwhere(tensor([[0, 1], [2, 0]])).tolist() == [[0, 1], [1, 0]]
     np.testing.assert_array_equal(loopnest.tril_indices(3, 4, 1).numpy(), np.stack(np.tril_indices(3, 1, 4)))

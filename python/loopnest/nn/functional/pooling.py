@@ -289,29 +289,34 @@ def _adaptive_max(name: str, input: Tensor, output_size: Any, dimensions: int, r
         raise ValueError(f"{name}: expected input with places and channels, got {input.shape}")
     if math.prod(sizes) > 2**36:
         raise MemoryError(f"{name}: an output of {tuple(sizes)} places")
-    if 0 not in sizes and not any(n % o for n, o in zip(last, sizes, strict=True)):  # equal windows
-        pool = {1: max_pool1d, 2: tape.max_pool2d, 3: max_pool3d}[dimensions]
+    if 0 in sizes:
+        empty = np.zeros((*x.shape[:2], *sizes), x.dtype)
+        y = x.sum() * from_numpy(empty)  # of x all the same, for its gradient of zeros
+        places = from_numpy(empty.astype(np.int64))
+        return _unbatch((y, places) if return_indices else y, lone, return_indices)
+    pool = {1: max_pool1d, 2: tape.max_pool2d, 3: max_pool3d}[dimensions]
+    if not any(n % o for n, o in zip(last, sizes, strict=True)):  # equal windows
         kernel = tuple(n // o for n, o in zip(last, sizes, strict=True))
         return _unbatch(pool(x, kernel, return_indices=return_indices), lone, return_indices)
-    places = np.arange(math.prod(last)).reshape(1, 1, *last)
-    places = np.broadcast_to(places, x.shape)
-    y = x
-    for axis in range(dimensions + 1, 1, -1):  # from the last axis: so the first of equals in row order wins
-        size, out = last[axis - 2], sizes[axis - 2]
-        first = np.arange(out) * size // max(out, 1)
-        end = -(-(np.arange(out) + 1) * size // max(out, 1))
-        most = int((end - first).max(initial=1))
-        taken = np.minimum(
-            first[:, None] + np.arange(most), end[:, None] - 1
-        )  # shorter windows repeat their end
-        shape = (*y.shape[:axis], out, most, *y.shape[axis + 1 :])
-        windows = reshape(y[(slice(None),) * axis + (taken.ravel(),)], shape)
-        values, at = windows.max(axis + 1)
-        chosen = np.take(places, taken.ravel(), axis=axis).reshape(shape)
-        places = np.take_along_axis(chosen, np.expand_dims(at.numpy(), axis + 1), axis + 1).squeeze(axis + 1)
-        y = values
-    found = (y, from_numpy(np.ascontiguousarray(places))) if return_indices else y
+    taken = [_covering(size, out) for size, out in zip(last, sizes, strict=True)]
+    for axis, places_taken in enumerate(taken, 2):
+        x = x[(slice(None),) * axis + (places_taken.ravel(),)]
+    found = pool(x, tuple(t.shape[1] for t in taken), return_indices=return_indices)
+    if return_indices:
+        y, at = found
+        among = np.unravel_index(at.numpy(), x.shape[2:])
+        found = (
+            y,
+            from_numpy(np.ravel_multi_index([t.ravel()[a] for t, a in zip(taken, among, strict=True)], last)),
+        )
     return _unbatch(found, lone, return_indices)
+
+
+def _covering(size: int, out: int) -> np.ndarray:
+    """The places in each of `out` windows that cover an axis evenly, (out, widest): equal windows of what is
+    taken so. Shorter windows have their last place twice, which is no other maximum and not the first one."""
+    first, end = np.arange(out) * size // out, -(-(np.arange(out) + 1) * size // out)
+    return np.minimum(first[:, None] + np.arange(int((end - first).max())), end[:, None] - 1)
 
 
 def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
