@@ -1,8 +1,7 @@
 // Idea:  few channels per group: the lanes of a register hold several groups, 4 groups of 4 channels for example.
 // Since: r2_tile gives each group registers of its own, and 4 output channels fill 4 lanes of 16.
 // Why:   lane (g, i), input channel i of group g, meets output channel o of its own group: one shuffle of a vector of
-// dy,
-//        which then meets x at all taps of a kernel row. That is r3_depthwise with several outputs. All blocks of
+//        dy, which then meets x at all taps of a kernel row. That is r3_depthwise with several outputs. All blocks of
 //        channels take their part of a row of dy before the next row, so that x and dy come from memory once.
 // Price: the shuffles, on a unit that also multiplies; sums of a row of dy are added to those in memory.
 #pragma once
@@ -14,8 +13,7 @@ struct conv2d_backward_weight_r10_group : Plain<Conv2d> {
   using Index = typename Slide<T>::Index;
   static constexpr int L = lanes<T>;
   static constexpr int most_o = isa_registers == 32 ? 4 : 2, most_k = isa_registers == 32 ? 5 : 4;  // outputs x taps
-
-  static constexpr ptrdiff_t widest = 64;
+  static constexpr ptrdiff_t widest = 64;  // taps of a kernel row
 
   static const char* supports(const Conv2d& a) {
     if (Lanes::together(as_volume(a)) < (L > 1 ? 2 : 1)) return "wants two groups or more in a vector";
@@ -122,20 +120,20 @@ struct conv2d_backward_weight_r10_group : Plain<Conv2d> {
     };
     auto load_y = [&](ptrdiff_t w) { return full ? load<T>(r.y + w * r.y_w) : load_n<T>(r.y + w * r.y_w, r.y_lanes); };
     vec<T> sum[U][O][K] = {};
-    auto pixel = [&](vec<T>(&to)[O][K], ptrdiff_t w, auto first, auto end) {
+    auto pixel = [&](vec<T>(&to)[O][K], ptrdiff_t w) {
       vec<T> dy = load_y(w), x[K];
-      UNROLL for (int k = decltype(first)::value; k < decltype(end)::value; k++) x[k] = load_x(w, k);
+      UNROLL for (int k = 0; k < K; k++) x[k] = load_x(w, k);
       UNROLL for (int o = 0; o < O; o++) {
         vec<T> mine = wanted(dy, r.index[o]);
-        UNROLL for (int k = decltype(first)::value; k < decltype(end)::value; k++) to[o][k] += mine * x[k];
+        UNROLL for (int k = 0; k < K; k++) to[o][k] += mine * x[k];
       }
     };
     // Columns where all taps meet the image; a later tap meets earlier columns.
     Range all = {r.tap[0].begin, r.tap[K - 1].end};
     if (all.begin >= all.end) all = {0, 0};
     ptrdiff_t w = all.begin;
-    for (; w + U <= all.end; w += U) UNROLL for (int u = 0; u < U; u++) pixel(sum[u], w + u, Int<0>{}, Int<K>{});
-    for (; w < all.end; w++) pixel(sum[0], w, Int<0>{}, Int<K>{});
+    for (; w + U <= all.end; w += U) UNROLL for (int u = 0; u < U; u++) pixel(sum[u], w + u);
+    for (; w < all.end; w++) pixel(sum[0], w);
     // The other columns, tap by tap.
     UNROLL for (int k = 0; k < K; k++) for (w = r.tap[k].begin; w < r.tap[k].end; w++) {
       if (w == all.begin && all.begin < all.end) w = all.end;
