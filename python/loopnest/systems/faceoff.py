@@ -353,7 +353,9 @@ def dial_picture(dial: Dial, crossings: dict[str, int | None]):
     for color, (name, mine) in zip(pictures.SERIES, dial.found.items(), strict=False):
         steps = sorted(mine)
         means = [float(np.mean(mine[t])) for t in steps]
-        halves = [interval(mine[t]) for t in steps]
+        # An interval of three seeds may reach beyond what an accuracy can be.
+        around = [(interval(mine[t]), mean) for t, mean in zip(steps, means, strict=True)]
+        halves = [[min(h, mean) for h, mean in around], [min(h, 1 - mean) for h, mean in around]]
         ax.errorbar(steps, means, halves, color=color, lw=1.8, marker="o", capsize=3, label=name)
         at = crossings.get(name)
         if at is not None:
@@ -361,7 +363,7 @@ def dial_picture(dial: Dial, crossings: dict[str, int | None]):
     ax.axhline(0.25, color=pictures.LIGHT["line"], lw=1)
     ax.set(xlabel="T", title="accuracy", ylim=(0.15, 1.05))
     ax.grid(True, axis="y")
-    ax.legend(frameon=False, labelcolor="linecolor")
+    ax.legend(frameon=False, labelcolor="linecolor", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
