@@ -64,7 +64,7 @@ struct conv2d_r12_matrix : Plain<Conv2d> {
   static M matrix(const Conv2d& a) {
     Finish<T> epilogue(a);
     const T* bias = static_cast<const T*>(a.bias);
-    ptrdiff_t depth = a.kh * a.kw * a.ic;
+    ptrdiff_t depth = a.kw * a.ic;
     return {a.n * a.oh * a.ow, a.oc, depth, static_cast<T*>(a.y), a.y_w, bias, false, epilogue, epilogue.simple};
   }
   static size_t packed_bytes(const Conv2d& a) { return matrix(a).packed_bytes(); }
@@ -78,13 +78,13 @@ struct conv2d_r12_matrix : Plain<Conv2d> {
         pack_panel(a, m, p, {k0, k0 + part}, static_cast<T*>(packed) + k0 * m.vectors() * M::L + m.column(p) * part);
     }
   }
-  // The numbers [k.begin, k.end) of the windows, in the order [kh, kw, ic], of the output channels of panel p.
+  // The numbers [k.begin, k.end) of the windows, in the order [kw, ic], of the output channels of panel p.
   static void pack_panel(const Conv2d& a, const M& m, ptrdiff_t p, Range k, T* to) noexcept {
     ptrdiff_t first = m.column(p), wide = m.column(p + 1) - first;
     for (ptrdiff_t steps; k.begin < k.end; k.begin += steps, to += steps * wide) {
-      ptrdiff_t tap = k.begin / a.ic, ic = k.begin % a.ic;
+      ptrdiff_t kw = k.begin / a.ic, ic = k.begin % a.ic;
       steps = a.ic - ic < k.end - k.begin ? a.ic - ic : k.end - k.begin;
-      const T* w = static_cast<const T*>(a.w) + tap / a.kw * a.w_h + tap % a.kw * a.w_w + ic * a.w_i;
+      const T* w = static_cast<const T*>(a.w) + kw * a.w_w + ic * a.w_i;
       for (ptrdiff_t v = 0; v < wide; v += M::L)
         pack_columns<T>(w + (first + v) * a.w_o, a.w_i, a.w_o, steps, a.oc - first - v, to + v, wide);
     }

@@ -43,6 +43,8 @@ struct GroupPhases {
   static const char* supports(const Conv3d& a) {
     if (a.groups == 1) return "wants groups";
     if (a.stride_d * a.stride_h * a.stride_w > 64) return "strides over 64 in all would make many phases";
+    // Said here as well, for places of dx that no tap meets at all: those are filled channel by channel.
+    if (a.x_c != 1 || a.y_c != 1) return "wants channels-last x and y (x_c = y_c = 1)";
     const char* reason = nullptr;
     for (ptrdiff_t w = 0; w < a.stride_w && w < a.iw && !reason; w++) {  // the other axes may have any taps
       Conv3d phase = phase_of(a, 0, 0, w);
